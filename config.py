@@ -1,0 +1,187 @@
+"""Every knob of the platform, with default, unit and price; the only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from clickstream.errors import ConfigError
+
+T = TypeVar("T")
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one process, checked; the defaults run the local demo."""
+
+    # ENV: local | aws. Default local. Chooses where events are kept; everything else is the same code.
+    env: str = "local"
+    # API_HOST: address. Default 127.0.0.1, so that nothing outside this machine can read or write.
+    # Any other address needs READ_TOKEN, because /events and /export show personal data.
+    api_host: str = "127.0.0.1"
+    # API_PORT: 1-65535. Default 3000.
+    api_port: int = 3000
+    # DASHBOARD_HOST, DASHBOARD_PORT: as above. Default 127.0.0.1:5000 (on macOS, AirPlay often holds 5000).
+    dashboard_host: str = "127.0.0.1"
+    dashboard_port: int = 5000
+    # API_URL: where dashboard and terminal find the API. Default http://<API_HOST>:<API_PORT>.
+    api_url: str = "http://127.0.0.1:3000"
+    # READ_TOKEN: secret for every route that reads events. Default empty: reads are open on loopback.
+    read_token: str = ""
+    # LOG_LEVEL: debug | info | warning | error. Default info.
+    log_level: str = "info"
+
+    # EVENTS_FILE: path of the journal. Default events_backup.json in the working directory.
+    # events_rejected.ndjson and the checkpoint stand beside it.
+    events_file: Path = Path("events_backup.json")
+    # FSYNC: always | everysec | no. Default always: a 2xx means the event survives a power cut.
+    #   everysec answers before the disk has it: up to one second of acknowledged events is lost in a power cut.
+    #   no leaves it to the kernel: up to about 30 s are lost in a power cut. Neither loses anything when only
+    #   the process is killed. Group commit makes always cheap: choose it unless the disk syncs slower than 20 ms.
+    fsync: str = "always"
+    # MAX_REJECTED_BYTES: size of the quarantine; the older half is dropped when it is full. Default 64 MiB.
+    max_rejected_bytes: int = 64 * 1024 * 1024
+    # DEDUPE_WINDOW: ids remembered, exact. Default 1,000,000; costs about 130 MB for 36-character ids.
+    dedupe_window: int = 1_000_000
+
+    # MAX_BODY_BYTES: one request after decompression. Default 5 MiB. Larger bodies hold the loop longer.
+    max_body_bytes: int = 5 * 1024 * 1024
+    # MAX_RECORDS: events in one request. Default 10,000.
+    max_records: int = 10_000
+    # MAX_EVENT_BYTES: one event as sent. Default 256 KiB.
+    max_event_bytes: int = 256 * 1024
+    # MAX_NESTING: depth of objects and arrays inside one event, the event itself included. Default 32.
+    max_nesting: int = 32
+    # MAX_WAITING_BYTES: events accepted but not yet on disk; beyond it 503. Default 64 MiB.
+    max_waiting_bytes: int = 64 * 1024 * 1024
+    # BODY_TIMEOUT_S: seconds a client may take to send one request; then 408 and the connection is closed. Default 10.
+    body_timeout_s: int = 10
+
+    # POLL_INTERVAL_S: seconds between two polls of the dashboard. Default 2.
+    poll_interval_s: int = 2
+
+    # AWS (needed when ENV=aws). AWS_ENDPOINT_URL is read by boto3 itself and points at an emulator in tests.
+    # AWS_REGION: default us-east-1.
+    aws_region: str = "us-east-1"
+    # KINESIS_STREAM_NAME: stream that receives events.
+    kinesis_stream_name: str = ""
+    # S3_BUCKET_NAME: bucket of the lake.
+    s3_bucket_name: str = ""
+    # DYNAMODB_TABLE_NAME: table of the live counters.
+    dynamodb_table_name: str = ""
+    # SPILL_FILE: journal that keeps events while Kinesis cannot take them. Default events_spill.json.
+    spill_file: Path = Path("events_spill.json")
+    # MAX_SPILL_BYTES: size of the spill journal; beyond it 503. Default 1 GiB.
+    max_spill_bytes: int = 1024 * 1024 * 1024
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Settings from `environ`; raises ConfigError that lists every problem at once."""
+    return _Reader(environ).settings()
+
+
+def from_environment() -> Settings:
+    """Settings of this process's environment."""
+    return load(os.environ)
+
+
+class _Reader:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._problems: list[str] = []
+
+    def settings(self) -> Settings:
+        default = Settings()
+        api_host = self._text("API_HOST", default.api_host)
+        api_port = self._integer("API_PORT", default.api_port, 1, 65535)
+        settings = Settings(
+            env=self._choice("ENV", default.env, ("local", "aws")),
+            api_host=api_host,
+            api_port=api_port,
+            dashboard_host=self._text("DASHBOARD_HOST", default.dashboard_host),
+            dashboard_port=self._integer("DASHBOARD_PORT", default.dashboard_port, 1, 65535),
+            api_url=self._url("API_URL", f"http://{_in_url(api_host)}:{api_port}"),
+            read_token=self._text("READ_TOKEN", default.read_token),
+            log_level=self._choice("LOG_LEVEL", default.log_level, ("debug", "info", "warning", "error")),
+            events_file=Path(self._text("EVENTS_FILE", str(default.events_file))),
+            fsync=self._choice("FSYNC", default.fsync, ("always", "everysec", "no")),
+            max_rejected_bytes=self._integer("MAX_REJECTED_BYTES", default.max_rejected_bytes, 64 * 1024, 2**40),
+            dedupe_window=self._integer("DEDUPE_WINDOW", default.dedupe_window, 1, 100_000_000),
+            max_body_bytes=self._integer("MAX_BODY_BYTES", default.max_body_bytes, 1024, 2**30),
+            max_records=self._integer("MAX_RECORDS", default.max_records, 1, 1_000_000),
+            max_event_bytes=self._integer("MAX_EVENT_BYTES", default.max_event_bytes, 256, 2**30),
+            max_nesting=self._integer("MAX_NESTING", default.max_nesting, 2, 200),
+            max_waiting_bytes=self._integer("MAX_WAITING_BYTES", default.max_waiting_bytes, 1024, 2**34),
+            body_timeout_s=self._integer("BODY_TIMEOUT_S", default.body_timeout_s, 1, 3600),
+            poll_interval_s=self._integer("POLL_INTERVAL_S", default.poll_interval_s, 1, 3600),
+            aws_region=self._text("AWS_REGION", default.aws_region),
+            kinesis_stream_name=self._text("KINESIS_STREAM_NAME", default.kinesis_stream_name),
+            s3_bucket_name=self._text("S3_BUCKET_NAME", default.s3_bucket_name),
+            dynamodb_table_name=self._text("DYNAMODB_TABLE_NAME", default.dynamodb_table_name),
+            spill_file=Path(self._text("SPILL_FILE", str(default.spill_file))),
+            max_spill_bytes=self._integer("MAX_SPILL_BYTES", default.max_spill_bytes, 1024, 2**44),
+        )
+        self._check_together(settings)
+        if self._problems:
+            count = len(self._problems)
+            heading = f"config: {count} problem{'s' if count > 1 else ''}"
+            raise ConfigError("\n".join([heading, *(f"  {problem}" for problem in self._problems)]))
+        return settings
+
+    def _check_together(self, settings: Settings) -> None:
+        if settings.env == "aws":
+            for name in ("KINESIS_STREAM_NAME", "S3_BUCKET_NAME", "DYNAMODB_TABLE_NAME"):
+                if not getattr(settings, name.lower()):
+                    self._problems.append(f"{name} is not set: ENV=aws needs it; infra/deploy.sh prints its value")
+        if settings.api_port == settings.dashboard_port and settings.api_host == settings.dashboard_host:
+            self._problems.append(f"API_PORT and DASHBOARD_PORT are both {settings.api_port}: choose two ports")
+        for name in ("API_HOST", "DASHBOARD_HOST"):
+            if getattr(settings, name.lower()) not in _LOOPBACK and not settings.read_token:
+                self._problems.append(
+                    f'{name}="{getattr(settings, name.lower())}": anybody there could read events; set READ_TOKEN as well'
+                )
+
+    def _value(self, name: str, default: T, parse: Callable[[str], T], expected: str) -> T:
+        text = self._environ.get(name, "").strip()
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except ValueError:
+            self._problems.append(f'{name}="{text}": expected {expected}')
+            return default
+
+    def _text(self, name: str, default: str) -> str:
+        return self._value(name, default, str, "text")
+
+    def _choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        def parse(text: str) -> str:
+            return choices[choices.index(text.lower())]
+
+        return self._value(name, default, parse, " or ".join(choices))
+
+    def _integer(self, name: str, default: int, least: int, most: int) -> int:
+        def parse(text: str) -> int:
+            number = int(text)
+            if not least <= number <= most:
+                raise ValueError
+            return number
+
+        return self._value(name, default, parse, f"an integer from {least} to {most}")
+
+    def _url(self, name: str, default: str) -> str:
+        def parse(text: str) -> str:
+            if not text.startswith(("http://", "https://")):
+                raise ValueError
+            return text.rstrip("/")
+
+        return self._value(name, default, parse, "an address such as http://127.0.0.1:3000")
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
