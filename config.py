@@ -141,10 +141,9 @@ class _Reader:
         if settings.api_port == settings.dashboard_port and settings.api_host == settings.dashboard_host:
             self._problems.append(f"API_PORT and DASHBOARD_PORT are both {settings.api_port}: choose two ports")
         for name in ("API_HOST", "DASHBOARD_HOST"):
-            if getattr(settings, name.lower()) not in _LOOPBACK and not settings.read_token:
-                self._problems.append(
-                    f'{name}="{getattr(settings, name.lower())}": anybody there could read events; set READ_TOKEN as well'
-                )
+            host = getattr(settings, name.lower())
+            if host not in _LOOPBACK and not settings.read_token:
+                self._problems.append(f'{name}="{host}": anybody there could read events; set READ_TOKEN as well')
 
     def _value(self, name: str, default: T, parse: Callable[[str], T], expected: str) -> T:
         text = self._environ.get(name, "").strip()

@@ -1,0 +1,15 @@
+"""Shared parts of the clickstream platform: no Flask, no environment, no printing.
+
+The way of an event, and the file that answers for each step:
+
+1.  bodies.py     request body -> records             (wire/ does it for foreign SDKs)
+2.  events.py     record -> Event or Rejection        every rule about what an event may be
+3.  pipeline.py   validate, deduplicate, keep, count  READ FIRST
+4.  journal.py    the append-only file: group writes, recovery, consistent reads
+5.  backends/     where events live: local.py, aws.py
+6.  stats/        every number that is shown: a fold over events
+7.  export.py     the journal as json, ndjson, csv
+8.  client/       what generators, dashboard and terminal speak with the API
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,89 @@
+"""RFC 3339 times: text to milliseconds since 1970 and back, UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from typing import Final
+
+MINUTE_MS: Final = 60_000
+DAY_MS: Final = 86_400_000
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_RFC3339: Final = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,18}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+_SECONDS_REMEMBERED: Final = 100_000
+
+
+def parse(text: str) -> int:
+    """Milliseconds since 1970-01-01T00:00Z of an RFC 3339 time; raises ValueError with the reason."""
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        if _RFC3339.fullmatch(text + "Z"):
+            raise ValueError("has no time zone; append Z for UTC")
+        raise ValueError("is not an RFC 3339 time such as 2026-01-15T10:30:00Z")
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    leap = second == "60"  # legal in RFC 3339, unknown to datetime
+    try:
+        moment = datetime(
+            int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second), tzinfo=timezone.utc
+        )
+        moment += timedelta(seconds=leap) - _offset(zone)
+    except (ValueError, OverflowError) as problem:
+        raise ValueError(f"is not a time: {problem}") from None
+    return (moment - _EPOCH) // timedelta(milliseconds=1) + int(((fraction or "") + "000")[:3])
+
+
+def text(ms: int) -> str:
+    """`2026-01-15T10:30:00.123Z`: RFC 3339 in UTC with milliseconds."""
+    moment = _EPOCH + timedelta(milliseconds=ms)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z" if moment.year > 999 else f"{moment.isoformat()[:23]}Z"
+
+
+def minute_text(minute: int) -> str:
+    """`2026-01-15T10:30:00Z` for a minute counted since 1970."""
+    return f"{_EPOCH + timedelta(minutes=minute):%Y-%m-%dT%H:%M:%SZ}"
+
+
+class UtcClockReader:
+    """Reads the canonical form `YYYY-MM-DDTHH:MM:SS[.fff]Z` fast by remembering seconds it has parsed."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, int] = {}
+
+    def canonical_ms(self, stamp: str) -> int | None:
+        """Milliseconds since 1970, or None when `stamp` is not in the canonical UTC form or not a time."""
+        tail = stamp[19:]
+        if tail == "Z":
+            fraction_ms = 0
+        elif tail[-1:] == "Z" and tail[:1] == "." and tail[1:-1].isdigit() and tail.isascii() and len(tail) <= 20:
+            fraction_ms = int((tail[1:-1] + "00")[:3])
+        else:
+            return None
+        second_ms = self._seconds.get(stamp[:19])
+        if second_ms is None:
+            second_ms = self._learn(stamp[:19])
+        return None if second_ms is None else second_ms + fraction_ms
+
+    def _learn(self, second: str) -> int | None:
+        if second[10:11] != "T" or second[17:] == "60":
+            return None
+        try:
+            ms = parse(second + "Z")
+        except ValueError:
+            return None
+        if len(self._seconds) >= _SECONDS_REMEMBERED:
+            self._seconds.clear()
+        self._seconds[second] = ms
+        return ms
+
+
+def _offset(zone: str) -> timedelta:
+    if zone in "Zz":
+        return timedelta(0)
+    hours, minutes = int(zone[1:3]), int(zone[4:6])
+    if hours > 23 or minutes > 59:
+        raise ValueError(f"{zone} is not an offset from UTC")
+    offset = timedelta(hours=hours, minutes=minutes)
+    return offset if zone[0] == "+" else -offset
