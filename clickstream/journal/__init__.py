@@ -1,0 +1,17 @@
+"""The journal: the append-only file that is the truth about what was collected.
+
+layout.py      how records stand in the file
+file.py        open, lock, append, sync; what holds after each failure
+recovery.py    what a start makes of the file it finds: torn tail, damaged lines
+conversion.py  an array written by an older version -> a journal
+reading.py     consistent reads, oldest or newest first
+quarantine.py  the file beside it that keeps what was refused
+checkpoint.py  derived state beside it that makes a restart fast
+"""
+
+from clickstream.journal.file import Journal
+from clickstream.journal.quarantine import Quarantine
+from clickstream.journal.reading import JournalReader
+from clickstream.journal.recovery import Recovery, recover
+
+__all__ = ["Journal", "JournalReader", "Quarantine", "Recovery", "recover"]

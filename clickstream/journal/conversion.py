@@ -1,0 +1,95 @@
+"""An `events_backup.json` that an older version or json.dump wrote -> a journal, once, with the original kept."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from clickstream.errors import JournalDamaged
+from clickstream.journal import layout
+
+_log: Final = logging.getLogger(__name__)
+_JSON_SPACE: Final = b" \t\r\n"
+_HEAD_BYTES: Final = 1 << 20
+_arrays: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def is_needed(fd: int) -> bool:
+    """True unless the file is a journal, be it a damaged or half-written one."""
+    head = os.pread(fd, _HEAD_BYTES, 0)
+    if layout.EMPTY.startswith(head) or any(_is_record(line) for line in head.split(b"\n", 100)[1:]):
+        return False
+    return not head.startswith(b"[\n{") or bool(_old_records(fd))
+
+
+def convert(fd: int, path: Path) -> int:
+    """Descriptor of a locked journal that now stands at `path`; the original is kept beside it.
+
+    Atomic: whoever opens `path` at any moment, also after a power cut, finds the old file or the new one.
+    Raises JournalDamaged, leaving the file as it was, when it is not a JSON array.
+    """
+    from clickstream.journal.file import sync, sync_directory, write_fully  # noqa: PLC0415 - file.py imports this one
+
+    records = _old_records(fd)
+    if not records and os.pread(fd, _HEAD_BYTES, 0).strip(_JSON_SPACE) != b"[]":
+        raise JournalDamaged(f"{path} is not a JSON array of events; move it away, or choose another EVENTS_FILE")
+    kept = path.with_name(f"{path.name}.before-conversion-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    fresh = path.with_name(f"{path.name}.converting")
+    new_fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(new_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        content = layout.addition(records, len(layout.OPENING)) if records else b""
+        write_fully(new_fd, layout.OPENING + content + layout.CLOSING, 0)
+        sync(new_fd)
+        if not kept.exists():
+            os.link(path, kept)
+        fresh.replace(path)
+        sync_directory(path.parent)
+    except BaseException:
+        os.close(new_fd)
+        fresh.unlink(missing_ok=True)
+        raise
+    _log.info("converted an old array path=%s records=%d original=%s", path, len(records), kept)
+    return new_fd
+
+
+def _old_records(fd: int) -> list[bytes]:
+    """The objects of a JSON array, each on one line; of an array whose end is missing, those that are whole."""
+    content = os.pread(fd, os.fstat(fd).st_size, 0).strip(_JSON_SPACE)
+    try:
+        raws = [bytes(raw) for raw in _arrays.decode(content)]
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as problem:
+        raws = _salvage(content)
+        _log.warning("the old array is damaged error=%s salvaged=%d", problem, len(raws))
+    return [raw.replace(b"\n", b" ").replace(b"\r", b" ") for raw in raws]
+
+
+def _salvage(content: bytes) -> list[bytes]:
+    """The whole objects at the start of an array whose end is missing: what a killed json.dump leaves."""
+    text = content.decode(errors="replace")
+    decoder = json.JSONDecoder()
+    raws: list[bytes] = []
+    position = 1
+    while text[:1] == "[" and (start := text.find("{", position)) >= 0:
+        if text[position:start].strip(" \t\r\n,"):
+            break
+        try:
+            _, position = decoder.raw_decode(text, start)
+        except (json.JSONDecodeError, RecursionError):
+            break
+        raws.append(text[start:position].encode())
+    return raws
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(line.removesuffix(b",")), dict)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return False

@@ -1,0 +1,221 @@
+"""The journal file: open, lock, append, sync. Each failure says what is true now and what may not be promised."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import threading
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from clickstream.errors import BackendUnavailable, JournalLocked
+from clickstream.journal import conversion, layout
+
+_log: Final = logging.getLogger(__name__)
+
+# Large enough for any page or block size in use; the bytes before the durable offset down to this
+# alignment share a page with the next write, so a failed sync puts them in doubt as well.
+_PAGE: Final = 64 * 1024
+_SYNC_INTERVAL_S: Final = 1.0
+
+
+class Journal:
+    """One writer's handle on the journal at `path`; only one process at a time can hold it.
+
+    Before the first `append`, `recover` must have read the file and told `resume_at` where its records end.
+    """
+
+    def __init__(self, path: Path, *, fsync: str = "always") -> None:
+        self.path = path
+        self.end = 0  # durable offset: what stands before it may be shown and is never rewritten
+        self.crc = 0  # CRC-32 of the bytes before `end`
+        self._fsync = fsync
+        self._doubtful = True  # the file may not end as `end` says; rewrite and verify before the next append
+        self._tail = b""  # our own copy of the bytes from the last _PAGE boundary to `end`
+        self._sync_error: OSError | None = None
+        self._unsynced = threading.Event()
+        self._closing = threading.Event()
+        self._fd = _open_locked(path)
+        self._syncer: threading.Thread | None = None
+        try:
+            if os.fstat(self._fd).st_size == 0:
+                os.pwrite(self._fd, layout.EMPTY, 0)
+                sync(self._fd)
+                sync_directory(path.parent)
+            elif conversion.is_needed(self._fd):
+                replaced, self._fd = self._fd, conversion.convert(self._fd, path)
+                os.close(replaced)
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def fileno(self) -> int:
+        """Descriptor of the open file, for readers that make their own copy."""
+        return self._fd
+
+    def resume_at(self, end: int, crc: int) -> None:
+        """Declare `end` the end of the last good record, make the file end there and let appends begin."""
+        start = end - end % _PAGE
+        self._tail = os.pread(self._fd, end - start, start)
+        self.end, self.crc = end, crc
+        closing = os.pread(self._fd, len(layout.CLOSING) + 1, end)
+        if closing == layout.CLOSING:
+            self._doubtful = False
+        else:
+            self._rewrite_tail()
+        if self._fsync == "everysec" and self._syncer is None:
+            self._syncer = threading.Thread(target=self._sync_every_second, name="journal-sync", daemon=True)
+            self._syncer.start()
+
+    def append(self, records: Sequence[bytes]) -> None:
+        """Keep all of `records`, or raise BackendUnavailable.
+
+        Returning means: with fsync=always they survive a power cut; the file is a complete JSON array.
+        After a raise none may be acknowledged, the durable offset has not moved, and the next append
+        first restores the end of the file.
+        """
+        if not records:
+            return
+        if self._doubtful or self._sync_error is not None:
+            self._restore()
+        added = layout.addition(records, self.end)
+        try:
+            write_fully(self._fd, added + layout.CLOSING, self.end)
+        except OSError as problem:
+            # Some of the bytes may stand in the file. They lie behind the durable offset, so nobody reads
+            # them; cut them off now, so that the file is whole again even if nothing is ever appended.
+            self._doubtful = True
+            self._cut_back()
+            raise _unavailable(self.path, "write", problem) from problem
+        if self._fsync == "always":
+            try:
+                sync(self._fd)
+            except OSError as problem:
+                # The kernel may have dropped these pages and called them clean: a second sync would
+                # succeed without them. Trust nothing from the last page boundary on until rewritten.
+                self._doubtful = True
+                raise _unavailable(self.path, "sync", problem) from problem
+        self._advance(added)
+
+    def close(self) -> None:
+        """Sync what fsync=everysec or no left over, and give up the lock."""
+        self._closing.set()
+        self._unsynced.set()
+        if self._syncer is not None:
+            self._syncer.join()
+        try:
+            if self._fsync != "always":
+                sync(self._fd)
+        finally:
+            os.close(self._fd)
+
+    def _advance(self, added: bytes) -> None:
+        self.crc = zlib.crc32(added, self.crc)
+        self.end += len(added)
+        tail = self._tail + added
+        kept = self.end % _PAGE
+        self._tail = tail[len(tail) - kept :]
+        if self._fsync == "everysec":
+            self._unsynced.set()
+
+    def _restore(self) -> None:
+        try:
+            self._rewrite_tail()
+        except OSError as problem:
+            self._doubtful = True
+            raise _unavailable(self.path, "restore", problem) from problem
+        self._sync_error = None
+        _log.info("journal restored path=%s end=%d", self.path, self.end)
+
+    def _rewrite_tail(self) -> None:
+        """Write the last page again from our own copy, sync, drop it from the cache and compare what the disk says."""
+        start = self.end - len(self._tail)
+        wanted = self._tail + layout.CLOSING
+        write_fully(self._fd, wanted, start)
+        os.ftruncate(self._fd, start + len(wanted))
+        sync(self._fd)
+        drop_from_cache(self._fd, start)
+        if os.pread(self._fd, len(wanted) + 1, start) != wanted:
+            raise OSError(errno.EIO, "the end of the journal reads back differently")
+        self._doubtful = False
+
+    def _cut_back(self) -> None:
+        try:
+            os.pwrite(self._fd, layout.CLOSING, self.end)
+            os.ftruncate(self._fd, self.end + len(layout.CLOSING))
+        except OSError:
+            _log.warning("journal not cut back yet path=%s end=%d; the next append tries again", self.path, self.end)
+
+    def _sync_every_second(self) -> None:
+        while not self._closing.is_set():
+            self._unsynced.wait()
+            self._unsynced.clear()
+            try:
+                sync(self._fd)
+            except OSError as problem:
+                self._sync_error = problem
+                _log.error("journal sync failed path=%s error=%s", self.path, problem)
+            self._closing.wait(_SYNC_INTERVAL_S)
+
+
+def write_fully(fd: int, payload: bytes, offset: int) -> None:
+    """Write all of `payload` at `offset`; a short write continues where it stopped, until the system says why."""
+    written = os.pwrite(fd, payload, offset)
+    while written < len(payload):
+        more = os.pwrite(fd, memoryview(payload)[written:], offset + written)
+        if more == 0:
+            raise OSError(errno.ENOSPC, "the system writes no further byte")
+        written += more
+
+
+def sync(fd: int) -> None:
+    """Return once the disk has the file's bytes and size."""
+    if hasattr(fcntl, "F_FULLFSYNC"):
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # macOS: fsync alone stops at the drive's own cache
+    else:
+        os.fdatasync(fd)
+
+
+def sync_directory(directory: Path) -> None:
+    """Return once the disk has the names in `directory`: a new or renamed file survives a power cut only then."""
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def drop_from_cache(fd: int, start: int) -> None:
+    """Ask the kernel to read the bytes from `start` from the disk next time, where it can be asked."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(fd, start, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _open_locked(path: Path) -> int:
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(fd).st_ino == path.stat().st_ino:
+                return fd
+        except BlockingIOError:
+            os.close(fd)
+            raise JournalLocked(
+                f"{path} is being written by another process; stop that one, or choose another EVENTS_FILE"
+            ) from None
+        except FileNotFoundError:
+            pass  # replaced between open and stat: open what stands there now
+        os.close(fd)
+
+
+def _unavailable(path: Path, action: str, problem: OSError) -> BackendUnavailable:
+    _log.error("journal %s failed path=%s error=%s", action, path, problem)
+    remedy = "make room on the disk" if problem.errno in (errno.ENOSPC, errno.EDQUOT) else "check the disk"
+    reason = os.strerror(problem.errno) if problem.errno else str(problem)
+    return BackendUnavailable(
+        f"events cannot be kept now: {reason} ({action} of {path.name}); {remedy}, then send them again"
+    )

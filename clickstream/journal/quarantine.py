@@ -1,0 +1,151 @@
+"""The quarantine: a file beside the journal that keeps what was refused, why, and the bytes themselves."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from clickstream.journal.file import sync_directory
+
+_log: Final = logging.getLogger(__name__)
+_MAX_RAW_BYTES: Final = 256 * 1024
+_BLOCK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One refused record, or one body that could not be read."""
+
+    received_at: str
+    code: str
+    field: str | None
+    message: str
+    source: str
+    raw: bytes
+    event_id: str | None = None
+
+
+class Quarantine:
+    """NDJSON at `path`, at most `max_bytes` large: when it is full, the older half is dropped."""
+
+    def __init__(self, path: Path, *, max_bytes: int) -> None:
+        self.path = path
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+
+    def keep(self, refused: Sequence[Refused]) -> None:
+        """Append `refused` and sync; raises OSError when the disk does not take them."""
+        if not refused:
+            return
+        lines = b"".join(_line(one) for one in refused)
+        with self._lock:
+            created = not self.path.exists()
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                size = os.fstat(fd).st_size
+                if size and os.pread(fd, 1, size - 1) != b"\n":
+                    lines = b"\n" + lines  # a kill in the middle of an earlier line must not spoil this one
+                _write_all(fd, lines)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            if created:
+                sync_directory(self.path.parent)
+            if size + len(lines) > self._max_bytes:
+                self._drop_older_half()
+
+    def newest(self, *, limit: int, code: str | None = None) -> list[dict[str, Any]]:
+        """At most `limit` entries, newest first, of one `code` or all."""
+        found: list[dict[str, Any]] = []
+        for line in self._lines_backward():
+            entry = _decoded(line)
+            if entry is not None and (code is None or entry.get("code") == code):
+                found.append(entry)
+                if len(found) == limit:
+                    break
+        return found
+
+    def size_bytes(self) -> int:
+        """Bytes on disk now."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def count(self) -> int:
+        """Entries in the file, whatever their code."""
+        try:
+            with self.path.open("rb") as file:
+                return sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
+        except FileNotFoundError:
+            return 0
+
+    def _lines_backward(self) -> Iterator[bytes]:
+        try:
+            file = self.path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            position = file.seek(0, os.SEEK_END)
+            rest = b""
+            while position > 0:
+                start = max(0, position - _BLOCK)
+                file.seek(start)
+                lines = (file.read(position - start) + rest).split(b"\n")
+                rest, position = lines[0], start
+                yield from (line for line in reversed(lines[1:]) if line)
+            if rest:
+                yield rest
+
+    def _drop_older_half(self) -> None:
+        content = self.path.read_bytes()
+        middle = content.find(b"\n", len(content) - self._max_bytes // 2) + 1
+        fresh = self.path.with_name(self.path.name + ".shrinking")
+        with fresh.open("wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(content[middle:])
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self.path)
+        sync_directory(self.path.parent)
+        _log.warning("quarantine full: older half dropped path=%s max_bytes=%d", self.path, self._max_bytes)
+
+
+def _write_all(fd: int, payload: bytes) -> None:
+    while payload:
+        payload = payload[os.write(fd, payload) :]
+
+
+def _line(one: Refused) -> bytes:
+    raw = one.raw[:_MAX_RAW_BYTES]
+    entry: dict[str, Any] = {
+        "received_at": one.received_at,
+        "code": one.code,
+        "field": one.field,
+        "message": one.message,
+        "source": one.source,
+        "event_id": one.event_id,
+    }
+    try:
+        entry["raw"] = raw.decode()
+    except UnicodeDecodeError:
+        entry["raw_base64"] = base64.b64encode(raw).decode()
+    if len(one.raw) > len(raw):
+        entry["raw_bytes"] = len(one.raw)
+    return msgspec.json.encode(entry) + b"\n"
+
+
+def _decoded(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return None
+    return entry if isinstance(entry, dict) else None

@@ -1,0 +1,73 @@
+"""Consistent reads of a journal while it grows: a reader sees the records before one durable offset, no more."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Final
+
+from clickstream.journal import layout
+from clickstream.journal.file import Journal
+
+_BLOCK: Final = 1 << 20
+
+
+class JournalReader:
+    """The records that were durable when the reader was made; later appends do not change what it reads.
+
+    Owns a descriptor of its own, so that a compaction that replaces the file does not disturb it; close it.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.end = journal.end
+        # Not os.dup: a duplicate would share the writer's lock and hold it after the journal is closed.
+        self._fd = os.open(journal.path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Give up the descriptor."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def blocks(self) -> Iterator[bytes]:
+        """The bytes of the records and their separators, `[` included, the closing not, a megabyte at a time."""
+        position = 0
+        while position < self.end:
+            block = os.pread(self._fd, min(_BLOCK, self.end - position), position)
+            if not block:
+                raise OSError(f"the journal ends at byte {position}, before its durable offset {self.end}")
+            yield block
+            position += len(block)
+
+    def records(self) -> Iterator[bytes]:
+        """Each record without its separator, oldest first."""
+        rest = b""
+        for block in self.blocks():
+            lines = (rest + block).split(b"\n")
+            rest = lines.pop()
+            yield from (record for record in map(_record, lines) if record)
+        if record := _record(rest):
+            yield record
+
+    def records_backward(self, before: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Offset and bytes of each record that ends at or before `before`, newest first."""
+        position = self.end if before is None else min(before, self.end)
+        rest = b""
+        while position > 0:
+            start = max(0, position - _BLOCK)
+            data = os.pread(self._fd, position - start, start) + rest
+            lines = data.split(b"\n")
+            offset = start + len(data)
+            for line in reversed(lines[1:]):
+                offset -= len(line)
+                if record := _record(line):
+                    yield offset, record
+                offset -= 1
+            rest, position = lines[0], start
+        if record := _record(rest):
+            yield 0, record
+
+
+def _record(line: bytes) -> bytes:
+    """The record on `line`, or nothing for an opening and for the blanks of a mended line."""
+    return b"" if line == layout.OPENING else line.rstrip(b" ,") if line[-1:] in b" ," else line

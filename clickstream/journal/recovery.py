@@ -1,0 +1,215 @@
+"""What a start makes of the file it finds.
+
+A torn tail (the half-written end that a crash leaves) is cut off and kept beside the journal.
+A damaged line in the middle is copied to the quarantine and replaced by blanks, so that the file is a valid
+JSON array again; the lines after it are untouched. Neither ever stops a start.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from clickstream.journal import layout
+from clickstream.journal.file import Journal, sync, sync_directory, write_fully
+from clickstream.journal.quarantine import Quarantine, Refused
+from clickstream.timestamps import text
+
+_log: Final = logging.getLogger(__name__)
+_BLOCK: Final = 4 << 20
+
+T = TypeVar("T")
+Decode = Callable[[bytes], T]
+OnEvents = Callable[[Sequence[T], int], None]
+
+
+@dataclass(slots=True)
+class Recovery:
+    """What was found: whole records, where they end, lines that were damaged, and a torn tail."""
+
+    records: int = 0
+    end: int = 0
+    crc: int = 0
+    damaged: int = 0
+    torn_bytes: int = 0
+    torn_path: Path | None = None
+
+
+def recover(
+    journal: Journal,
+    quarantine: Quarantine,
+    decode: Decode[T],
+    on_events: OnEvents[T],
+    *,
+    start: int = len(layout.OPENING),
+    crc: int = zlib.crc32(layout.OPENING),
+) -> Recovery:
+    """Hand every whole record behind `start` to `on_events` in order, mend the file, and let `journal` resume.
+
+    `start` and `crc` come from a checkpoint, or stand for an empty file. `on_events` gets decoded records
+    and the file position reached, a few megabytes at a time.
+    """
+    found = scan(journal.fileno(), decode, on_events, start=start, crc=crc, on_damage=_Healer(journal, quarantine).heal)
+    if start == len(layout.OPENING) and os.pread(journal.fileno(), 1, 0) != layout.OPENING:
+        write_fully(journal.fileno(), layout.OPENING, 0)
+    found.torn_path = _keep_torn_tail(journal, found)
+    if found.damaged:
+        found.crc = crc_of(journal.fileno(), found.end)
+    journal.resume_at(found.end, found.crc)
+    if found.damaged or found.torn_path:
+        _log.warning(
+            "journal mended path=%s records=%d damaged=%d torn_bytes=%d kept=%s",
+            journal.path, found.records, found.damaged, found.torn_bytes, found.torn_path,
+        )  # fmt: skip
+    return found
+
+
+def scan(
+    fd: int,
+    decode: Decode[T],
+    on_events: OnEvents[T],
+    *,
+    start: int = len(layout.OPENING),
+    crc: int = zlib.crc32(layout.OPENING),
+    on_damage: Callable[[int, bytes], None] | None = None,
+) -> Recovery:
+    """Read the journal without changing it; `on_damage` gets offset and bytes of each damaged line in the middle."""
+    return _Scan(fd, decode, on_events, on_damage, start=start, crc=crc).run()
+
+
+def crc_of(fd: int, end: int) -> int:
+    """CRC-32 of the first `end` bytes."""
+    crc = position = 0
+    while position < end:
+        block = os.pread(fd, min(_BLOCK, end - position), position)
+        if not block:
+            return -1
+        crc = zlib.crc32(block, crc)
+        position += len(block)
+    return crc
+
+
+class _Scan(Generic[T]):
+    def __init__(
+        self,
+        fd: int,
+        decode: Decode[T],
+        on_events: OnEvents[T],
+        on_damage: Callable[[int, bytes], None] | None,
+        *,
+        start: int,
+        crc: int,
+    ) -> None:
+        self._fd = fd
+        self._decode = decode
+        self._on_events = on_events
+        self._on_damage = on_damage
+        self._doubtful: list[tuple[int, bytes]] = []  # damaged middle or torn tail: the next whole record decides
+        self._found = Recovery(end=start, crc=crc)
+
+    def run(self) -> Recovery:
+        position = self._found.end  # of the first byte of `pending`
+        pending = b""
+        while True:
+            block = os.pread(self._fd, _BLOCK, position + len(pending))
+            data = pending + block
+            cut = data.rfind(b"\n") + 1 if block else len(data)
+            before = self._found.end
+            self._take(data[:cut], position)
+            if self._found.end > before:
+                # Between two takes `data` reaches back to the last newline only, which lies before the end
+                # of the last record by the separator's length; fetch what the checksum still lacks.
+                self._found.crc = self._extended_crc(before)
+            if not block:
+                break
+            pending = data[cut:]
+            position += cut
+        self._found.torn_bytes = _torn_bytes(self._fd, self._found.end)
+        return self._found
+
+    def _take(self, data: bytes, offset: int) -> None:
+        events: list[T] = []
+        plain = data.isascii()
+        end = self._found.end
+        for line in data.split(b"\n"):
+            record = line[:-1] if line[-1:] == b"," else line
+            try:
+                if not plain:
+                    record.decode()
+                event = self._decode(record)
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+                if record.strip(b" ") not in (b"", b"[", b"]"):
+                    self._doubtful.append((offset, line))
+            else:
+                events.append(event)
+                end = offset + len(record)
+            offset += len(line) + 1
+        self._found.end = end
+        self._found.records += len(events)
+        self._report_damage(end)
+        if events:
+            self._on_events(events, end)
+
+    def _report_damage(self, end: int) -> None:
+        for offset, line in self._doubtful:
+            if offset < end:
+                self._found.damaged += 1
+                if self._on_damage is not None:
+                    self._on_damage(offset, line)
+        self._doubtful = [(offset, line) for offset, line in self._doubtful if offset >= end]
+
+    def _extended_crc(self, before: int) -> int:
+        return zlib.crc32(os.pread(self._fd, self._found.end - before, before), self._found.crc)
+
+
+class _Healer:
+    """Copies damaged lines to the quarantine, then puts blanks in their place."""
+
+    def __init__(self, journal: Journal, quarantine: Quarantine) -> None:
+        self._journal = journal
+        self._quarantine = quarantine
+
+    def heal(self, offset: int, line: bytes) -> None:
+        message = f"damaged line at byte {offset} of {self._journal.path.name}; its bytes are kept here"
+        refused = Refused(text(time.time_ns() // 1_000_000), "damaged_record", None, message, "journal", line)
+        try:
+            self._quarantine.keep([refused])
+        except OSError as problem:
+            _log.error("damaged line left in place offset=%d error=%s", offset, problem)
+            return
+        write_fully(self._journal.fileno(), b" " * len(line), offset)
+
+
+def _torn_bytes(fd: int, end: int) -> int:
+    """Length of what stands behind the last record instead of the closing; 0 for a missing or half-written closing."""
+    size = os.fstat(fd).st_size
+    tail = os.pread(fd, 16, end)
+    if size - end < 16 and (layout.CLOSING.startswith(tail) or tail in (b",", b",\n", b",\n]\n")):
+        return 0
+    return max(0, size - end)
+
+
+def _keep_torn_tail(journal: Journal, found: Recovery) -> Path | None:
+    if not found.torn_bytes:
+        return None
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    path = journal.path.with_name(f"{journal.path.name}.torn-{stamp}-{found.end}")
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        position = found.end
+        while tail := os.pread(journal.fileno(), _BLOCK, position):
+            write_fully(fd, tail, position - found.end)
+            position += len(tail)
+        sync(fd)
+    finally:
+        os.close(fd)
+    sync_directory(path.parent)
+    return path

@@ -1,0 +1,165 @@
+"""Stats: the fold over kept events. Folding the journal again gives the same numbers, whatever the batches were."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final
+
+from clickstream.events import Event
+from clickstream.stats.minutes import Minutes
+from clickstream.stats.money import revenue
+from clickstream.stats.recency import RecentMap
+from clickstream.stats.sessions import FUNNEL, INACTIVITY_MS, Session
+from clickstream.stats.top import TopCounts, count_values
+from clickstream.timestamps import MINUTE_MS
+
+EXACT_WINDOW: Final = 1_000_000  # sessions and users remembered; memory is about 300 bytes for each
+
+_TOP_TOTAL: Final = 100_000
+_VISITS_KEPT: Final = 50  # of one person without session ids; a later event of an older visit opens a new one
+_FUNNEL_STEPS: Final = frozenset(FUNNEL)
+
+
+class Stats:
+    """Counts over every event folded so far; `snapshot` turns them into the numbers that are shown."""
+
+    def __init__(self, *, exact_window: int = EXACT_WINDOW) -> None:
+        self.types: dict[str, int] = {}
+        self.revenue: dict[str, int] = {}  # hundredths by currency
+        self.session_depths = [0] * (len(FUNNEL) + 1)
+        self.users = 0
+        self.first_ms: int | None = None
+        self.minutes = Minutes()
+        self.top = TopCounts(most=_TOP_TOTAL)
+        self.sessions: RecentMap[Session] = RecentMap(exact_window)
+        self.visits: RecentMap[list[Session]] = RecentMap(exact_window)  # of people whose events name no session
+        self.people: RecentMap[int] = RecentMap(exact_window)  # last event of each, ms
+
+    def fold(self, events: Sequence[Event], times_ms: Sequence[int], now_ms: int) -> None:
+        """Count `events`, kept in this order, that happened at `times_ms`; `now_ms` only drops minutes out of reach."""
+        if not events:
+            return
+        self.minutes.move_horizon(now_ms // MINUTE_MS)
+        _add(self.types, Counter([event.event_type for event in events]))
+        earliest = min(times_ms)
+        self.first_ms = earliest if self.first_ms is None else min(self.first_ms, earliest)
+        self._count_by_time(events, [ms // MINUTE_MS for ms in times_ms])
+        self._count_sessions_and_users(events, times_ms)
+
+    def _count_by_time(self, events: Sequence[Event], minutes: list[int]) -> None:
+        found = count_values(events)
+        self.top.add(found)
+        for minute, part in _grouped(events, minutes):
+            counts = self.minutes.at(minute)
+            _add(counts.types, Counter([event.event_type for event in part]))
+            self._count_revenue(part, minute)
+            self.minutes.add_top(minute, found if len(part) == len(events) else count_values(part))
+        for hour, part in _grouped(events, [minute // 60 for minute in minutes]):
+            self.minutes.add_hour_top(hour, found if len(part) == len(events) else count_values(part))
+
+    def _count_revenue(self, events: Sequence[Event], minute: int) -> None:
+        for event in events:
+            if event.event_type == "purchase" and (amount := revenue(event.properties)) is not None:
+                _add(self.revenue, {amount[0]: amount[1]})
+                _add(self.minutes.at(minute).revenue, {amount[0]: amount[1]})
+
+    def _count_sessions_and_users(self, events: Sequence[Event], times_ms: Sequence[int]) -> None:
+        sessions, people = self.sessions, self.people
+        for event, ms in zip(events, times_ms, strict=True):
+            person = event.user_id or event.anonymous_id
+            if event.session_id is not None:
+                session = sessions.young.get(event.session_id) or sessions.get(event.session_id)
+                if session is None:
+                    session = sessions[event.session_id] = self._open_session(ms)
+            elif person is not None:
+                session = self._visit(person, ms)
+            else:
+                continue  # unreachable for validated events: one of the three ids is required
+            if ms > session.last_ms or ms < session.first_ms:
+                self._stretch(session, ms)
+            if event.event_type in _FUNNEL_STEPS:
+                self._advance(session, event.event_type, ms)
+            if person is not None:
+                last_ms = people.young.get(person) or people.get(person)
+                if last_ms is None or ms > last_ms:
+                    self._see_person(person, last_ms, ms)
+
+    def _see_person(self, person: str, last_ms: int | None, ms: int) -> None:
+        if last_ms is None:
+            self.users += 1
+        elif last_ms // MINUTE_MS != ms // MINUTE_MS:
+            self.minutes.at(last_ms // MINUTE_MS).last_users -= 1
+        if last_ms is None or last_ms // MINUTE_MS != ms // MINUTE_MS:
+            self.minutes.at(ms // MINUTE_MS).last_users += 1
+        self.people[person] = ms
+
+    def _open_session(self, ms: int) -> Session:
+        minute = self.minutes.at(ms // MINUTE_MS)
+        minute.first_sessions += 1
+        minute.last_sessions[0] += 1
+        self.session_depths[0] += 1
+        return Session(ms, ms)
+
+    def _stretch(self, session: Session, ms: int) -> None:
+        if ms > session.last_ms:
+            before, after = session.last_ms // MINUTE_MS, ms // MINUTE_MS
+            session.last_ms = ms
+            if before != after:
+                self.minutes.at(before).last_sessions[session.depth] -= 1
+                self.minutes.at(after).last_sessions[session.depth] += 1
+        else:
+            self.minutes.at(session.first_ms // MINUTE_MS).first_sessions -= 1
+            self.minutes.at(ms // MINUTE_MS).first_sessions += 1
+            session.first_ms = ms
+
+    def _advance(self, session: Session, step: str, ms: int) -> None:
+        before = session.depth
+        after = session.take_step(step, ms)
+        if after != before:
+            self._move_depth(session.last_ms // MINUTE_MS, before, after)
+
+    def _move_depth(self, minute: int, before: int, after: int) -> None:
+        self.session_depths[before] -= 1
+        self.session_depths[after] += 1
+        counts = self.minutes.at(minute).last_sessions
+        counts[before] -= 1
+        counts[after] += 1
+
+    def _visit(self, person: str, ms: int) -> Session:
+        """The visit of `person` that `ms` belongs to: within 30 minutes of its events; it may join two into one."""
+        visits = self.visits.get(person) or []
+        near = [v for v in visits if v.first_ms - INACTIVITY_MS <= ms <= v.last_ms + INACTIVITY_MS]
+        if not near:
+            visit = self._open_session(ms)
+            self.visits[person] = [*visits[-_VISITS_KEPT:], visit]
+            return visit
+        visit = near[0]
+        for other in near[1:]:
+            self._join(visit, other)
+            visits.remove(other)
+        return visit
+
+    def _join(self, visit: Session, other: Session) -> None:
+        for one in (visit, other):
+            self.minutes.at(one.first_ms // MINUTE_MS).first_sessions -= 1
+            self.minutes.at(one.last_ms // MINUTE_MS).last_sessions[one.depth] -= 1
+            self.session_depths[one.depth] -= 1
+        visit.absorb(other)
+        self.minutes.at(visit.first_ms // MINUTE_MS).first_sessions += 1
+        self.minutes.at(visit.last_ms // MINUTE_MS).last_sessions[visit.depth] += 1
+        self.session_depths[visit.depth] += 1
+
+
+def _grouped(events: Sequence[Event], keys: list[int]) -> list[tuple[int, Sequence[Event]]]:
+    """Events by key, in order within each key; live traffic has one or two keys a batch."""
+    if keys.count(keys[0]) == len(keys):
+        return [(keys[0], events)]
+    pairs = sorted(zip(keys, range(len(keys)), strict=True))
+    return [(key, [events[index] for _, index in group]) for key, group in groupby(pairs, key=lambda pair: pair[0])]
+
+
+def _add(counts: dict[str, int], more: dict[str, int]) -> None:
+    for key, count in more.items():
+        counts[key] = counts.get(key, 0) + count

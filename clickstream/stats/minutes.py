@@ -1,0 +1,88 @@
+"""What happened in each minute of the last two days, so that any window is a sum over minutes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from clickstream.stats.top import TopCounts
+
+MINUTES_KEPT: Final = 2 * 24 * 60 + 1  # the 24 h window and the one before it
+_HOURS_KEPT: Final = 26
+_TOP_PER_MINUTE: Final = 100
+_TOP_PER_HOUR: Final = 2_000
+
+
+class Minute(msgspec.Struct, array_like=True):
+    """Events of one minute, and the sessions and users whose first or last event lies in it."""
+
+    types: dict[str, int] = {}
+    revenue: dict[str, int] = {}
+    first_sessions: int = 0
+    last_sessions: list[int] = msgspec.field(default_factory=lambda: [0] * 5)  # by funnel depth
+    last_users: int = 0
+    top: TopCounts | None = None
+
+
+class Minutes:
+    """Minute and hour counts, indexed by minutes and hours since 1970; old ones are dropped as time goes on."""
+
+    def __init__(self) -> None:
+        self.minutes: dict[int, Minute] = {}
+        self.hours: dict[int, TopCounts] = {}
+        self._horizon = 0
+
+    def at(self, minute: int) -> Minute:
+        """The counts of `minute`; a minute that no window reaches any more gets counts that nobody keeps."""
+        found = self.minutes.get(minute)
+        if found is None:
+            found = Minute()
+            if minute >= self._horizon:
+                self.minutes[minute] = found
+        return found
+
+    def add_top(self, minute: int, found: dict[str, Counter[str]]) -> None:
+        """Add to the top lists of one minute."""
+        counts = self.at(minute)
+        if counts.top is None:
+            counts.top = TopCounts(most=_TOP_PER_MINUTE)
+        counts.top.add(found)
+
+    def add_hour_top(self, hour: int, found: dict[str, Counter[str]]) -> None:
+        """Add to the top lists of one hour."""
+        if hour not in self.hours:
+            if (hour + 1) * 60 <= self._horizon:
+                return
+            self.hours[hour] = TopCounts(most=_TOP_PER_HOUR)
+        self.hours[hour].add(found)
+
+    def move_horizon(self, now_minute: int) -> None:
+        """Forget what no window that ends at `now_minute` or later can reach."""
+        horizon = now_minute - MINUTES_KEPT
+        if horizon > self._horizon:
+            self._horizon = horizon
+            self.minutes = {minute: counts for minute, counts in self.minutes.items() if minute >= horizon}
+            self.hours = {hour: top for hour, top in self.hours.items() if hour > now_minute // 60 - _HOURS_KEPT}
+
+    def between(self, first: int, last: int) -> Iterator[Minute]:
+        """The counts of the minutes from `first` to `last` that had any event."""
+        if last - first > len(self.minutes):
+            return (counts for minute, counts in self.minutes.items() if first <= minute <= last)
+        return (counts for minute in range(first, last + 1) if (counts := self.minutes.get(minute)) is not None)
+
+    def top_between(self, first: int, last: int) -> Iterable[TopCounts]:
+        """The top lists that together cover `first` to `last`: whole hours where they fit, minutes at the edges."""
+        minute = first
+        while minute <= last:
+            if minute % 60 == 0 and minute + 59 <= last:
+                if (hour := self.hours.get(minute // 60)) is not None:
+                    yield hour
+                minute += 60
+            else:
+                counts = self.minutes.get(minute)
+                if counts is not None and counts.top is not None:
+                    yield counts.top
+                minute += 1

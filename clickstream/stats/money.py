@@ -1,0 +1,46 @@
+"""What a purchase is worth: exact hundredths of a currency."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from typing import Any, Final
+
+DEFAULT_CURRENCY: Final = "USD"
+_LARGEST: Final = Decimal(10) ** 13  # beyond any order; keeps one absurd number from drowning the sum
+
+
+def revenue(properties: dict[str, Any] | None) -> tuple[str, int] | None:
+    """Currency and hundredths of a purchase's `total`, else `revenue`, else `value`; None where there is no amount."""
+    if not properties:
+        return None
+    for name in ("total", "revenue", "value"):
+        amount = properties.get(name)
+        if amount is not None:
+            cents = in_cents(amount)
+            return None if cents is None else (_currency(properties.get("currency")), cents)
+    return None
+
+
+def in_cents(amount: object) -> int | None:
+    """`amount`, a number or numeric text, in hundredths, halves to even; None when it is neither or absurd."""
+    if isinstance(amount, bool) or not isinstance(amount, (int, float, str)):
+        return None
+    try:
+        value = Decimal(str(amount))
+        if not value.is_finite() or abs(value) > _LARGEST:
+            return None
+        return int((value * 100).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+    except InvalidOperation:
+        return None
+
+
+def as_text(cents: int) -> str:
+    """`1234.05` for 123405."""
+    sign = "-" if cents < 0 else ""
+    return f"{sign}{abs(cents) // 100}.{abs(cents) % 100:02d}"
+
+
+def _currency(code: object) -> str:
+    if isinstance(code, str) and len(code) == 3 and code.isascii() and code.isalpha():
+        return code.upper()
+    return DEFAULT_CURRENCY
