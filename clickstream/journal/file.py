@@ -57,6 +57,10 @@ class Journal:
         """Descriptor of the open file, for readers that make their own copy."""
         return self._fd
 
+    def size(self) -> int:
+        """Bytes of the file."""
+        return os.fstat(self._fd).st_size
+
     def resume_at(self, end: int, crc: int) -> None:
         """Declare `end` the end of the last good record, make the file end there and let appends begin."""
         start = end - end % _PAGE

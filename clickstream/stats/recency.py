@@ -15,7 +15,7 @@ class RecentIds:
     def __init__(self, window: int) -> None:
         self.window = window
         self._ids: set[str] = set()
-        self._batches: deque[Sequence[str]] = deque()
+        self._order: deque[str] = deque()
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -23,26 +23,35 @@ class RecentIds:
     def __contains__(self, event_id: str) -> bool:
         return event_id in self._ids
 
-    def add(self, fresh: Sequence[str]) -> None:
-        """Remember `fresh`, which must not be known yet, and forget whole batches that left the window."""
-        self._ids.update(fresh)
-        self._batches.append(fresh)
-        while len(self._ids) - len(self._batches[0]) >= self.window:
-            self._ids.difference_update(self._batches.popleft())
+    def has_any(self, ids: Iterable[str]) -> bool:
+        """Whether at least one of `ids` is known."""
+        return not self._ids.isdisjoint(ids)
 
-    def forget(self, ids: Iterable[str]) -> None:
-        """Take back ids whose events were not kept after all."""
-        gone = set(ids)
+    def add(self, fresh: Sequence[str]) -> None:
+        """Remember `fresh`, distinct and not known yet; the oldest beyond the window are forgotten."""
+        self._ids.update(fresh)
+        self._order.extend(fresh)
+        surplus = len(self._order) - self.window
+        if surplus > 0:
+            leave = self._order.popleft
+            self._ids.difference_update([leave() for _ in range(surplus)])
+
+    def forget(self, ids: Sequence[str]) -> None:
+        """Take back ids that were added lately, because their events were not kept after all."""
+        gone = self._ids.intersection(ids)
         self._ids -= gone
-        self._batches = deque(
-            kept
-            for batch in self._batches
-            if (kept := batch if gone.isdisjoint(batch) else [one for one in batch if one not in gone])
-        )
+        later: list[str] = []
+        while gone and self._order:
+            newest = self._order.pop()
+            if newest in gone:
+                gone.remove(newest)
+            else:
+                later.append(newest)
+        self._order.extend(reversed(later))
 
     def oldest_first(self) -> list[str]:
         """All remembered ids in the order they came."""
-        return [event_id for batch in self._batches for event_id in batch]
+        return list(self._order)
 
 
 class RecentMap(Generic[V]):

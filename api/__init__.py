@@ -1,0 +1,12 @@
+"""The HTTP surface of the ingestion API: Flask views that take bytes, call one method and shape an answer.
+
+app.py      create_app: blueprints, errors, headers
+ingest.py   POST /events
+reads.py    /stats /events /export /rejected
+service.py  / /health /ready /metrics /openapi.json /docs
+answers.py  how every view answers: JSON, errors, waiting for the disk, worker threads
+"""
+
+from api.app import create_app
+
+__all__ = ["create_app"]

@@ -1,0 +1,98 @@
+"""How every view answers: JSON, errors from the closed list, waiting for the disk, worker threads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final, cast
+
+import msgspec
+from flask import Response, current_app, request
+from werkzeug.exceptions import HTTPException
+
+from clickstream.backends.base import Backend
+from clickstream.errors import RequestRefused, Unavailable
+from clickstream.pipeline import Pipeline, Receipt
+from clickstream.server import DEFERRED, Deferred
+
+_log: Final = logging.getLogger("clickstream.api")
+_CODES: Final = {HTTPStatus.NOT_FOUND: "not_found", HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed"}
+
+
+def pipeline() -> Pipeline:
+    """The pipeline behind this application."""
+    return cast("Pipeline", current_app.extensions["pipeline"])
+
+
+def ready_backend() -> Backend:
+    """The backend, once the journal has been replayed; raises Replaying before."""
+    pipeline().require_ready()
+    return pipeline().backend
+
+
+def accept(records: list[bytes], *, source: str, answer: Callable[[Receipt], Response]) -> Response:
+    """`answer` over the verdicts on `records`, sent once everything accepted is kept."""
+    deferred = Deferred()
+    receipt = pipeline().accept(
+        records,
+        source=source,
+        when_kept=lambda problem: deferred.resolve(None if problem is None else failure(problem)),
+    )
+    request.environ[DEFERRED] = deferred
+    return answer(receipt)
+
+
+def on_worker(work: Callable[[], Response]) -> Response:
+    """The answer of `work`, which runs on a worker thread because it reads files."""
+    request.environ[DEFERRED] = Deferred.from_thread(work, failure)
+    return Response()
+
+
+def reply(body: object, status: int = HTTPStatus.OK) -> Response:
+    """`body` as JSON."""
+    return Response(msgspec.json.encode(body) + b"\n", status, content_type="application/json")
+
+
+def failure(problem: BaseException) -> Response:
+    """The JSON error for `problem`: its code, what is wrong, and when to try again."""
+    if isinstance(problem, RequestRefused):
+        return reply({"error": error(problem.code, str(problem), problem.field)}, problem.status)
+    if isinstance(problem, Unavailable):
+        answer = reply({"error": error(problem.code, str(problem))}, HTTPStatus.SERVICE_UNAVAILABLE)
+        answer.headers["Retry-After"] = str(problem.retry_after_s)
+        return answer
+    if isinstance(problem, HTTPException) and (problem.code or 500) < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _wrong_address(problem)
+    cause = getattr(problem, "original_exception", None) or problem
+    _log.error("request failed error=%r", cause, exc_info=cause)
+    return reply({"error": error("internal", "the server failed; its log says why")}, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def error(code: str, message: str, field: str | None = None) -> dict[str, str]:
+    """The `error` object of an answer."""
+    return {"code": code, "message": message} | ({} if field is None else {"field": field})
+
+
+def integer_parameter(name: str, *, default: int, least: int, most: int) -> int:
+    """A whole number from the query string; raises RequestRefused outside its bounds."""
+    text = request.args.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and least <= int(text[:10]) <= most):
+        raise RequestRefused(
+            "invalid_parameter", f"{name}={text[:40]}: expected an integer from {least} to {most}", field=name
+        )
+    return int(text)
+
+
+def _wrong_address(problem: HTTPException) -> Response:
+    status = HTTPStatus(problem.code or HTTPStatus.BAD_REQUEST)
+    if status is HTTPStatus.NOT_FOUND:
+        message = f"there is no {request.path} here; GET / lists the endpoints"
+    elif status is HTTPStatus.METHOD_NOT_ALLOWED:
+        message = f"{request.method} is not possible on {request.path}; GET / lists the endpoints"
+    else:
+        message = problem.description or status.phrase
+    answer = reply({"error": error(_CODES.get(status, "invalid_body"), message)}, status)
+    if valid := getattr(problem, "valid_methods", None):
+        answer.headers["Allow"] = ", ".join(sorted(valid))
+    return answer

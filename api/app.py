@@ -1,0 +1,44 @@
+"""The Flask application over one pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from api.answers import failure
+from api.ingest import ingest
+from api.reads import reads
+from api.service import service
+from clickstream.errors import ClickstreamError
+from clickstream.metrics import MetricsPage
+from clickstream.pipeline import Pipeline
+
+_ROOT: Final = Path(__file__).resolve().parent.parent
+_PAGE_POLICY: Final = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+
+
+def create_app(pipeline: Pipeline, *, max_body_bytes: int, max_records: int) -> Flask:
+    """The application; its views run on the server's loop thread, see clickstream/server.py."""
+    app = Flask("clickstream", static_folder=_ROOT / "static", template_folder=_ROOT / "templates")
+    app.config.update(MAX_BODY_BYTES=max_body_bytes, MAX_RECORDS=max_records)
+    app.extensions["pipeline"] = pipeline
+    app.extensions["metrics_page"] = MetricsPage(pipeline)
+    for blueprint in (ingest, reads, service):
+        app.register_blueprint(blueprint)
+    app.register_error_handler(ClickstreamError, failure)
+    app.register_error_handler(HTTPException, failure)
+    app.after_request(_harden)
+    return app
+
+
+def _harden(response: Response) -> Response:
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if request.path == "/events" and request.method in ("POST", "OPTIONS"):
+        # Anybody's page may send events, as trackers do; no read carries this header.
+        response.headers["Access-Control-Allow-Origin"] = "*"
+    if response.mimetype == "text/html":
+        response.headers["Content-Security-Policy"] = _PAGE_POLICY
+    return response

@@ -1,0 +1,69 @@
+"""The ways out: numbers, pages of events, downloads, what was refused."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from api.answers import integer_parameter, on_worker, pipeline, ready_backend, reply
+from clickstream.errors import RequestRefused
+from clickstream.export import MEDIA_TYPES
+from clickstream.query import from_parameters
+from clickstream.stats import WINDOWS
+
+MOST_EVENTS: Final = 1000  # of one page
+
+reads: Final = Blueprint("reads", __name__)
+
+
+@reads.get("/stats")
+def get_stats() -> Response:
+    """The numbers of one window."""
+    window = request.args.get("window", "all")
+    if window != "all" and window not in WINDOWS:
+        known = ", ".join([*WINDOWS, "all"])
+        raise RequestRefused("invalid_parameter", f"window={window[:40]}: expected {known}", field="window")
+    return reply(pipeline().statistics(window))
+
+
+@reads.get("/events")
+def get_events() -> Response:
+    """One page of events, newest first."""
+    query = from_parameters(request.args, also=frozenset({"limit", "cursor"}))
+    limit = integer_parameter("limit", default=100, least=1, most=MOST_EVENTS)
+    cursor = request.args.get("cursor")
+    backend = ready_backend()
+
+    def work() -> Response:
+        page = backend.events(query, limit=limit, cursor=cursor)
+        return reply({"events": [msgspec.Raw(record) for record in page.records], "next_cursor": page.next_cursor})
+
+    return on_worker(work)
+
+
+@reads.get("/export")
+def get_export() -> Response:
+    """Every matching event as a download, streamed."""
+    query = from_parameters(request.args, also=frozenset({"format"}))
+    form = request.args.get("format", "json")
+    if form not in MEDIA_TYPES:
+        raise RequestRefused(
+            "invalid_parameter", f"format={form[:40]}: expected {' or '.join(MEDIA_TYPES)}", field="format"
+        )
+    name = f"clickstream_export_{time.strftime('%Y%m%d_%H%M%S', time.gmtime())}.{form}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(ready_backend().export(query, form), content_type=MEDIA_TYPES[form], headers=headers)
+
+
+@reads.get("/rejected")
+def get_rejected() -> Response:
+    """What was refused lately, newest first."""
+    limit = integer_parameter("limit", default=100, least=1, most=MOST_EVENTS)
+    code = request.args.get("code")
+    quarantine = pipeline().quarantine
+    return on_worker(
+        lambda: reply({"rejected": quarantine.newest(limit=limit, code=code), "total": quarantine.count()})
+    )

@@ -1,0 +1,54 @@
+"""What operators and the curious ask: who are you, are you well, how do I use you."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final, cast
+
+from flask import Blueprint, Response, current_app, render_template
+
+from api.answers import pipeline, reply
+from clickstream import __version__
+from clickstream.metrics import MEDIA_TYPE, MetricsPage
+
+service: Final = Blueprint("service", __name__)
+
+
+@service.get("/")
+def get_index() -> Response:
+    """Name, version, health and the list of endpoints."""
+    rules = sorted({rule.rule for rule in current_app.url_map.iter_rules() if not rule.rule.startswith("/static")})
+    return reply({"name": "clickstream", "version": __version__, "health": pipeline().readiness(), "endpoints": rules})
+
+
+@service.get("/health")
+def get_health() -> Response:
+    """The process lives."""
+    return reply({"status": "ok", "version": __version__})
+
+
+@service.get("/ready")
+def get_ready() -> Response:
+    """Whether events are taken in, or how far the replay is."""
+    readiness = pipeline().readiness()
+    status = HTTPStatus.OK if readiness["status"] == "ready" else HTTPStatus.SERVICE_UNAVAILABLE
+    return reply(readiness, status)
+
+
+@service.get("/metrics")
+def get_metrics() -> Response:
+    """Prometheus metrics."""
+    page = cast("MetricsPage", current_app.extensions["metrics_page"])
+    return Response(page.text(), content_type=MEDIA_TYPE)
+
+
+@service.get("/openapi.json")
+def get_openapi() -> Response:
+    """The OpenAPI 3.1 description of this API."""
+    return current_app.send_static_file("openapi.json")
+
+
+@service.get("/docs")
+def get_docs() -> str:
+    """A page to read about the API and try it."""
+    return render_template("api_docs.html", version=__version__)

@@ -1,0 +1,133 @@
+"""Events in the journal on this machine, counted in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from clickstream.backends.base import OnReplay, Page
+from clickstream.errors import RequestRefused
+from clickstream.events import Event
+from clickstream.export import export
+from clickstream.journal import Journal, JournalReader, Quarantine, recover
+from clickstream.query import Query
+from clickstream.stats import Stats, snapshot
+from clickstream.timestamps import UtcClockReader, parse
+
+RECENT_SHOWN: Final = 50
+
+
+class StoredEvent(Event, kw_only=True, gc=False):
+    """An event as it stands in the journal; files of older versions may lack anything but the type."""
+
+    received_at: str | None = None
+
+
+class LocalBackend:
+    """The journal at `path`: write is an fsynced group append, the statistics are a fold over it."""
+
+    name = "local"
+
+    def __init__(self, path: Path, quarantine: Quarantine, *, fsync: str, clock_ms: Callable[[], int]) -> None:
+        self._journal = Journal(path, fsync=fsync)
+        self._quarantine = quarantine
+        self._fsync = fsync
+        self._clock_ms = clock_ms
+        self._stats = Stats()
+        self._recent: deque[bytes] = deque(maxlen=RECENT_SHOWN)
+        self._records = 0
+        self._damaged = 0
+
+    def recover(self, on_replay: OnReplay) -> None:
+        """Fold the whole journal into the statistics; mends what a crash or a bad disk has left."""
+        size = max(1, self._journal.size())
+        reader = _TimeReader(self._clock_ms())
+
+        def take(events: Sequence[StoredEvent], position: int) -> None:
+            self._stats.fold(events, [reader.ms(event) for event in events], self._clock_ms())
+            on_replay([event.event_id for event in events if event.event_id is not None], position / size)
+
+        found = recover(self._journal, self._quarantine, msgspec.json.Decoder(StoredEvent).decode, take)
+        self._records, self._damaged = found.records, found.damaged
+        page = self.events(Query(), limit=RECENT_SHOWN, cursor=None)
+        self._recent.extend(reversed(page.records))
+
+    def write(self, records: Sequence[bytes]) -> None:
+        """Append and sync; see Journal.append for what holds after a failure."""
+        self._journal.append(records)
+
+    def count(self, events: Sequence[Event], records: Sequence[bytes], times_ms: Sequence[int], now_ms: int) -> None:
+        """Fold kept events; O(events)."""
+        self._stats.fold(events, times_ms, now_ms)
+        self._recent.extend(records[-RECENT_SHOWN:])
+        self._records += len(records)
+
+    def statistics(self, window: str, now_ms: int) -> dict[str, Any]:
+        """The numbers of one window; O(minutes in it), whatever the number of events."""
+        numbers = snapshot(self._stats, window, now_ms)
+        numbers["recent_events"] = [msgspec.Raw(record) for record in reversed(self._recent)]
+        return numbers
+
+    def condition(self) -> dict[str, Any]:
+        """Size of the journal, and the damaged lines that the last start set aside."""
+        return {
+            "journal_bytes": self._journal.size(),
+            "journal_records": self._records,
+            "damaged_records": self._damaged,
+            "fsync": self._fsync,
+        }
+
+    def events(self, query: Query, *, limit: int, cursor: str | None) -> Page:
+        """Newest first; the cursor is the byte offset of the last event given, which never moves."""
+        before = None if cursor is None else _offset(cursor)
+        records: list[bytes] = []
+        last = 0
+        reader = JournalReader(self._journal)
+        try:
+            for offset, record in reader.records_backward(before):
+                if query.is_everything or query.matches(record):
+                    if len(records) == limit:
+                        return Page(records, str(last))
+                    records.append(record)
+                    last = offset
+            return Page(records, None)
+        finally:
+            reader.close()
+
+    def export(self, query: Query, form: str) -> Iterator[bytes]:
+        """The journal up to its durable offset at this moment."""
+        return export(JournalReader(self._journal), query, form)
+
+    def close(self) -> None:
+        """Sync and unlock the journal."""
+        self._journal.close()
+
+
+class _TimeReader:
+    """When a stored event happened; events of older versions without a usable time count as of now."""
+
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+        self._clock = UtcClockReader()
+
+    def ms(self, event: StoredEvent) -> int:
+        for stamp in (event.timestamp, event.received_at):
+            if stamp is not None:
+                ms = self._clock.canonical_ms(stamp)
+                if ms is not None:
+                    return ms
+                try:
+                    return parse(stamp)
+                except ValueError:
+                    continue
+        return self._now_ms
+
+
+def _offset(cursor: str) -> int:
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise RequestRefused("invalid_parameter", f"cursor={cursor[:40]} was not given by this server", field="cursor")
+    return int(cursor)

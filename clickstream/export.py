@@ -1,0 +1,136 @@
+"""The journal as json, ndjson or csv: streamed, memory flat, a consistent prefix while writes go on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from clickstream.journal import JournalReader, layout
+from clickstream.query import Query
+
+MEDIA_TYPES: Final = {
+    "json": "application/json",
+    "ndjson": "application/x-ndjson",
+    "csv": "text/csv; charset=utf-8",
+}
+CSV_COLUMNS: Final = (
+    "event_id",
+    "event_type",
+    "timestamp",
+    "user_id",
+    "anonymous_id",
+    "session_id",
+    "received_at",
+    "properties",
+    "other",
+)
+
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+_BLANK_LINES: Final = re.compile(rb"(?m)^ +\n")
+_FLUSH_BYTES: Final = 256 * 1024
+
+
+def export(reader: JournalReader, query: Query, form: str) -> Iterator[bytes]:
+    """The events of `reader` that `query` asks for, oldest first; `form` is one of MEDIA_TYPES. Closes `reader`."""
+    try:
+        if query.is_everything and form in _WHOLE:
+            yield from _WHOLE[form](reader)
+        else:
+            yield from _joined(_FILTERED[form](record for record in reader.records() if query.matches(record)))
+    finally:
+        reader.close()
+
+
+def _whole_json(reader: JournalReader) -> Iterator[bytes]:
+    yield from reader.blocks()
+    yield layout.CLOSING
+
+
+def _whole_ndjson(reader: JournalReader) -> Iterator[bytes]:
+    """The file without its brackets and commas; whole lines at a time, so that no separator is cut in two."""
+    rest = b""
+    for block in reader.blocks():
+        cut = block.rfind(layout.SEPARATOR) + len(layout.SEPARATOR)
+        if cut >= len(layout.SEPARATOR):
+            yield _lines(rest + block[:cut])
+            rest = block[cut:]
+        else:
+            rest += block
+    if rest not in (b"", layout.OPENING):
+        yield _lines(rest + b"\n")
+
+
+def _lines(block: bytes) -> bytes:
+    lines = block.removeprefix(layout.OPENING + b"\n").replace(layout.SEPARATOR, b"\n")
+    return _BLANK_LINES.sub(b"", lines) if b"\n " in lines or lines[:1] == b" " else lines
+
+
+def _json(records: Iterator[bytes]) -> Iterator[bytes]:
+    before = layout.OPENING + b"\n"
+    for record in records:
+        yield before + record
+        before = layout.SEPARATOR
+    yield layout.CLOSING if before == layout.SEPARATOR else layout.EMPTY
+
+
+def _ndjson(records: Iterator[bytes]) -> Iterator[bytes]:
+    return (record + b"\n" for record in records)
+
+
+def _csv(records: Iterator[bytes]) -> Iterator[bytes]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    writer.writerow(CSV_COLUMNS)
+    for record in records:
+        writer.writerow(_row(msgspec.json.decode(record)))
+        if buffer.tell() > _FLUSH_BYTES:
+            yield _taken(buffer)
+    yield _taken(buffer)
+
+
+def _row(event: dict[str, Any]) -> list[str]:
+    other = {name: value for name, value in event.items() if name not in CSV_COLUMNS}
+    values = [event.get(name) for name in CSV_COLUMNS[:-2]]
+    return [_cell(value) for value in (*values, event.get("properties", {}), other or None)]
+
+
+def _cell(value: object) -> str:
+    """Text of one cell; a leading quote keeps spreadsheets from taking it for a formula."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return "'" + text if text.startswith(_FORMULA_STARTS) else text
+
+
+def _taken(buffer: io.StringIO) -> bytes:
+    content = buffer.getvalue().encode()
+    buffer.seek(0)
+    buffer.truncate()
+    return content
+
+
+def _joined(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """`parts` in pieces worth sending."""
+    waiting: list[bytes] = []
+    size = 0
+    for part in parts:
+        waiting.append(part)
+        size += len(part)
+        if size > _FLUSH_BYTES:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
+
+
+_WHOLE: Final[dict[str, Callable[[JournalReader], Iterator[bytes]]]] = {"json": _whole_json, "ndjson": _whole_ndjson}
+_FILTERED: Final[dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]]] = {
+    "json": _json,
+    "ndjson": _ndjson,
+    "csv": _csv,
+}

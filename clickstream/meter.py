@@ -1,0 +1,72 @@
+"""What one API process has taken in since it started: verdicts, rate, commit latency."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+_SECONDS: Final = 60
+_RATE_SECONDS: Final = 10
+_LATENCIES_KEPT: Final = 2048
+
+
+class Meter:
+    """Counts verdicts once they are final: received = accepted + duplicates + rejected, always."""
+
+    def __init__(self, now_ms: int) -> None:
+        self.since_ms = now_ms
+        self.accepted = 0
+        self.duplicates = 0
+        self.rejected: Counter[str] = Counter()
+        self.failed_commits = 0
+        self.last_event_ms: int | None = None
+        self._per_second: deque[tuple[int, int]] = deque(maxlen=_SECONDS + 1)
+        self._latencies_s: deque[float] = deque(maxlen=_LATENCIES_KEPT)
+
+    def take(self, accepted: int, duplicates: int, rejected: Sequence[str], now_ms: int) -> None:
+        """Add the verdicts of one request."""
+        self.accepted += accepted
+        self.duplicates += duplicates
+        self.rejected.update(rejected)
+        if accepted:
+            self.last_event_ms = now_ms
+            second = now_ms // 1000
+            if self._per_second and self._per_second[-1][0] == second:
+                self._per_second[-1] = (second, self._per_second[-1][1] + accepted)
+            else:
+                self._per_second.append((second, accepted))
+
+    def took(self, latency_s: float) -> None:
+        """Add the time from a request's verdicts to its commit."""
+        self._latencies_s.append(latency_s)
+
+    def accounting(self) -> dict[str, Any]:
+        """received, accepted, duplicates, rejected."""
+        rejected = self.rejected.total()
+        return {
+            "received": self.accepted + self.duplicates + rejected,
+            "accepted": self.accepted,
+            "duplicates": self.duplicates,
+            "rejected": rejected,
+        }
+
+    def last_minute(self, now_ms: int) -> int:
+        """Events accepted in the last 60 seconds."""
+        return sum(count for second, count in self._per_second if second > now_ms // 1000 - _SECONDS)
+
+    def events_per_second(self, now_ms: int) -> float:
+        """Mean over the last ten whole seconds, or over the time since the start while that is shorter."""
+        now = now_ms // 1000
+        count = sum(count for second, count in self._per_second if now - _RATE_SECONDS <= second < now)
+        return round(count / max(1, min(_RATE_SECONDS, now - self.since_ms // 1000)), 1)
+
+    def latency_ms(self) -> dict[str, float | None]:
+        """p50 and p99 of the latest commits in milliseconds; None before the first."""
+        ordered = sorted(self._latencies_s)
+        if not ordered:
+            return {"p50": None, "p99": None}
+        return {
+            "p50": round(ordered[len(ordered) // 2] * 1000, 2),
+            "p99": round(ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] * 1000, 2),
+        }

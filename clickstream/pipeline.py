@@ -1,0 +1,299 @@
+"""The way of every event: validate -> deduplicate -> keep -> count -> acknowledge. READ THIS FIRST.
+
+One thread (the server's loop) owns all state here. The commit thread only writes: it is handed entries
+and hands them back through `run_soon`, in order, with the outcome. So nothing here needs a lock, and
+nothing is counted or acknowledged before the backend has kept it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from clickstream.backends.base import Backend
+from clickstream.errors import BackendUnavailable, Replaying, RequestRefused, Unavailable
+from clickstream.events import Batch, Event, Limits, Rejection, validate
+from clickstream.group_commit import GroupCommit
+from clickstream.journal import Quarantine
+from clickstream.journal.quarantine import Refused
+from clickstream.meter import Meter
+from clickstream.stats.recency import RecentIds
+from clickstream.timestamps import text
+
+_log: Final = logging.getLogger(__name__)
+_SNAPSHOT_AGE_MS: Final = 100
+
+OnKept = Callable[[Unavailable | None], None]
+Observer = Callable[[Sequence[Event], Sequence[bytes]], None]
+
+
+@dataclass(slots=True)
+class Receipt:
+    """The verdicts on one request; `when_kept` in `accept` tells when they may be sent."""
+
+    accepted: int
+    duplicates: int
+    rejections: Sequence[Rejection]
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One request on its way to the disk."""
+
+    events: Sequence[Event]
+    records: Sequence[bytes]
+    times_ms: Sequence[int]
+    ids: Sequence[str]
+    receipt: Receipt
+    refused: Sequence[Refused]
+    when_kept: OnKept
+    size: int
+    generation: int
+    started_s: float
+
+
+class Pipeline:
+    """Takes records in and answers for them; see the module's first lines for the threads."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        quarantine: Quarantine,
+        *,
+        limits: Limits,
+        dedupe_window: int,
+        max_waiting_bytes: int,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self.meter = Meter(clock_ms())
+        self.backend = backend
+        self.quarantine = quarantine
+        self._limits = limits
+        self._max_waiting_bytes = max_waiting_bytes
+        self._run_soon: Callable[[Callable[[], None]], object] = _not_started
+        self._clock_ms = clock_ms
+        self._ids = RecentIds(dedupe_window)
+        self._commits: GroupCommit[_Entry] = GroupCommit(self._write, self._report)
+        self._waiting_bytes = 0
+        self._generation = 0  # counts failed groups, see _kept
+        self._observers: list[Observer] = []
+        self._snapshots: dict[str, tuple[int, dict[str, Any]]] = {}
+        self._replay = threading.Thread(target=self._recover, name="replay", daemon=True)
+        self._ready = False
+        self._progress = 0.0
+        self._replayed = 0
+        self._replay_failure: BaseException | None = None
+
+    # -- life -----------------------------------------------------------------------------------------------
+
+    def start(self, run_soon: Callable[[Callable[[], None]], object]) -> None:
+        """Begin to replay what was kept earlier; until that is done `accept` raises Replaying.
+
+        `run_soon` makes the loop thread call a function soon; it may be called from any thread.
+        """
+        self._run_soon = run_soon
+        self._commits.start()
+        self._replay.start()
+
+    def stop(self) -> None:
+        """Commit what waits and close the backend; after the server has answered its last request."""
+        self._replay.join()
+        self._commits.stop()
+        self.backend.close()
+
+    def readiness(self) -> dict[str, Any]:
+        """Whether the journal has been replayed, and how far it is."""
+        if self._ready:
+            return {"status": "ready"}
+        return {"status": "replaying", "progress": round(self._progress, 3), "records": self._replayed}
+
+    def require_ready(self) -> None:
+        """Raise Replaying until the journal has been replayed."""
+        if self._ready:
+            return
+        if self._replay_failure is not None:
+            raise Unavailable(f"the journal could not be read: {self._replay_failure}", retry_after_s=30)
+        raise Replaying(f"the journal is being read, {self._progress:.0%} done; try again shortly")
+
+    def _recover(self) -> None:
+        try:
+            self.backend.recover(self._remember)
+        except BaseException as problem:  # noqa: BLE001 - outermost frame of the replay thread; /ready must say why
+            _log.exception("replay failed")
+            self._replay_failure = problem
+        else:
+            _log.info("replay done records=%d ids=%d", self._replayed, len(self._ids))
+            self._ready = True
+
+    def _remember(self, ids: Sequence[str], progress: float) -> None:
+        fresh = list(dict.fromkeys(one for one in ids if one not in self._ids))
+        if fresh:
+            self._ids.add(fresh)
+        self._replayed += len(ids)
+        self._progress = progress
+
+    # -- the way in -----------------------------------------------------------------------------------------
+
+    def accept(self, records: Sequence[bytes], *, source: str, when_kept: OnKept) -> Receipt:
+        """Verdicts on `records`; send them only when `when_kept` is called with None.
+
+        `when_kept` is called on the loop thread once everything is kept and counted, or with the reason why
+        nothing of this request may be acknowledged. Raises Unavailable when nothing can be taken in now.
+        """
+        self.require_ready()
+        if self._waiting_bytes > self._max_waiting_bytes:
+            raise Unavailable("more events wait for the disk than MAX_WAITING_BYTES; send them again in a second")
+        started_s = time.perf_counter()
+        now_ms = self._clock_ms()
+        batch = validate(records, self._limits, now_ms)
+        duplicates = self._take_out_duplicates(batch)
+        receipt = Receipt(len(batch.events), duplicates, batch.rejections)
+        ids = [event.event_id or "" for event in batch.events]
+        if ids:
+            self._ids.add(ids)
+        received_at = text(now_ms)
+        entry = _Entry(
+            events=batch.events,
+            records=batch.records,
+            times_ms=batch.times_ms,
+            ids=ids,
+            receipt=receipt,
+            refused=[_refused(one, source, received_at) for one in batch.rejections],
+            when_kept=when_kept,
+            size=sum(map(len, batch.records)),
+            generation=self._generation,
+            started_s=started_s,
+        )
+        self._waiting_bytes += entry.size
+        self._commits.submit(entry)
+        return receipt
+
+    def refuse(self, body: bytes, refusal: RequestRefused, *, source: str) -> None:
+        """Account for a body that could not be split into records: one rejected record, kept in quarantine."""
+        now_ms = self._clock_ms()
+        self.meter.take(0, 0, [refusal.code], now_ms)
+        refused = Refused(text(now_ms), refusal.code, refusal.field, str(refusal), source, body)
+        empty = Receipt(0, 0, ())
+        self._commits.submit(
+            _Entry((), (), (), (), empty, [refused], lambda _: None, 0, self._generation, time.perf_counter())
+        )
+
+    def subscribe(self, observer: Observer) -> Callable[[], None]:
+        """Call `observer` with each group of events once it is kept; returns how to stop that."""
+        self._observers.append(observer)
+        return lambda: self._observers.remove(observer)
+
+    def _take_out_duplicates(self, batch: Batch) -> int:
+        ids = [event.event_id or "" for event in batch.events]
+        distinct = set(ids)
+        if len(distinct) == len(ids) and not self._ids.has_any(distinct):
+            return 0
+        seen: set[str] = set()
+        fresh = []
+        for index, event_id in enumerate(ids):
+            if event_id not in self._ids and event_id not in seen:
+                seen.add(event_id)
+                fresh.append(index)
+        batch.events = [batch.events[index] for index in fresh]
+        batch.records = [batch.records[index] for index in fresh]
+        batch.times_ms = [batch.times_ms[index] for index in fresh]
+        return len(ids) - len(fresh)
+
+    # -- the commit thread ----------------------------------------------------------------------------------
+
+    def _write(self, entries: Sequence[_Entry]) -> None:
+        records = [record for entry in entries for record in entry.records]
+        if records:
+            self.backend.write(records)
+        refused = [one for entry in entries for one in entry.refused]
+        if refused:
+            try:
+                self.quarantine.keep(refused)
+            except OSError as problem:
+                # Their senders get the verdict in the answer; good events of the group must not suffer for it.
+                _log.error("quarantine not written entries=%d error=%s", len(refused), problem)
+
+    def _report(self, entries: list[_Entry], problem: BackendUnavailable | None) -> None:
+        done = self._not_kept if problem else self._kept
+        self._run_soon(lambda: done(entries, problem))
+
+    # -- back on the loop -----------------------------------------------------------------------------------
+
+    def _kept(self, entries: list[_Entry], _: BackendUnavailable | None) -> None:
+        now_ms = self._clock_ms()
+        now_s = time.perf_counter()
+        events = [event for entry in entries for event in entry.events]
+        records = [record for entry in entries for record in entry.records]
+        if events:
+            times_ms = [ms for entry in entries for ms in entry.times_ms]
+            self.backend.count(events, records, times_ms, now_ms)
+            for observer in tuple(self._observers):
+                observer(events, records)
+        for entry in entries:
+            self._waiting_bytes -= entry.size
+            receipt = entry.receipt
+            self.meter.take(receipt.accepted, receipt.duplicates, [one.code for one in receipt.rejections], now_ms)
+            self.meter.took(now_s - entry.started_s)
+            if receipt.duplicates and entry.generation != self._generation:
+                # A group failed after these duplicates were found: the events that they repeat may be the
+                # ones that were lost. The sender tries again and gets a verdict that holds.
+                entry.when_kept(Unavailable("an earlier copy of an event was not kept; send the request again"))
+            else:
+                entry.when_kept(None)
+
+    def _not_kept(self, entries: list[_Entry], problem: BackendUnavailable | None) -> None:
+        self._generation += 1
+        self.meter.failed_commits += 1
+        for entry in entries:
+            self._waiting_bytes -= entry.size
+            self._ids.forget(entry.ids)
+        for entry in entries:
+            entry.when_kept(problem)
+
+    # -- numbers --------------------------------------------------------------------------------------------
+
+    def statistics(self, window: str) -> dict[str, Any]:
+        """Everything `/stats` shows for `window`, at most 100 ms old."""
+        self.require_ready()
+        now_ms = self._clock_ms()
+        cached = self._snapshots.get(window)
+        if cached is None or not 0 <= now_ms - cached[0] < _SNAPSHOT_AGE_MS:
+            cached = self._snapshots[window] = (now_ms, self._statistics(window, now_ms))
+        return cached[1]
+
+    def _statistics(self, window: str, now_ms: int) -> dict[str, Any]:
+        meter = self.meter
+        numbers = self.backend.statistics(window, now_ms)
+        numbers["accounting"] = {**meter.accounting(), "since": text(meter.since_ms)}
+        numbers["rejected_by_code"] = dict(meter.rejected.most_common())
+        numbers["rolling_minute"] = {"events": meter.last_minute(now_ms)}
+        numbers["ingest"] = {
+            "backend": self.backend.name,
+            "events_per_second": meter.events_per_second(now_ms),
+            "commit_latency_ms": meter.latency_ms(),
+            "dedupe": {"window": self._ids.window, "ids": len(self._ids)},
+            "last_event_at": None if meter.last_event_ms is None else text(meter.last_event_ms),
+            "failed_commits": meter.failed_commits,
+            **self.backend.condition(),
+        }
+        return numbers
+
+
+def _not_started(_: Callable[[], None]) -> None:
+    raise RuntimeError("the pipeline was not started")
+
+
+def _refused(rejection: Rejection, source: str, received_at: str) -> Refused:
+    return Refused(
+        received_at,
+        rejection.code,
+        rejection.field,
+        rejection.message,
+        source,
+        rejection.record,
+        rejection.event_id,
+    )

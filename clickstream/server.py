@@ -1,0 +1,281 @@
+"""Any WSGI application on granian: one process, one asyncio loop thread.
+
+A view is called on the loop thread, so it owns all Python state without locks, and it must be quick. It can
+
+- leave a `Deferred` in `environ[DEFERRED]`: the answer is sent when that resolves. Thousands of requests can so
+  wait for one disk sync without a thread each.
+- return its body as a generator: it is produced on a worker thread, and sent as fast as the client reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_to_bytes
+
+from granian.constants import Interfaces, TaskImpl
+from granian.http import HTTP1Settings
+from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
+from granian.server.embed import Server
+
+if TYPE_CHECKING:
+    from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
+
+_log: Final = logging.getLogger(__name__)
+
+DEFERRED: Final = "clickstream.deferred"
+
+_STREAM_THREADS: Final = 8
+_HEADER_TIMEOUT_MS: Final = 10_000
+_STOP_TIMEOUT_S: Final = 4
+# The loop thread and the journal's writer hand the interpreter to each other at every commit; Python's default
+# of 5 ms would be added to each acknowledgement while the loop is busy.
+_SWITCH_INTERVAL_S: Final = 0.0005
+
+Headers = list[tuple[str, str]]
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Deferred:
+    """An answer that is not known yet; whoever makes it resolves it once, on the loop thread."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self) -> None:
+        self._future: asyncio.Future[WsgiApp | None] = asyncio.get_running_loop().create_future()
+
+    def resolve(self, instead: WsgiApp | None = None) -> None:
+        """Send the prepared answer, or `instead` of it another response; later calls change nothing."""
+        if not self._future.done():
+            self._future.set_result(instead)
+
+    @classmethod
+    def from_thread(cls, work: Callable[[], WsgiApp], failed: Callable[[BaseException], WsgiApp]) -> Deferred:
+        """The answer that `work` makes on a worker thread, or what `failed` makes of its exception."""
+        deferred = cls()
+
+        def done(future: asyncio.Future[WsgiApp]) -> None:
+            problem = future.exception()
+            deferred.resolve(future.result() if problem is None else failed(problem))
+
+        asyncio.get_running_loop().run_in_executor(None, work).add_done_callback(done)
+        return deferred
+
+    async def wait(self) -> WsgiApp | None:
+        """What to send instead of the prepared answer, if anything."""
+        return await self._future
+
+
+def serve(
+    app: WsgiApp,
+    *,
+    host: str,
+    port: int,
+    max_body_bytes: int,
+    body_timeout_s: float = 10,
+    on_start: Callable[[asyncio.AbstractEventLoop], None] | None = None,
+    on_stop: Callable[[], None] | None = None,
+) -> None:
+    """Serve `app` until SIGINT or SIGTERM; requests under way are answered first.
+
+    `on_start` runs on the loop before the first request; `on_stop` runs on a thread after the last one, while
+    the loop still turns. Larger bodies than `max_body_bytes` get 413, clients that need longer than
+    `body_timeout_s` to send one get 408.
+    """
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    adapter = _Adapter(app, host=host, port=port, max_body_bytes=max_body_bytes, body_timeout_s=body_timeout_s)
+    asyncio.run(_serve(adapter, host, port, on_start, on_stop))
+
+
+async def _serve(
+    adapter: _Adapter,
+    host: str,
+    port: int,
+    on_start: Callable[[asyncio.AbstractEventLoop], None] | None,
+    on_stop: Callable[[], None] | None,
+) -> None:
+    loop = asyncio.get_running_loop()
+    server = Server(
+        adapter,
+        address=host,
+        port=port,
+        interface=Interfaces.RSGI,
+        task_impl=TaskImpl.asyncio,
+        websockets=False,
+        log_enabled=False,
+        backlog=1024,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_TIMEOUT_MS),
+    )
+    server.workers_kill_timeout = _STOP_TIMEOUT_S
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.stop)
+    if on_start is not None:
+        on_start(loop)
+    try:
+        await server.serve()
+    finally:
+        await loop.run_in_executor(None, adapter.close)
+        if on_stop is not None:
+            await loop.run_in_executor(None, on_stop)
+
+
+class _Adapter:
+    """RSGI on one side, WSGI on the other."""
+
+    def __init__(self, app: WsgiApp, *, host: str, port: int, max_body_bytes: int, body_timeout_s: float) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._body_timeout_s = body_timeout_s
+        self._threads = ThreadPoolExecutor(_STREAM_THREADS, thread_name_prefix="stream")
+        self._stopping = threading.Event()
+        self._fixed_environ: dict[str, Any] = {
+            "SCRIPT_NAME": "",
+            "SERVER_NAME": host,
+            "SERVER_PORT": str(port),
+            "wsgi.version": (1, 0),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": False,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+            "wsgi.input_terminated": True,
+        }
+
+    def close(self) -> None:
+        """End the streams under way; their clients see a broken transfer."""
+        self._stopping.set()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
+        try:
+            body = await self._read_body(scope, proto)
+        except _BodyRefused as refused:
+            _send_refusal(proto, refused)
+            return
+        environ = self._environ(scope, body)
+        answer = _Answer()
+        chunks = self._app(environ, answer.start)
+        deferred: Deferred | None = environ.get(DEFERRED)
+        if deferred is not None and (instead := await deferred.wait()) is not None:
+            answer = _Answer()
+            chunks = instead(environ, answer.start)
+        with contextlib.suppress(ProtocolClosed, ProtocolError):  # the client has gone: nobody to answer
+            if isinstance(chunks, (list, tuple)) or answer.length() is not None or scope.method == "HEAD":
+                proto.response_bytes(answer.status, answer.headers, b"".join(_closing(chunks)))
+            else:
+                await self._stream(proto, answer, chunks)
+
+    async def _read_body(self, scope: Scope, proto: HTTPProtocol) -> bytes:
+        if scope.method in ("GET", "HEAD", "OPTIONS"):
+            return b""
+        declared = scope.headers.get("content-length")
+        if declared is not None and (not declared.isdigit() or int(declared) > self._max_body_bytes):
+            raise _BodyRefused(413, "body_too_large", self._too_large())
+        task = asyncio.current_task()
+        assert task is not None
+        timer = asyncio.get_running_loop().call_later(self._body_timeout_s, task.cancel)
+        try:
+            if declared is not None:
+                return await proto()
+            return await self._read_chunks(proto)
+        except asyncio.CancelledError:
+            message = f"the request body did not arrive within {self._body_timeout_s:g} s (BODY_TIMEOUT_S)"
+            raise _BodyRefused(408, "timeout", message) from None
+        except ProtocolError:
+            raise _BodyRefused(400, "malformed_json", "the request body ended too early") from None
+        finally:
+            timer.cancel()
+
+    async def _read_chunks(self, proto: HTTPProtocol) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        async for part in proto:
+            size += len(part)
+            if size > self._max_body_bytes:
+                raise _BodyRefused(413, "body_too_large", self._too_large())
+            parts.append(part)
+        return b"".join(parts)
+
+    def _too_large(self) -> str:
+        return f"the body is larger than {self._max_body_bytes:,} bytes (MAX_BODY_BYTES); send smaller batches"
+
+    def _environ(self, scope: Scope, body: bytes) -> dict[str, Any]:
+        environ = self._fixed_environ.copy()
+        environ["REQUEST_METHOD"] = scope.method
+        environ["PATH_INFO"] = unquote_to_bytes(scope.path).decode("latin-1")
+        environ["QUERY_STRING"] = scope.query_string
+        environ["SERVER_PROTOCOL"] = f"HTTP/{scope.http_version}"
+        environ["REMOTE_ADDR"] = scope.client.rpartition(":")[0]
+        environ["wsgi.url_scheme"] = scope.scheme
+        environ["wsgi.input"] = io.BytesIO(body)
+        for name, value in scope.headers.items():
+            key = "HTTP_" + name.upper().replace("-", "_")
+            environ[key] = f"{environ[key]},{value}" if key in environ else value
+        environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
+        environ.pop("HTTP_CONTENT_LENGTH", None)
+        environ["CONTENT_LENGTH"] = str(len(body))
+        return environ
+
+    async def _stream(self, proto: HTTPProtocol, answer: _Answer, chunks: Iterable[bytes]) -> None:
+        loop = asyncio.get_running_loop()
+        iterator = iter(chunks)
+        transport = proto.response_stream(answer.status, answer.headers)
+        try:
+            while not self._stopping.is_set():
+                chunk = await loop.run_in_executor(self._threads, next, iterator, None)
+                if chunk is None:
+                    return
+                if chunk:
+                    await transport.send_bytes(chunk)
+        finally:
+            if hasattr(chunks, "close"):
+                await loop.run_in_executor(self._threads, chunks.close)
+
+
+class _Answer:
+    """Status and headers as the application gives them."""
+
+    def __init__(self) -> None:
+        self.status = 500
+        self.headers: Headers = []
+
+    def start(self, status: str, headers: Headers, exc_info: object = None) -> Callable[[bytes], object]:
+        self.status = int(status[:3])
+        self.headers = [(name.lower(), value) for name, value in headers]
+        return _no_write
+
+    def length(self) -> str | None:
+        return next((value for name, value in self.headers if name == "content-length"), None)
+
+
+class _BodyRefused(Exception):
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+def _send_refusal(proto: HTTPProtocol, refused: _BodyRefused) -> None:
+    body = f'{{"error":{{"code":"{refused.code}","message":"{refused}"}}}}'
+    headers = [("content-type", "application/json"), ("connection", "close")]
+    with contextlib.suppress(ProtocolClosed, ProtocolError):
+        proto.response_str(refused.status, headers, body)
+
+
+def _closing(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    try:
+        yield from chunks
+    finally:
+        if hasattr(chunks, "close"):
+            chunks.close()
+
+
+def _no_write(_: bytes) -> None:
+    raise NotImplementedError("this server takes the body as the returned iterable only")

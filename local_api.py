@@ -1,0 +1,84 @@
+"""The ingestion API: `python local_api.py` serves it on API_HOST:API_PORT until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import sys
+import time
+from typing import Final
+
+import config
+from api import create_app
+from clickstream.backends.base import Backend
+from clickstream.backends.local import LocalBackend
+from clickstream.errors import ClickstreamError, ConfigError
+from clickstream.events import Limits
+from clickstream.journal import Quarantine
+from clickstream.pipeline import Pipeline
+from clickstream.server import serve
+
+_log: Final = logging.getLogger("clickstream.api")
+
+
+def main() -> int:
+    """Serve until stopped; exit code 2 when settings or journal do not allow it."""
+    try:
+        settings = config.from_environment()
+        logging.basicConfig(
+            level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+        )
+        run(settings)
+    except ClickstreamError as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 2
+    return 0
+
+
+def run(settings: config.Settings) -> None:
+    """Build the parts and serve them."""
+    quarantine = Quarantine(
+        settings.events_file.with_name("events_rejected.ndjson"), max_bytes=settings.max_rejected_bytes
+    )
+    pipeline = Pipeline(
+        make_backend(settings, quarantine),
+        quarantine,
+        limits=Limits(settings.max_event_bytes, settings.max_nesting),
+        dedupe_window=settings.dedupe_window,
+        max_waiting_bytes=settings.max_waiting_bytes,
+        clock_ms=now_ms,
+    )
+
+    def start(loop: asyncio.AbstractEventLoop) -> None:
+        gc.freeze()  # what stands now stays; the collector need not look at it again
+        pipeline.start(loop.call_soon_threadsafe)
+        _log.info(
+            "listening host=%s port=%d events_file=%s", settings.api_host, settings.api_port, settings.events_file
+        )
+
+    serve(
+        create_app(pipeline, max_body_bytes=settings.max_body_bytes, max_records=settings.max_records).wsgi_app,
+        host=settings.api_host,
+        port=settings.api_port,
+        max_body_bytes=settings.max_body_bytes,
+        body_timeout_s=settings.body_timeout_s,
+        on_start=start,
+        on_stop=pipeline.stop,
+    )
+
+
+def make_backend(settings: config.Settings, quarantine: Quarantine) -> Backend:
+    """The place that ENV chooses."""
+    if settings.env == "aws":
+        raise ConfigError('ENV="aws": this version keeps events locally only; unset ENV')
+    return LocalBackend(settings.events_file, quarantine, fsync=settings.fsync, clock_ms=now_ms)
+
+
+def now_ms() -> int:
+    """The server's clock in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+if __name__ == "__main__":
+    sys.exit(main())
