@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from flask import Flask, Response, request
+from flask import Flask
 from werkzeug.exceptions import HTTPException
 
 from api.answers import failure
@@ -17,7 +17,6 @@ from clickstream.metrics import MetricsPage
 from clickstream.pipeline import Pipeline
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
-_PAGE_POLICY: Final = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 
 
 def create_app(pipeline: Pipeline, *, max_body_bytes: int, max_records: int) -> Flask:
@@ -30,15 +29,4 @@ def create_app(pipeline: Pipeline, *, max_body_bytes: int, max_records: int) -> 
         app.register_blueprint(blueprint)
     app.register_error_handler(ClickstreamError, failure)
     app.register_error_handler(HTTPException, failure)
-    app.after_request(_harden)
     return app
-
-
-def _harden(response: Response) -> Response:
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    if request.path == "/events" and request.method in ("POST", "OPTIONS"):
-        # Anybody's page may send events, as trackers do; no read carries this header.
-        response.headers["Access-Control-Allow-Origin"] = "*"
-    if response.mimetype == "text/html":
-        response.headers["Content-Security-Policy"] = _PAGE_POLICY
-    return response

@@ -15,6 +15,13 @@ from clickstream.pipeline import Receipt
 ingest: Final = Blueprint("ingest", __name__)
 
 
+@ingest.after_request
+def _allow_any_origin(response: Response) -> Response:
+    """Let anybody's page send events, as trackers do; reads carry no such header."""
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
 @ingest.post("/events")
 def post_events() -> Response:
     """Take in events; the answer is sent once they are on disk."""

@@ -11,6 +11,8 @@ from api.answers import pipeline, reply
 from clickstream import __version__
 from clickstream.metrics import MEDIA_TYPE, MetricsPage
 
+_PAGE_POLICY: Final = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+
 service: Final = Blueprint("service", __name__)
 
 
@@ -49,6 +51,7 @@ def get_openapi() -> Response:
 
 
 @service.get("/docs")
-def get_docs() -> str:
+def get_docs() -> Response:
     """A page to read about the API and try it."""
-    return render_template("api_docs.html", version=__version__)
+    page = render_template("api_docs.html", version=__version__)
+    return Response(page, content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _PAGE_POLICY})

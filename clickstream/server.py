@@ -16,6 +16,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
@@ -36,9 +37,7 @@ DEFERRED: Final = "clickstream.deferred"
 _STREAM_THREADS: Final = 8
 _HEADER_TIMEOUT_MS: Final = 10_000
 _STOP_TIMEOUT_S: Final = 4
-# The loop thread and the journal's writer hand the interpreter to each other at every commit; Python's default
-# of 5 ms would be added to each acknowledgement while the loop is busy.
-_SWITCH_INTERVAL_S: Final = 0.0005
+_EVERY_ANSWER: Final = (("x-content-type-options", "nosniff"),)
 
 Headers = list[tuple[str, str]]
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -90,7 +89,6 @@ def serve(
     the loop still turns. Larger bodies than `max_body_bytes` get 413, clients that need longer than
     `body_timeout_s` to send one get 408.
     """
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     adapter = _Adapter(app, host=host, port=port, max_body_bytes=max_body_bytes, body_timeout_s=body_timeout_s)
     asyncio.run(_serve(adapter, host, port, on_start, on_stop))
 
@@ -119,9 +117,11 @@ async def _serve(
         loop.add_signal_handler(number, server.stop)
     if on_start is not None:
         on_start(loop)
+    watch = loop.create_task(adapter.watch_slow_clients())
     try:
         await server.serve()
     finally:
+        watch.cancel()
         await loop.run_in_executor(None, adapter.close)
         if on_stop is not None:
             await loop.run_in_executor(None, on_stop)
@@ -136,6 +136,7 @@ class _Adapter:
         self._body_timeout_s = body_timeout_s
         self._threads = ThreadPoolExecutor(_STREAM_THREADS, thread_name_prefix="stream")
         self._stopping = threading.Event()
+        self._reading: dict[asyncio.Task[None], float] = {}  # requests whose body is awaited, and until when
         self._fixed_environ: dict[str, Any] = {
             "SCRIPT_NAME": "",
             "SERVER_NAME": host,
@@ -147,6 +148,14 @@ class _Adapter:
             "wsgi.run_once": False,
             "wsgi.input_terminated": True,
         }
+
+    async def watch_slow_clients(self) -> None:
+        """Once a second, give up on bodies that take too long; a timer for each request would cost more."""
+        while True:
+            await asyncio.sleep(1)
+            now = time.monotonic()
+            for task in [task for task, deadline in self._reading.items() if deadline < now]:
+                task.cancel()
 
     def close(self) -> None:
         """End the streams under way; their clients see a broken transfer."""
@@ -180,7 +189,7 @@ class _Adapter:
             raise _BodyRefused(413, "body_too_large", self._too_large())
         task = asyncio.current_task()
         assert task is not None
-        timer = asyncio.get_running_loop().call_later(self._body_timeout_s, task.cancel)
+        self._reading[task] = time.monotonic() + self._body_timeout_s
         try:
             if declared is not None:
                 return await proto()
@@ -191,7 +200,7 @@ class _Adapter:
         except ProtocolError:
             raise _BodyRefused(400, "malformed_json", "the request body ended too early") from None
         finally:
-            timer.cancel()
+            del self._reading[task]
 
     async def _read_chunks(self, proto: HTTPProtocol) -> bytes:
         parts: list[bytes] = []
@@ -248,7 +257,7 @@ class _Answer:
 
     def start(self, status: str, headers: Headers, exc_info: object = None) -> Callable[[bytes], object]:
         self.status = int(status[:3])
-        self.headers = [(name.lower(), value) for name, value in headers]
+        self.headers = [*_EVERY_ANSWER, *((name.lower(), value) for name, value in headers)]
         return _no_write
 
     def length(self) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 MINUTE_MS: Final = 60_000
@@ -37,8 +38,13 @@ def parse(text: str) -> int:
 
 def text(ms: int) -> str:
     """`2026-01-15T10:30:00.123Z`: RFC 3339 in UTC with milliseconds."""
-    moment = _EPOCH + timedelta(milliseconds=ms)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z" if moment.year > 999 else f"{moment.isoformat()[:23]}Z"
+    seconds, rest = divmod(ms, 1000)
+    return f"{_second_text(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second_text(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
 
 
 def minute_text(minute: int) -> str:
