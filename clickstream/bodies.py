@@ -38,7 +38,7 @@ _LINE_MEDIA_TYPES: Final = frozenset({"application/x-ndjson", "application/ndjso
 
 
 class _Envelope(msgspec.Struct):
-    records: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    records: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
     event_type: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -116,18 +116,28 @@ def _inflate(body: bytes, window_bits: int, max_bytes: int) -> bytes:
 def _json_records(body: bytes) -> list[bytes]:
     try:
         if body[:1] == b"[":
-            return [bytes(raw) for raw in _arrays.decode(body)]
+            return list(map(bytes, _arrays.decode(body)))
         envelope = _envelopes.decode(body)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as problem:
+    except msgspec.ValidationError:
+        return _one_event_or_refuse(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
         return _lines_or_refuse(body, problem)
     if isinstance(envelope.records, msgspec.UnsetType) or not isinstance(envelope.event_type, msgspec.UnsetType):
         return [body]
+    return list(map(bytes, envelope.records))
+
+
+def _one_event_or_refuse(body: bytes) -> list[bytes]:
+    """An event that happens to have a field `records` of its own; anything else of the wrong shape is refused."""
     try:
-        return [bytes(raw) for raw in _arrays.decode(envelope.records)]
-    except msgspec.ValidationError:
-        raise RequestRefused("invalid_body", "records is not an array", field="records") from None
-    except RecursionError as problem:
-        raise _malformed(body, problem) from None
+        fields = _objects.decode(body)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        fields = {}
+    if "event_type" in fields:
+        return [body]
+    if "records" in fields:
+        raise RequestRefused("invalid_body", "records is not an array of events", field="records")
+    raise RequestRefused("invalid_body", 'the body is neither an event, an array of events, nor {"records": [...]}')
 
 
 def _lines_or_refuse(body: bytes, problem: Exception) -> list[bytes]:
@@ -155,10 +165,6 @@ def _malformed(body: bytes, problem: Exception) -> RequestRefused:
         return RequestRefused("malformed_json", "the body is nested too deeply to be read")
     if isinstance(problem, UnicodeDecodeError):
         return RequestRefused("malformed_json", "the body is not UTF-8; JSON travels as UTF-8")
-    if isinstance(problem, msgspec.ValidationError):
-        return RequestRefused(
-            "invalid_body", 'the body is neither an event, an array of events, nor {"records": [...]}'
-        )
     return RequestRefused("malformed_json", f"the body is not valid JSON: {_where(body, problem)}")
 
 

@@ -55,7 +55,7 @@ _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 
 
 class _CompleteEvent(Event, kw_only=True, gc=False):
-    """An event that lacks nothing; decoding checks its types and lengths in one pass."""
+    """An event that lacks nothing; decoding checks its types and lengths in the same pass."""
 
     event_id: _Id
     timestamp: str
@@ -118,84 +118,94 @@ _known_types: Final[set[str]] = set(STANDARD_TYPES)
 def validate(records: Sequence[bytes], limits: Limits, received_ms: int) -> Batch:
     """Verdict on each record, in order; `received_ms` is the server's clock in milliseconds since 1970."""
     batch = Batch()
-    received_at = text(received_ms)
-    suffix = b',"received_at":"' + received_at.encode() + b'"}'
-    latest_ms = received_ms + DAY_MS
-    for index, (record, event) in enumerate(zip(records, _decode_quickly(records, limits), strict=True)):
-        if event is not None:
-            ms = _clock.canonical_ms(event.timestamp)
-            if ms is not None and ms <= latest_ms and event.event_type in _known_types:
-                batch.events.append(event)
-                batch.records.append(record[:-1] + suffix)
-                batch.times_ms.append(ms)
-                continue
-        try:
-            examined, line, ms = _examine(record, limits, received_ms, received_at)
-        except _Fault as fault:
-            batch.rejections.append(_rejection(index, record, fault))
-            continue
-        batch.events.append(examined)
-        batch.records.append(line)
-        batch.times_ms.append(ms)
+    _validate_range(records, 0, batch, limits, received_ms)
     return batch
 
 
-def _decode_quickly(records: Sequence[bytes], limits: Limits) -> Sequence[_CompleteEvent | None]:
-    """Per record the event where everything is plainly right, else None: `_examine` will find out.
+def _validate_range(records: Sequence[bytes], first: int, batch: Batch, limits: Limits, received_ms: int) -> None:
+    """Verdicts on `records`, which begin at index `first`: together while all are plainly right, else by halves."""
+    if not records:
+        return
+    plain = _all_plain(records, limits, received_ms)
+    if plain is not None:
+        batch.events += plain.events
+        batch.records += plain.records
+        batch.times_ms += plain.times_ms
+    elif len(records) > 1:
+        middle = len(records) // 2
+        _validate_range(records[:middle], first, batch, limits, received_ms)
+        _validate_range(records[middle:], first + middle, batch, limits, received_ms)
+    else:
+        _examine_into(batch, records[0], first, limits, received_ms)
 
-    The checks that need more than a decoder run once over the joined batch, which costs a tenth of
-    running them per record: duplicate keys, nesting, and escapes or line breaks that could hide either.
+
+def _all_plain(records: Sequence[bytes], limits: Limits, received_ms: int) -> Batch | None:
+    """All of `records` as good events, or None when any needs a closer look.
+
+    Everything here runs over the joined records at once, which costs a fifth of a look at each one.
     """
     blob = b"\0".join(records)
     if (
-        b"\\u00" in blob
+        (b"\\" in blob and b"\\u00" in blob)  # an escaped letter could hide a key
         or b"\n" in blob
         or b"\r" in blob
-        or not _is_shallow(blob, limits.max_nesting)
         or not _is_utf8(blob)
+        or not _is_shallow(blob, limits.max_nesting)
         or (len(blob) > limits.max_event_bytes and max(map(len, records)) > limits.max_event_bytes)
     ):
-        return [None] * len(records)
-    decode = _known_fields.decode
-    events: list[_CompleteEvent | None] = []
-    for record in records:
-        try:
-            event: _CompleteEvent | None = decode(record)
-        except (msgspec.MsgspecError, RecursionError):
-            event = _decode_with_extras(record)
-        if event is not None and not (event.user_id or event.session_id or event.anonymous_id):
-            event = None
-        events.append(event)
-    if not _has_unique_keys(blob, events):
-        return [
-            event if all(record.count(name) < 2 for name in _ENVELOPE_KEYS) else None
-            for record, event in zip(records, events, strict=True)
-        ]
+        return None
+    events = _decode_all(records)
+    if events is None or not _has_unique_keys(blob, events):
+        return None
+    if not {event.event_type for event in events} <= _known_types:
+        return None
+    if not all(event.user_id or event.session_id or event.anonymous_id for event in events):
+        return None
+    times_ms = _clock.all_canonical_ms([event.timestamp for event in events])
+    if times_ms is None or max(times_ms) > received_ms + DAY_MS:
+        return None
+    suffix = f',"received_at":"{text(received_ms)}"}}'.encode()
+    return Batch(list(events), [record[:-1] + suffix for record in records], times_ms)
+
+
+def _decode_all(records: Sequence[bytes]) -> Sequence[_CompleteEvent] | None:
+    # Not the joined array in one call, though that is a little faster: a line `{"a":[{}` and a line `{}]}` are
+    # good JSON together, and would be kept as two broken records.
+    try:
+        decode = _known_fields.decode
+        return [decode(record) for record in records]
+    except msgspec.ValidationError:
+        return _decode_with_extras(records)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _decode_with_extras(records: Sequence[bytes]) -> Sequence[_CompleteEvent] | None:
+    """Complete events with further top-level fields, which the typed decoder skips without looking at them."""
+    try:
+        events = [_complete.decode(record) for record in records]
+        objects = [_anything.decode(record) for record in records]
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    extras = set().union(*objects) - _ENVELOPE_FIELDS
+    if extras & _SERVER_FIELDS:
+        return None
+    for name in extras:
+        key = _encode(name)
+        if sum(record.count(key) for record in records) != sum(name in one for one in objects):
+            return None
     return events
 
 
-def _decode_with_extras(record: bytes) -> _CompleteEvent | None:
-    """A complete event with further top-level fields, which the typed decoder skips without looking at them."""
-    try:
-        event = _complete.decode(record)
-        extras = _anything.decode(record).keys() - _ENVELOPE_FIELDS
-    except (msgspec.MsgspecError, RecursionError):
-        return None
-    if extras & _SERVER_FIELDS or any(record.count(_encode(name)) > 1 for name in extras):
-        return None
-    return event
-
-
-def _has_unique_keys(blob: bytes, events: Sequence[_CompleteEvent | None]) -> bool:
+def _has_unique_keys(blob: bytes, events: Sequence[_CompleteEvent]) -> bool:
     """True when each envelope name stands in `blob` exactly as often as an event has that field."""
-    complete = [event for event in events if event is not None]
-    names = len(complete)
+    count = len(events)
     present = {
-        b'"user_id"': names - [event.user_id for event in complete].count(None),
-        b'"anonymous_id"': names - [event.anonymous_id for event in complete].count(None),
-        b'"session_id"': names - [event.session_id for event in complete].count(None),
+        b'"user_id"': count - [event.user_id for event in events].count(None),
+        b'"anonymous_id"': count - [event.anonymous_id for event in events].count(None),
+        b'"session_id"': count - [event.session_id for event in events].count(None),
     }
-    return all(blob.count(key) == present.get(key, names) for key in _ENVELOPE_KEYS)
+    return all(blob.count(key) == present.get(key, count) for key in _ENVELOPE_KEYS)
 
 
 def _is_shallow(blob: bytes, max_nesting: int) -> bool:
@@ -227,6 +237,17 @@ def _one_line(record: bytes) -> bytes:
     if b"\n" in record or b"\r" in record:
         return record.replace(b"\n", b" ").replace(b"\r", b" ")
     return record
+
+
+def _examine_into(batch: Batch, record: bytes, index: int, limits: Limits, received_ms: int) -> None:
+    try:
+        event, line, ms = _examine(record, limits, received_ms, text(received_ms))
+    except _Fault as fault:
+        batch.rejections.append(Rejection(index, _readable_id(record), fault.code, fault.field, str(fault), record))
+        return
+    batch.events.append(event)
+    batch.records.append(line)
+    batch.times_ms.append(ms)
 
 
 def _examine(record: bytes, limits: Limits, received_ms: int, received_at: str) -> tuple[Event, bytes, int]:
@@ -359,10 +380,6 @@ def new_event_id(now_ms: int) -> str:
     value = value & ~(0xC000 << 48) | 0x8000 << 48
     digits = f"{value:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
-def _rejection(index: int, record: bytes, fault: _Fault) -> Rejection:
-    return Rejection(index, _readable_id(record), fault.code, fault.field, str(fault), record)
 
 
 def _readable_id(record: bytes) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final
@@ -14,7 +15,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _RFC3339: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,18}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
-_SECONDS_REMEMBERED: Final = 100_000
+_REMEMBERED: Final = 100_000
 
 
 def parse(text: str) -> int:
@@ -53,35 +54,54 @@ def minute_text(minute: int) -> str:
 
 
 class UtcClockReader:
-    """Reads the canonical form `YYYY-MM-DDTHH:MM:SS[.fff]Z` fast by remembering seconds it has parsed."""
+    """Reads the canonical form `YYYY-MM-DDTHH:MM:SS[.fff]Z` fast by remembering seconds and fractions it has parsed."""
 
     def __init__(self) -> None:
-        self._seconds: dict[str, int] = {}
+        self._seconds = _Seconds()
+        self._tails = _Tails()
 
     def canonical_ms(self, stamp: str) -> int | None:
         """Milliseconds since 1970, or None when `stamp` is not in the canonical UTC form or not a time."""
-        tail = stamp[19:]
-        if tail == "Z":
-            fraction_ms = 0
-        elif tail[-1:] == "Z" and tail[:1] == "." and tail[1:-1].isdigit() and tail.isascii() and len(tail) <= 20:
-            fraction_ms = int((tail[1:-1] + "00")[:3])
-        else:
-            return None
-        second_ms = self._seconds.get(stamp[:19])
-        if second_ms is None:
-            second_ms = self._learn(stamp[:19])
-        return None if second_ms is None else second_ms + fraction_ms
-
-    def _learn(self, second: str) -> int | None:
-        if second[10:11] != "T" or second[17:] == "60":
-            return None
         try:
-            ms = parse(second + "Z")
+            return self._seconds[stamp[:19]] + self._tails[stamp[19:]]
         except ValueError:
             return None
-        if len(self._seconds) >= _SECONDS_REMEMBERED:
-            self._seconds.clear()
-        self._seconds[second] = ms
+
+    def all_canonical_ms(self, stamps: Sequence[str]) -> list[int] | None:
+        """Milliseconds since 1970 of each of `stamps`, or None when any is not canonical."""
+        seconds, tails = self._seconds, self._tails
+        try:
+            return [seconds[stamp[:19]] + tails[stamp[19:]] for stamp in stamps]
+        except ValueError:
+            return None
+
+
+class _Seconds(dict[str, int]):
+    """`2026-01-15T10:30:00` -> milliseconds since 1970; raises ValueError for what is not a second."""
+
+    def __missing__(self, second: str) -> int:
+        if second[10:11] != "T" or second[17:] == "60":
+            raise ValueError
+        ms = parse(second + "Z")
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[second] = ms
+        return ms
+
+
+class _Tails(dict[str, int]):
+    """`Z` or `.123Z` -> milliseconds; raises ValueError for what is neither."""
+
+    def __missing__(self, tail: str) -> int:
+        digits = tail[1:-1]
+        if tail != "Z" and not (
+            tail[:1] == "." and tail[-1:] == "Z" and digits.isdigit() and digits.isascii() and len(digits) <= 18
+        ):
+            raise ValueError
+        ms = int((digits + "000")[:3])
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[tail] = ms
         return ms
 
 

@@ -35,7 +35,7 @@ class Stats:
         self.top = TopCounts(most=_TOP_TOTAL)
         self.sessions: RecentMap[Session] = RecentMap(exact_window)
         self.visits: RecentMap[list[Session]] = RecentMap(exact_window)  # of people whose events name no session
-        self.people: RecentMap[int] = RecentMap(exact_window)  # last event of each, ms
+        self.people: RecentMap[int] = RecentMap(exact_window)  # minute of the last event of each
 
     def fold(self, events: Sequence[Event], times_ms: Sequence[int], now_ms: int) -> None:
         """Count `events`, kept in this order, that happened at `times_ms`; `now_ms` only drops minutes out of reach."""
@@ -45,8 +45,9 @@ class Stats:
         _add(self.types, Counter([event.event_type for event in events]))
         earliest = min(times_ms)
         self.first_ms = earliest if self.first_ms is None else min(self.first_ms, earliest)
-        self._count_by_time(events, [ms // MINUTE_MS for ms in times_ms])
-        self._count_sessions_and_users(events, times_ms)
+        minutes = [ms // MINUTE_MS for ms in times_ms]
+        self._count_by_time(events, minutes)
+        self._count_sessions_and_users(events, times_ms, minutes)
 
     def _count_by_time(self, events: Sequence[Event], minutes: list[int]) -> None:
         found = count_values(events)
@@ -65,35 +66,43 @@ class Stats:
                 _add(self.revenue, {amount[0]: amount[1]})
                 _add(self.minutes.at(minute).revenue, {amount[0]: amount[1]})
 
-    def _count_sessions_and_users(self, events: Sequence[Event], times_ms: Sequence[int]) -> None:
+    def _count_sessions_and_users(
+        self, events: Sequence[Event], times_ms: Sequence[int], minutes: Sequence[int]
+    ) -> None:
+        """The loop that every event goes through: what is the same as for the event before is decided in place."""
         sessions, people = self.sessions, self.people
-        for event, ms in zip(events, times_ms, strict=True):
+        for event, ms, minute in zip(events, times_ms, minutes, strict=True):
+            event_type, session_id = event.event_type, event.session_id
             person = event.user_id or event.anonymous_id
-            if event.session_id is not None:
-                session = sessions.young.get(event.session_id) or sessions.get(event.session_id)
+            if session_id is not None:
+                session = sessions.young.get(session_id) or sessions.get(session_id)
                 if session is None:
-                    session = sessions[event.session_id] = self._open_session(ms)
+                    session = sessions[session_id] = self._open_session(ms)
             elif person is not None:
                 session = self._visit(person, ms)
             else:
-                continue  # unreachable for validated events: one of the three ids is required
-            if ms > session.last_ms or ms < session.first_ms:
+                continue  # only in files of older versions: an event of nobody
+            if ms > session.last_ms and minute == session.last_ms // MINUTE_MS:
+                session.last_ms = ms
+            elif ms > session.last_ms or ms < session.first_ms:
                 self._stretch(session, ms)
-            if event.event_type in _FUNNEL_STEPS:
-                self._advance(session, event.event_type, ms)
-            if person is not None:
-                last_ms = people.young.get(person) or people.get(person)
-                if last_ms is None or ms > last_ms:
-                    self._see_person(person, last_ms, ms)
+            if event_type in _FUNNEL_STEPS and (
+                event_type != "page_view" or session.view_ms is None or ms < session.view_ms
+            ):
+                self._advance(session, event_type, ms)
+            if person is not None and people.young.get(person) != minute:
+                self._see_person(person, minute)
 
-    def _see_person(self, person: str, last_ms: int | None, ms: int) -> None:
-        if last_ms is None:
+    def _see_person(self, person: str, minute: int) -> None:
+        last = self.people.get(person)
+        if last is None:
             self.users += 1
-        elif last_ms // MINUTE_MS != ms // MINUTE_MS:
-            self.minutes.at(last_ms // MINUTE_MS).last_users -= 1
-        if last_ms is None or last_ms // MINUTE_MS != ms // MINUTE_MS:
-            self.minutes.at(ms // MINUTE_MS).last_users += 1
-        self.people[person] = ms
+        elif minute <= last:
+            return
+        else:
+            self.minutes.at(last).last_users -= 1
+        self.minutes.at(minute).last_users += 1
+        self.people[person] = minute
 
     def _open_session(self, ms: int) -> Session:
         minute = self.minutes.at(ms // MINUTE_MS)
