@@ -1,0 +1,1 @@
+"""Operator commands: `python -m clickstream <command>`; each module here is one."""
