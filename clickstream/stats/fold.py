@@ -50,21 +50,25 @@ class Stats:
         self._count_sessions_and_users(events, times_ms, minutes)
 
     def _count_by_time(self, events: Sequence[Event], minutes: list[int]) -> None:
-        found = count_values(events)
-        self.top.add(found)
-        for minute, part in _grouped(events, minutes):
+        for minute, part in self._by_minute(events, minutes):
             counts = self.minutes.at(minute)
             _add(counts.types, Counter([event.event_type for event in part]))
-            self._count_revenue(part, minute)
-            self.minutes.add_top(minute, found if len(part) == len(events) else count_values(part))
-        for hour, part in _grouped(events, [minute // 60 for minute in minutes]):
-            self.minutes.add_hour_top(hour, found if len(part) == len(events) else count_values(part))
+            self._count_revenue(part, counts.revenue)
+            found = count_values(part)
+            self.top.add(found)
+            self.minutes.add_top(minute, found)
 
-    def _count_revenue(self, events: Sequence[Event], minute: int) -> None:
+    def _by_minute(self, events: Sequence[Event], minutes: list[int]) -> list[tuple[int, Sequence[Event]]]:
+        """Events by minute; all that no window reaches any more together, under minute 0."""
+        horizon = self.minutes.horizon
+        return _grouped(events, [minute if minute >= horizon else 0 for minute in minutes])
+
+    def _count_revenue(self, events: Sequence[Event], of_minute: dict[str, int]) -> None:
         for event in events:
             if event.event_type == "purchase" and (amount := revenue(event.properties)) is not None:
-                _add(self.revenue, {amount[0]: amount[1]})
-                _add(self.minutes.at(minute).revenue, {amount[0]: amount[1]})
+                currency, cents = amount
+                _add(self.revenue, {currency: cents})
+                _add(of_minute, {currency: cents})
 
     def _count_sessions_and_users(
         self, events: Sequence[Event], times_ms: Sequence[int], minutes: Sequence[int]

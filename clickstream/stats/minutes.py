@@ -33,37 +33,36 @@ class Minutes:
     def __init__(self) -> None:
         self.minutes: dict[int, Minute] = {}
         self.hours: dict[int, TopCounts] = {}
-        self._horizon = 0
+        self.horizon = 0  # no window reaches an earlier minute any more
+        self._out_of_reach = Minute()
 
     def at(self, minute: int) -> Minute:
-        """The counts of `minute`; a minute that no window reaches any more gets counts that nobody keeps."""
+        """The counts of `minute`; for minutes before the horizon, counts that nobody reads."""
         found = self.minutes.get(minute)
         if found is None:
-            found = Minute()
-            if minute >= self._horizon:
-                self.minutes[minute] = found
+            if minute < self.horizon:
+                return self._out_of_reach
+            found = self.minutes[minute] = Minute()
         return found
 
     def add_top(self, minute: int, found: dict[str, Counter[str]]) -> None:
-        """Add to the top lists of one minute."""
+        """Add to the top lists of one minute and of its hour."""
+        if minute < self.horizon:
+            return
         counts = self.at(minute)
         if counts.top is None:
             counts.top = TopCounts(most=_TOP_PER_MINUTE)
         counts.top.add(found)
-
-    def add_hour_top(self, hour: int, found: dict[str, Counter[str]]) -> None:
-        """Add to the top lists of one hour."""
+        hour = minute // 60
         if hour not in self.hours:
-            if (hour + 1) * 60 <= self._horizon:
-                return
             self.hours[hour] = TopCounts(most=_TOP_PER_HOUR)
         self.hours[hour].add(found)
 
     def move_horizon(self, now_minute: int) -> None:
         """Forget what no window that ends at `now_minute` or later can reach."""
         horizon = now_minute - MINUTES_KEPT
-        if horizon > self._horizon:
-            self._horizon = horizon
+        if horizon > self.horizon:
+            self.horizon = horizon
             self.minutes = {minute: counts for minute, counts in self.minutes.items() if minute >= horizon}
             self.hours = {hour: top for hour, top in self.hours.items() if hour > now_minute // 60 - _HOURS_KEPT}
 
