@@ -103,7 +103,7 @@ class Pipeline:
         """Commit what waits and close the backend; after the server has answered its last request."""
         self._replay.join()
         self._commits.stop()
-        self.backend.close()
+        self.backend.close(self._ids.oldest_first() if self._ready else [])
 
     def readiness(self) -> dict[str, Any]:
         """Whether the journal has been replayed, and how far it is."""

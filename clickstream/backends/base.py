@@ -58,6 +58,9 @@ class Backend(Protocol):
         """All matching events kept by now as json, ndjson or csv; consumed on any thread, then closed."""
         ...
 
-    def close(self) -> None:
-        """Release files and connections; nothing is written afterwards."""
+    def close(self, ids: Sequence[str]) -> None:
+        """Release files and connections; nothing is written afterwards.
+
+        `ids` are those that deduplication remembers, oldest first; the next `recover` hands them back.
+        """
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ from clickstream.backends.base import OnReplay, Page
 from clickstream.errors import RequestRefused
 from clickstream.events import Event
 from clickstream.export import export
-from clickstream.journal import Journal, JournalReader, Quarantine, recover
+from clickstream.journal import Journal, JournalReader, Quarantine, checkpoint, layout, recover
 from clickstream.query import Query
-from clickstream.stats import Stats, snapshot
+from clickstream.stats import Stats, snapshot, state
 from clickstream.timestamps import UtcClockReader, parse
+
+_log: Final = logging.getLogger(__name__)
 
 RECENT_SHOWN: Final = 50
 
@@ -41,9 +44,11 @@ class LocalBackend:
         self._recent: deque[bytes] = deque(maxlen=RECENT_SHOWN)
         self._records = 0
         self._damaged = 0
+        self._integrity = "unchecked"
+        self._in_service = False
 
     def recover(self, on_replay: OnReplay) -> None:
-        """Fold the whole journal into the statistics; mends what a crash or a bad disk has left."""
+        """Fold what the checkpoint does not cover into the statistics; mends what a crash or a bad disk has left."""
         size = max(1, self._journal.size())
         reader = _TimeReader(self._clock_ms())
 
@@ -51,10 +56,29 @@ class LocalBackend:
             self._stats.fold(events, [reader.ms(event) for event in events], self._clock_ms())
             on_replay([event.event_id for event in events if event.event_id is not None], position / size)
 
-        found = recover(self._journal, self._quarantine, msgspec.json.Decoder(StoredEvent).decode, take)
-        self._records, self._damaged = found.records, found.damaged
+        known = self._load_checkpoint()
+        if known is not None:
+            ids = state.decode(known.state, self._stats)
+            on_replay(ids, known.end / size)
+        decode = msgspec.json.Decoder(StoredEvent).decode
+        start, crc = (layout.START, layout.START_CRC) if known is None else (known.end, known.crc)
+        found = recover(self._journal, self._quarantine, decode, take, start=start, crc=crc)
+        self._damaged = found.damaged
+        self._records = sum(self._stats.types.values())
         page = self.events(Query(), limit=RECENT_SHOWN, cursor=None)
         self._recent.extend(reversed(page.records))
+        self._in_service = True
+
+    def _load_checkpoint(self) -> checkpoint.Checkpoint | None:
+        try:
+            known = checkpoint.load(self._journal, form=state.FORM)
+        except checkpoint.CheckpointMismatch as problem:
+            # Every line may still be good JSON with a wrong letter in it: only the checksum can tell.
+            _log.warning("journal changed: %s; reading all of it again", problem)
+            self._integrity = "changed"
+            return None
+        self._integrity = "unchecked" if known is None else "verified"
+        return known
 
     def write(self, records: Sequence[bytes]) -> None:
         """Append and sync; see Journal.append for what holds after a failure."""
@@ -73,11 +97,12 @@ class LocalBackend:
         return numbers
 
     def condition(self) -> dict[str, Any]:
-        """Size of the journal, and the damaged lines that the last start set aside."""
+        """Size of the journal, lines found damaged at the start, whether its bytes are still those of the last stop."""
         return {
             "journal_bytes": self._journal.size(),
             "journal_records": self._records,
             "damaged_records": self._damaged,
+            "integrity": self._integrity,
             "fsync": self._fsync,
         }
 
@@ -102,8 +127,13 @@ class LocalBackend:
         """The journal up to its durable offset at this moment."""
         return export(JournalReader(self._journal), query, form)
 
-    def close(self) -> None:
-        """Sync and unlock the journal."""
+    def close(self, ids: Sequence[str]) -> None:
+        """Leave a checkpoint for a fast restart, sync and unlock the journal."""
+        if self._in_service:
+            try:
+                checkpoint.save(self._journal, state.encode(self._stats, list(ids)), form=state.FORM)
+            except OSError as problem:
+                _log.warning("no checkpoint written, the next start reads the whole journal error=%s", problem)
         self._journal.close()
 
 

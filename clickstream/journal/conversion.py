@@ -45,7 +45,7 @@ def convert(fd: int, path: Path) -> int:
     new_fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(new_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        content = layout.addition(records, len(layout.OPENING)) if records else b""
+        content = layout.addition(records, layout.START) if records else b""
         write_fully(new_fd, layout.OPENING + content + layout.CLOSING, 0)
         sync(new_fd)
         if not kept.exists():

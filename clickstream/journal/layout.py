@@ -12,6 +12,7 @@ the new records and a new closing in one positioned write.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -19,8 +20,10 @@ OPENING: Final = b"["
 CLOSING: Final = b"\n]\n"
 SEPARATOR: Final = b",\n"
 EMPTY: Final = OPENING + CLOSING
+START: Final = len(OPENING)  # where the records of a journal begin
+START_CRC: Final = zlib.crc32(OPENING)
 
 
 def addition(records: Sequence[bytes], offset: int) -> bytes:
     """The bytes that stand at `offset`, the end of the last record, once `records` follow it; without the closing."""
-    return (b"\n" if offset == len(OPENING) else SEPARATOR) + SEPARATOR.join(records)
+    return (b"\n" if offset == START else SEPARATOR) + SEPARATOR.join(records)

@@ -49,8 +49,8 @@ def recover(
     decode: Decode[T],
     on_events: OnEvents[T],
     *,
-    start: int = len(layout.OPENING),
-    crc: int = zlib.crc32(layout.OPENING),
+    start: int = layout.START,
+    crc: int = layout.START_CRC,
 ) -> Recovery:
     """Hand every whole record behind `start` to `on_events` in order, mend the file, and let `journal` resume.
 
@@ -58,7 +58,7 @@ def recover(
     and the file position reached, a few megabytes at a time.
     """
     found = scan(journal.fileno(), decode, on_events, start=start, crc=crc, on_damage=_Healer(journal, quarantine).heal)
-    if start == len(layout.OPENING) and os.pread(journal.fileno(), 1, 0) != layout.OPENING:
+    if start == layout.START and os.pread(journal.fileno(), 1, 0) != layout.OPENING:
         write_fully(journal.fileno(), layout.OPENING, 0)
     found.torn_path = _keep_torn_tail(journal, found)
     if found.damaged:
@@ -77,8 +77,8 @@ def scan(
     decode: Decode[T],
     on_events: OnEvents[T],
     *,
-    start: int = len(layout.OPENING),
-    crc: int = zlib.crc32(layout.OPENING),
+    start: int = layout.START,
+    crc: int = layout.START_CRC,
     on_damage: Callable[[int, bytes], None] | None = None,
 ) -> Recovery:
     """Read the journal without changing it; `on_damage` gets offset and bytes of each damaged line in the middle."""
