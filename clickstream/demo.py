@@ -1,0 +1,295 @@
+"""The demo: starts API, dashboard and a generator, shows what they do, and leaves nothing running.
+
+`run_demo.sh` ends in it. It is a process like the scripts at the top level, so
+it may read the settings; the scripts that it starts are those of the working
+directory. Standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import http.client
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import config
+from clickstream import ports
+from clickstream.errors import ConfigError
+from clickstream.supervisor import Child, StopSignals, Supervisor
+from clickstream.terminal import Terminal
+
+_GENERATORS = {"simple": "data_generator.py", "advanced": "advanced_generator.py"}
+_HEALTHY_WITHIN_S = 30.0  # replaying a long journal does not count: it reports progress
+_LOG_LINES = 15
+_REFRESH_S = 1.0
+_REFRESH_PIPED_S = 10.0  # where lines cannot be replaced
+_FOREVER_S = 365 * 24 * 3600  # generators want a duration
+
+
+class DemoError(Exception):
+    """The demo cannot start or go on; the message is for the person in front of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One server of the demo."""
+
+    name: str
+    script: str
+    host: str
+    port: int
+    health: str
+    setting: str
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds it."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def get(self, path: str, *, token: str = "", timeout_s: float = 1.0) -> tuple[int, dict[str, Any]]:
+        """Status and JSON object of a GET; status 0 while nobody answers."""
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=timeout_s)
+        try:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
+            answer = connection.getresponse()
+            body = json.loads(answer.read())
+            return answer.status, body if isinstance(body, dict) else {}
+        except (OSError, http.client.HTTPException, ValueError):
+            return 0, {}
+        finally:
+            connection.close()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo; 0 when it ended as asked, 1 when something died or could not start, 2 for wrong settings."""
+    arguments = _arguments(argv)
+    terminal = Terminal(sys.stdout)
+    try:
+        settings = config.from_environment()
+    except ConfigError as error:
+        terminal.line(str(error))
+        return 2
+    demo = Demo(arguments, settings, terminal)
+    try:
+        demo.check()
+        with StopSignals() as signals, Supervisor() as supervisor:
+            try:
+                demo.run(supervisor, signals)
+            except DemoError as error:
+                terminal.line(str(error))
+                return 1
+            finally:
+                demo.stop(supervisor, signals)
+    except DemoError as error:
+        terminal.line(str(error))
+        return 1
+    return 0
+
+
+class Demo:
+    """The steps of one demo, in the order in which `main` takes them."""
+
+    def __init__(self, arguments: argparse.Namespace, settings: config.Settings, terminal: Terminal) -> None:
+        self._arguments = arguments
+        self._settings = settings
+        self._terminal = terminal
+        self._api = Service("API", "local_api.py", settings.api_host, settings.api_port, "/ready", "API_PORT")
+        self._dashboard = Service(
+            "dashboard", "dashboard.py", settings.dashboard_host, settings.dashboard_port, "/health", "DASHBOARD_PORT"
+        )
+        self._services = (self._api, self._dashboard)
+        self._kept: int | None = None
+
+    def check(self) -> None:
+        """Refuse to start, with all reasons at once, when a script is missing or a port is taken."""
+        scripts = [service.script for service in self._services]
+        if missing := [script for script in scripts if not Path(script).is_file()]:
+            raise DemoError(f"{', '.join(missing)} not found: start the demo in the directory of the project.")
+        problems, remedies = [], []
+        for service in self._services:
+            reason = ports.why_not(service.host, service.port)
+            if reason is not None:
+                problems.append(_port_problem(service, reason))
+                avoid = {other.port for other in self._services}
+                free = ports.next_free(service.host, service.port, avoid=avoid)
+                remedies.append(f"{service.setting}={free or service.port + 1}")
+        if problems:
+            command = f"{' '.join(remedies)} ./run_demo.sh"
+            raise DemoError("\n".join([*problems, "Stop it, or choose another port:", f"  {command}"]))
+
+    def run(self, supervisor: Supervisor, signals: StopSignals) -> None:
+        """Start everything, then show totals until somebody asks to stop or the duration is over."""
+        began = time.monotonic()
+        for service in self._services:
+            supervisor.start(service.name, [sys.executable, "-u", service.script])
+        for service in self._services:
+            if not self._wait_until_healthy(service, supervisor, signals):
+                return
+            self._terminal.line(f"  ✓ {service.name} ready after {time.monotonic() - began:.1f} s")
+        generator = self._start_generator(supervisor)
+        self._terminal.box(self._where_to_look())
+        self._open_browser()
+        self._watch(supervisor, signals, generator)
+
+    def stop(self, supervisor: Supervisor, signals: StopSignals) -> None:
+        """Stop all children (another Ctrl-C kills them at once); say what is kept and that the ports are free."""
+        began, asked = time.monotonic(), signals.count
+        self._terminal.line("Stopping …")
+        supervisor.stop(hurry=lambda: signals.count > asked, before=self._note_totals)
+        took_s = time.monotonic() - began
+        if self._kept is not None:
+            self._terminal.line(f"{self._kept:,} events are kept in {self._settings.events_file}.")
+        if held := [_port_problem(s, reason) for s in self._services if (reason := ports.why_not(s.host, s.port))]:
+            raise DemoError("\n".join(["Stopped, but:", *held]))
+        numbers = " and ".join(str(service.port) for service in self._services)
+        self._terminal.line(f"Stopped in {took_s:.1f} s: nothing is left running, ports {numbers} are free.")
+
+    def _note_totals(self, child: Child) -> None:
+        # Between the end of the generator and the end of the API: only then is the number final.
+        if child.name == self._dashboard.name and (stats := self._stats(timeout_s=0.5)):
+            self._kept = stats["total_events"]
+
+    def _wait_until_healthy(self, service: Service, supervisor: Supervisor, signals: StopSignals) -> bool:
+        deadline = time.monotonic() + _HEALTHY_WITHIN_S
+        while not signals.wait(0.05):
+            self._fail_if_ended(supervisor)
+            status, body = service.get(service.health)
+            if status == 200:
+                self._terminal.clear_live()
+                return True
+            if body.get("status") == "replaying":
+                deadline = time.monotonic() + _HEALTHY_WITHIN_S
+                if self._terminal.interactive:
+                    self._terminal.live(f"  … {service.name} reads its journal: {body.get('progress', 0):.0%}")
+            elif time.monotonic() > deadline:
+                raise DemoError(f"The {service.name} did not answer {service.health} within {_HEALTHY_WITHIN_S:g} s.")
+        return False
+
+    def _start_generator(self, supervisor: Supervisor) -> Child | None:
+        choice = self._arguments.generator
+        if choice is None:
+            choice = "advanced" if Path(_GENERATORS["advanced"]).is_file() else "simple"
+        if choice == "none":
+            return None
+        script = _GENERATORS[choice]
+        endpoint = [f"--endpoint={self._api.url}/events", f"--duration={_FOREVER_S}"]
+        return supervisor.start(f"generator ({script})", [sys.executable, "-u", script, *endpoint])
+
+    def _where_to_look(self) -> list[str]:
+        return [
+            f"Dashboard      {self._dashboard.url}",
+            f"API            {self._api.url}/docs",
+            "In a terminal  .venv/bin/python visualize.py --watch",
+            "Stop           Ctrl-C",
+        ]
+
+    def _open_browser(self) -> None:
+        if self._arguments.no_browser:
+            return
+        # A process of its own: a text browser would take this terminal, a graphical one prints to it and may block.
+        subprocess.Popen(  # noqa: S603 - a fixed command
+            [sys.executable, "-m", "webbrowser", self._dashboard.url],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _watch(self, supervisor: Supervisor, signals: StopSignals, generator: Child | None) -> None:
+        began = shown = time.monotonic()
+        refresh_s = _REFRESH_S if self._terminal.interactive else _REFRESH_PIPED_S
+        duration = self._arguments.duration
+        end = began + duration if duration is not None else float("inf")
+        while time.monotonic() < end and not signals.wait(0.1):
+            if generator is not None and generator.exit_code() == 0:
+                self._terminal.line("The generator has finished; API and dashboard go on.")
+                supervisor.drop(generator)
+                generator = None
+            self._fail_if_ended(supervisor)
+            if time.monotonic() >= shown + refresh_s:
+                shown = time.monotonic()
+                self._show_totals(shown - began)
+
+    def _show_totals(self, elapsed_s: float) -> None:
+        stats = self._stats()
+        text = _totals(stats) if stats else "the API did not answer /stats"
+        show = self._terminal.live if self._terminal.interactive else self._terminal.line
+        show(f"  {int(elapsed_s) // 60:02d}:{int(elapsed_s) % 60:02d}  {text}")
+
+    def _stats(self, *, timeout_s: float = 1.0) -> dict[str, Any] | None:
+        status, body = self._api.get("/stats?window=all", token=self._settings.read_token, timeout_s=timeout_s)
+        return body if status == 200 else None
+
+    def _fail_if_ended(self, supervisor: Supervisor) -> None:
+        child = supervisor.ended()
+        if child is not None:
+            ending = _ending(child.exit_code() or 0)
+            log = "\n".join(f"  | {line}" for line in child.log_end(_LOG_LINES)) or "  | (it printed nothing)"
+            raise DemoError(f"The {child.name} has ended ({ending}). The end of its log:\n{log}")
+
+
+def _port_problem(service: Service, reason: OSError) -> str:
+    what = f"Port {service.port} ({service.name})"
+    if reason.errno == errno.EACCES:
+        return f"{what} may only be used by an administrator."
+    if reason.errno != errno.EADDRINUSE:
+        return f"{what} cannot be used on {service.host}: {reason.strerror or reason}."
+    holder = ports.owner(service.port)
+    by = f" by process {holder.pid}: {holder.command}" if holder else " by a process that this user cannot see"
+    airplay = sys.platform == "darwin" and service.port in {5000, 7000}
+    hint = " On macOS this is often the AirPlay Receiver (System Settings, AirDrop & Handoff)." if airplay else ""
+    return f"{what} is taken{by}.{hint}"
+
+
+def _ending(exit_code: int) -> str:
+    return signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
+
+
+def _totals(stats: dict[str, Any]) -> str:
+    revenue, ingest = stats["revenue"], stats["ingest"]
+    parts = [
+        f"{stats['total_events']:,} events",
+        f"{ingest['events_per_second']:,.1f}/s",
+        f"{stats['sessions']['total']:,} sessions",
+        f"{revenue['orders']:,} orders",
+        f"{Decimal(revenue['total']):,} {revenue['currency']}",
+        f"{stats['accounting']['rejected']:,} rejected",
+    ]
+    return " · ".join(parts)
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./run_demo.sh",
+        description="Starts the API, the dashboard and a generator; Ctrl-C stops all three.",
+        epilog="Ports: API_PORT=3001 DASHBOARD_PORT=5001 ./run_demo.sh",
+    )
+    parser.add_argument("--no-browser", action="store_true", help="do not open the dashboard in a browser")
+    parser.add_argument("--duration", type=_seconds, metavar="SECONDS", help="stop by itself after so many seconds")
+    parser.add_argument(
+        "--generator",
+        choices=[*_GENERATORS, "none"],
+        help="who sends events: simple steady traffic, simulated shoppers (advanced, the default), or nobody",
+    )
+    return parser.parse_args(argv)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError("a number of seconds above 0")
+    return seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())
