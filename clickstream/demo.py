@@ -25,7 +25,7 @@ import config
 from clickstream import ports
 from clickstream.errors import ConfigError
 from clickstream.supervisor import Child, StopSignals, Supervisor
-from clickstream.terminal import Terminal
+from clickstream.terminal import SEPARATOR, Terminal
 
 _GENERATORS = {"simple": "data_generator.py", "advanced": "advanced_generator.py"}
 _HEALTHY_WITHIN_S = 30.0  # replaying a long journal does not count: it reports progress
@@ -170,7 +170,7 @@ class Demo:
             if body.get("status") == "replaying":
                 deadline = time.monotonic() + _HEALTHY_WITHIN_S
                 if self._terminal.interactive:
-                    self._terminal.live(f"  … {service.name} reads its journal: {body.get('progress', 0):.0%}")
+                    self._terminal.live([f"  … {service.name} reads its journal: {body.get('progress', 0):.0%}"])
             elif time.monotonic() > deadline:
                 raise DemoError(f"The {service.name} did not answer {service.health} within {_HEALTHY_WITHIN_S:g} s.")
         return False
@@ -222,9 +222,12 @@ class Demo:
 
     def _show_totals(self, elapsed_s: float) -> None:
         stats = self._stats()
-        text = _totals(stats) if stats else "the API did not answer /stats"
-        show = self._terminal.live if self._terminal.interactive else self._terminal.line
-        show(f"  {int(elapsed_s) // 60:02d}:{int(elapsed_s) % 60:02d}  {text}")
+        clock = f"{int(elapsed_s) // 60:02d}:{int(elapsed_s) % 60:02d}"
+        parts = [clock, *(_totals(stats) if stats else ["the API did not answer /stats"])]
+        if self._terminal.interactive:
+            self._terminal.live(parts)
+        else:
+            self._terminal.line(SEPARATOR.join(parts))
 
     def _stats(self, *, timeout_s: float = 1.0) -> dict[str, Any] | None:
         status, body = self._api.get("/stats?window=all", token=self._settings.read_token, timeout_s=timeout_s)
@@ -255,9 +258,9 @@ def _ending(exit_code: int) -> str:
     return signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
 
 
-def _totals(stats: dict[str, Any]) -> str:
+def _totals(stats: dict[str, Any]) -> list[str]:
     revenue, ingest = stats["revenue"], stats["ingest"]
-    parts = [
+    return [
         f"{stats['total_events']:,} events",
         f"{ingest['events_per_second']:,.1f}/s",
         f"{stats['sessions']['total']:,} sessions",
@@ -265,7 +268,6 @@ def _totals(stats: dict[str, Any]) -> str:
         f"{Decimal(revenue['total']):,} {revenue['currency']}",
         f"{stats['accounting']['rejected']:,} rejected",
     ]
-    return " · ".join(parts)
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

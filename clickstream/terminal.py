@@ -6,7 +6,9 @@ import contextlib
 import os
 import shutil
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Final, TextIO
+
+SEPARATOR: Final = " · "
 
 
 class Terminal:
@@ -23,10 +25,15 @@ class Terminal:
         self._write(("\n" if self._live else "") + text + "\n")
         self._live = False
 
-    def live(self, text: str) -> None:
-        """Replace the live line."""
+    def live(self, parts: Sequence[str]) -> None:
+        """Replace the live line by as many of `parts` as fit, the most important first."""
         width = shutil.get_terminal_size().columns - 1
-        self._write("\r\x1b[2K" + text[:width])
+        text = parts[0][:width]
+        for part in parts[1:]:
+            if len(text) + len(SEPARATOR) + len(part) > width:
+                break
+            text += SEPARATOR + part
+        self._write("\r\x1b[2K" + text)
         self._live = True
 
     def clear_live(self) -> None:
