@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/venv.sh
 
-prepare_venv 'First start: installing packages into .venv (half a minute on most machines) ...' requirements.txt
+prepare_venv 'First start: installing packages into .venv; this takes 10 to 60 seconds ...' requirements.txt
 
 # In CI, and on Linux without a display, there is no browser to open.
 if [ -n "${CI:-}" ] || { [ "$(uname)" = Linux ] && [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; }; then

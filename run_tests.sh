@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/venv.sh
 
-prepare_venv 'Installing packages and test tools into .venv (one to two minutes on most machines) ...' \
+prepare_venv 'Installing packages and test tools into .venv; this takes one to two minutes ...' \
   requirements.txt requirements-dev.txt
 
 checks=0

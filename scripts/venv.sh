@@ -35,7 +35,7 @@ prepare_venv() {
   [ "$(cat "$mark" 2>/dev/null)" != "$hash" ] || return 0
   printf '%s\n' "$what"
   for file; do options+=(-r "$file"); done
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check "${options[@]}" ||
+  .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check "${options[@]}" ||
     fail 'The packages could not be installed (see above). Is the network reachable? The next start tries again.'
   printf '%s\n' "$hash" >"$mark" # last, so that an interrupted installation is done again
   printf 'Installed in %s s; later starts skip this.\n' "$((SECONDS - started))"
