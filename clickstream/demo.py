@@ -32,7 +32,8 @@ _HEALTHY_WITHIN_S = 30.0  # replaying a long journal does not count: it reports 
 _LOG_LINES = 15
 _REFRESH_S = 1.0
 _REFRESH_PIPED_S = 10.0  # where lines cannot be replaced
-_FOREVER_S = 365 * 24 * 3600  # generators want a duration
+_STATS_AGE_S = 0.12  # /stats may be as old as 0.1 s
+_UNTIL_STOPPED = 0  # the generators' word for no duration
 
 
 class DemoError(Exception):
@@ -137,6 +138,8 @@ class Demo:
                 return
             self._terminal.line(f"  ✓ {service.name} ready after {time.monotonic() - began:.1f} s")
         generator = self._start_generator(supervisor)
+        if generator is not None:
+            self._terminal.line(f"  ✓ {generator.name} started")
         self._terminal.box(self._where_to_look())
         self._open_browser()
         self._watch(supervisor, signals, generator)
@@ -156,8 +159,10 @@ class Demo:
 
     def _note_totals(self, child: Child) -> None:
         # Between the end of the generator and the end of the API: only then is the number final.
-        if child.name == self._dashboard.name and (stats := self._stats(timeout_s=0.5)):
-            self._kept = stats["total_events"]
+        if child.name == self._dashboard.name:
+            time.sleep(_STATS_AGE_S)
+            stats = self._stats(timeout_s=0.5)
+            self._kept = stats["total_events"] if stats else None
 
     def _wait_until_healthy(self, service: Service, supervisor: Supervisor, signals: StopSignals) -> bool:
         deadline = time.monotonic() + _HEALTHY_WITHIN_S
@@ -182,7 +187,7 @@ class Demo:
         if choice == "none":
             return None
         script = _GENERATORS[choice]
-        endpoint = [f"--endpoint={self._api.url}/events", f"--duration={_FOREVER_S}"]
+        endpoint = [f"--endpoint={self._api.url}/events", f"--duration={_UNTIL_STOPPED}"]
         return supervisor.start(f"generator ({script})", [sys.executable, "-u", script, *endpoint])
 
     def _where_to_look(self) -> list[str]:
