@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from clickstream import ports
+from clickstream.demo import ports
 from tests.support.demo import StandIns
 from tests.support.processes import RunningProcess, free_port, python, running, wait_until
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from clickstream import ports
+from clickstream.demo import ports
 from tests.support.processes import ROOT, RunningProcess, environment, free_port, http_status, python, wait_until
 
 pytestmark = pytest.mark.e2e

@@ -1,33 +1,22 @@
-"""The demo: starts API, dashboard and a generator, shows what they do, and leaves nothing running.
-
-`run_demo.sh` ends in it. It is a process like the scripts at the top level, so
-it may read the settings; the scripts that it starts are those of the working
-directory. Standard library only.
-"""
+"""The steps of one demo, in their order, and what is said about each."""
 
 from __future__ import annotations
 
-import argparse
-import errno
-import http.client
-import json
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import config
-from clickstream import ports
-from clickstream.errors import ConfigError
-from clickstream.supervisor import Child, StopSignals, Supervisor
-from clickstream.terminal import SEPARATOR, Terminal
+from clickstream.demo import ports
+from clickstream.demo.service import Service, port_problem
+from clickstream.demo.supervisor import Child, StopSignals, Supervisor
+from clickstream.demo.terminal import SEPARATOR, Terminal
 
-_GENERATORS = {"simple": "data_generator.py", "advanced": "advanced_generator.py"}
+GENERATORS: Final = {"simple": "data_generator.py", "advanced": "advanced_generator.py"}
 _HEALTHY_WITHIN_S = 30.0  # replaying a long journal does not count: it reports progress
 _LOG_LINES = 15
 _REFRESH_S = 1.0
@@ -41,74 +30,26 @@ class DemoError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """One server of the demo."""
+class Options:
+    """What one demo is asked for."""
 
-    name: str
-    script: str
-    host: str
-    port: int
-    health: str
-    setting: str
-
-    @property
-    def url(self) -> str:
-        """Where a browser on this machine finds it."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
-
-    def get(self, path: str, *, token: str = "", timeout_s: float = 1.0) -> tuple[int, dict[str, Any]]:
-        """Status and JSON object of a GET; status 0 while nobody answers."""
-        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=timeout_s)
-        try:
-            connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
-            answer = connection.getresponse()
-            body = json.loads(answer.read())
-            return answer.status, body if isinstance(body, dict) else {}
-        except (OSError, http.client.HTTPException, ValueError):
-            return 0, {}
-        finally:
-            connection.close()
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the demo; 0 when it ended as asked, 1 when something died or could not start, 2 for wrong settings."""
-    arguments = _arguments(argv)
-    terminal = Terminal(sys.stdout)
-    try:
-        settings = config.from_environment()
-    except ConfigError as error:
-        terminal.line(str(error))
-        return 2
-    demo = Demo(arguments, settings, terminal)
-    try:
-        demo.check()
-        with StopSignals() as signals, Supervisor() as supervisor:
-            try:
-                demo.run(supervisor, signals)
-            except DemoError as error:
-                terminal.line(str(error))
-                return 1
-            finally:
-                demo.stop(supervisor, signals)
-    except DemoError as error:
-        terminal.line(str(error))
-        return 1
-    return 0
+    events_file: Path
+    read_token: str
+    generator: str | None = None  # a key of GENERATORS, "none", or None: the best that is there
+    duration_s: float | None = None  # None: until somebody asks to stop
+    browser: bool = True
+    view_prefix: str = ""  # what the terminal view needs before its command
 
 
 class Demo:
     """The steps of one demo, in the order in which `main` takes them."""
 
-    def __init__(self, arguments: argparse.Namespace, settings: config.Settings, terminal: Terminal) -> None:
-        self._arguments = arguments
-        self._settings = settings
+    def __init__(self, options: Options, api: Service, dashboard: Service, terminal: Terminal) -> None:
+        self._options = options
+        self._api = api
+        self._dashboard = dashboard
+        self._services = (api, dashboard)
         self._terminal = terminal
-        self._api = Service("API", "local_api.py", settings.api_host, settings.api_port, "/ready", "API_PORT")
-        self._dashboard = Service(
-            "dashboard", "dashboard.py", settings.dashboard_host, settings.dashboard_port, "/health", "DASHBOARD_PORT"
-        )
-        self._services = (self._api, self._dashboard)
         self._kept: int | None = None
 
     def check(self) -> None:
@@ -120,7 +61,7 @@ class Demo:
         for service in self._services:
             reason = ports.why_not(service.host, service.port)
             if reason is not None:
-                problems.append(_port_problem(service, reason))
+                problems.append(port_problem(service, reason))
                 avoid = {other.port for other in self._services}
                 free = ports.next_free(service.host, service.port, avoid=avoid)
                 remedies.append(f"{service.setting}={free or service.port + 1}")
@@ -151,8 +92,8 @@ class Demo:
         supervisor.stop(hurry=lambda: signals.count > asked, before=self._note_totals)
         took_s = time.monotonic() - began
         if self._kept is not None:
-            self._terminal.line(f"{self._kept:,} events are kept in {self._settings.events_file}.")
-        if held := [_port_problem(s, reason) for s in self._services if (reason := ports.why_not(s.host, s.port))]:
+            self._terminal.line(f"{self._kept:,} events are kept in {self._options.events_file}.")
+        if held := [port_problem(s, reason) for s in self._services if (reason := ports.why_not(s.host, s.port))]:
             raise DemoError("\n".join(["Stopped, but:", *held]))
         numbers = " and ".join(str(service.port) for service in self._services)
         self._terminal.line(f"Stopped in {took_s:.1f} s: nothing is left running, ports {numbers} are free.")
@@ -181,12 +122,12 @@ class Demo:
         return False
 
     def _start_generator(self, supervisor: Supervisor) -> Child | None:
-        choice = self._arguments.generator
+        choice = self._options.generator
         if choice is None:
-            choice = "advanced" if Path(_GENERATORS["advanced"]).is_file() else "simple"
+            choice = "advanced" if Path(GENERATORS["advanced"]).is_file() else "simple"
         if choice == "none":
             return None
-        script = _GENERATORS[choice]
+        script = GENERATORS[choice]
         endpoint = [f"--endpoint={self._api.url}/events", f"--duration={_UNTIL_STOPPED}"]
         return supervisor.start(f"generator ({script})", [sys.executable, "-u", script, *endpoint])
 
@@ -194,12 +135,12 @@ class Demo:
         return [
             f"Dashboard      {self._dashboard.url}",
             f"API            {self._api.url}/docs",
-            "In a terminal  .venv/bin/python visualize.py --watch",
+            f"In a terminal  {self._options.view_prefix}.venv/bin/python visualize.py --watch",
             "Stop           Ctrl-C",
         ]
 
     def _open_browser(self) -> None:
-        if self._arguments.no_browser:
+        if not self._options.browser:
             return
         # A process of its own: a text browser would take this terminal, a graphical one prints to it and may block.
         subprocess.Popen(  # noqa: S603 - a fixed command
@@ -213,7 +154,7 @@ class Demo:
     def _watch(self, supervisor: Supervisor, signals: StopSignals, generator: Child | None) -> None:
         began = shown = time.monotonic()
         refresh_s = _REFRESH_S if self._terminal.interactive else _REFRESH_PIPED_S
-        duration = self._arguments.duration
+        duration = self._options.duration_s
         end = began + duration if duration is not None else float("inf")
         while time.monotonic() < end and not signals.wait(0.1):
             if generator is not None and generator.exit_code() == 0:
@@ -235,7 +176,7 @@ class Demo:
             self._terminal.line(SEPARATOR.join(parts))
 
     def _stats(self, *, timeout_s: float = 1.0) -> dict[str, Any] | None:
-        status, body = self._api.get("/stats?window=all", token=self._settings.read_token, timeout_s=timeout_s)
+        status, body = self._api.get("/stats?window=all", token=self._options.read_token, timeout_s=timeout_s)
         return body if status == 200 else None
 
     def _fail_if_ended(self, supervisor: Supervisor) -> None:
@@ -244,19 +185,6 @@ class Demo:
             ending = _ending(child.exit_code() or 0)
             log = "\n".join(f"  | {line}" for line in child.log_end(_LOG_LINES)) or "  | (it printed nothing)"
             raise DemoError(f"The {child.name} has ended ({ending}). The end of its log:\n{log}")
-
-
-def _port_problem(service: Service, reason: OSError) -> str:
-    what = f"Port {service.port} ({service.name})"
-    if reason.errno == errno.EACCES:
-        return f"{what} may only be used by an administrator."
-    if reason.errno != errno.EADDRINUSE:
-        return f"{what} cannot be used on {service.host}: {reason.strerror or reason}."
-    holder = ports.owner(service.port)
-    by = f" by process {holder.pid}: {holder.command}" if holder else " by a process that this user cannot see"
-    airplay = sys.platform == "darwin" and service.port in {5000, 7000}
-    hint = " On macOS this is often the AirPlay Receiver (System Settings, AirDrop & Handoff)." if airplay else ""
-    return f"{what} is taken{by}.{hint}"
 
 
 def _ending(exit_code: int) -> str:
@@ -273,30 +201,3 @@ def _totals(stats: dict[str, Any]) -> list[str]:
         f"{Decimal(revenue['total']):,} {revenue['currency']}",
         f"{stats['accounting']['rejected']:,} rejected",
     ]
-
-
-def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="./run_demo.sh",
-        description="Starts the API, the dashboard and a generator; Ctrl-C stops all three.",
-        epilog="Ports: API_PORT=3001 DASHBOARD_PORT=5001 ./run_demo.sh",
-    )
-    parser.add_argument("--no-browser", action="store_true", help="do not open the dashboard in a browser")
-    parser.add_argument("--duration", type=_seconds, metavar="SECONDS", help="stop by itself after so many seconds")
-    parser.add_argument(
-        "--generator",
-        choices=[*_GENERATORS, "none"],
-        help="who sends events: simple steady traffic, simulated shoppers (advanced, the default), or nobody",
-    )
-    return parser.parse_args(argv)
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError("a number of seconds above 0")
-    return seconds
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Stops what a supervisor leaves behind: started by clickstream/supervisor.py, useful only to it.
+"""Stops what a supervisor leaves behind: started by clickstream/demo/supervisor.py, useful only to it.
 
 Reads `+GROUP` and `-GROUP` lines from standard input. When the input ends, which
 it does however the supervisor dies (kill -9 too), the groups still on the list
