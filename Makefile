@@ -1,0 +1,32 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt crash bench lock venv
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+demo: ## start API, dashboard and generator; Ctrl-C stops them
+	./run_demo.sh
+
+test: ## everything that continuous integration runs: checks and all tests
+	./run_tests.sh
+
+check: venv ## ruff, formatting, mypy, shellcheck
+	scripts/checks.sh
+
+fmt: venv ## format the code and sort the imports
+	.venv/bin/ruff check --quiet --fix --select I .
+	.venv/bin/ruff format .
+
+crash: venv ## kill -9, power cuts and fault injection, in their long form
+	CRASH_CYCLES=100 POWER_CUTS=50 .venv/bin/python -m pytest -m crash
+
+bench: venv ## measure throughput, latency, export and replay; prints a table
+	.venv/bin/python -m benchmarks
+
+lock: venv ## pin the newest allowed packages into requirements*.txt
+	.venv/bin/python -m pip install --quiet uv
+	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header requirements.in -o requirements.txt
+	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header requirements-dev.in -o requirements-dev.txt
+
+venv:
+	@bash -euc 'source scripts/venv.sh; prepare_venv "Installing packages and test tools into .venv ..." requirements.txt requirements-dev.txt'

@@ -1,0 +1,56 @@
+"""Report the records, damaged lines and torn tail of a journal without changing it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import msgspec
+
+from clickstream.backends.local import StoredEvent
+from clickstream.journal.inspection import Condition, inspect
+
+_LINE_SHOWN = 60
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what `verify` takes."""
+    parser.add_argument("file", type=Path, help="the journal, e.g. events_backup.json")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when the journal is whole, 1 when something needs mending, 2 when the file cannot be read."""
+    try:
+        condition = inspect(args.file, msgspec.json.Decoder(StoredEvent).decode)
+    except OSError as error:
+        print(f"{args.file}: {error.strerror}", file=sys.stderr)
+        return 2
+    print("\n".join(report(args.file, condition)))
+    if condition.is_whole:
+        return 0
+    print(f"To mend it: python -m clickstream repair {args.file} (keeps a copy; so does the next start of the API)")
+    return 1
+
+
+def report(path: Path, condition: Condition) -> list[str]:
+    """The condition in lines for a person, the most important first."""
+    if condition.is_old:
+        return [f"{path}: not a journal, but perhaps an array that an older version wrote"]
+    lines = [f"{path}: {_count(condition.records, 'whole record')}, {_count(condition.damaged, 'damaged line')}"]
+    for offset, line in condition.damaged_at:
+        shown = line[:_LINE_SHOWN].decode(errors="backslashreplace")
+        lines.append(f"  damaged at byte {offset}: {shown}{'…' if len(line) > _LINE_SHOWN else ''}")
+    if condition.damaged > len(condition.damaged_at):
+        lines.append(f"  and {condition.damaged - len(condition.damaged_at)} more")
+    if condition.in_use:
+        lines.append("  a process is writing it now: its end is not judged")
+    elif condition.torn_bytes:
+        lines.append(f"  torn tail: {_count(condition.torn_bytes, 'byte')} behind the last whole record")
+    elif not condition.is_array:
+        lines.append("  a bracket of the array is missing or out of place")
+    return lines
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

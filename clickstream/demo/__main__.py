@@ -1,0 +1,88 @@
+"""`python -m clickstream.demo`: a process like the scripts at the top level, so it may read the settings."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import config
+from clickstream.demo.service import Service
+from clickstream.demo.steps import GENERATORS, Demo, DemoError, Options
+from clickstream.demo.supervisor import StopSignals, Supervisor
+from clickstream.demo.terminal import Terminal
+from clickstream.errors import ConfigError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo; 0 when it ended as asked, 1 when something died or could not start, 2 for wrong settings."""
+    arguments = _arguments(argv)
+    terminal = Terminal(sys.stdout)
+    try:
+        settings = config.from_environment()
+    except ConfigError as error:
+        terminal.line(str(error))
+        return 2
+    api = Service("API", "local_api.py", settings.api_host, settings.api_port, "/ready", "API_PORT")
+    dashboard = Service(
+        "dashboard", "dashboard.py", settings.dashboard_host, settings.dashboard_port, "/health", "DASHBOARD_PORT"
+    )
+    options = Options(
+        events_file=settings.events_file,
+        read_token=settings.read_token,
+        generator=arguments.generator,
+        duration_s=arguments.duration,
+        browser=not arguments.no_browser,
+        # Another terminal does not know what was set in this one.
+        view_prefix="" if settings.api_url == config.Settings().api_url else f"API_URL={settings.api_url} ",
+    )
+    demo = Demo(options, api, dashboard, terminal)
+    with StopSignals() as signals:
+        try:
+            demo.check()
+            with Supervisor() as supervisor:
+                return _run(demo, supervisor, signals, terminal)
+        except DemoError as error:
+            terminal.line(str(error))
+            return 1
+
+
+def _run(demo: Demo, supervisor: Supervisor, signals: StopSignals, terminal: Terminal) -> int:
+    try:
+        demo.run(supervisor, signals)
+    except DemoError as error:
+        terminal.line(str(error))
+        return 1
+    finally:
+        demo.stop(supervisor, signals)
+    return 0
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./run_demo.sh",
+        description="Starts the API, the dashboard and a generator; Ctrl-C stops all three.",
+        epilog="Ports: API_PORT=3001 DASHBOARD_PORT=5001 ./run_demo.sh",
+    )
+    parser.add_argument("--no-browser", action="store_true", help="do not open the dashboard in a browser")
+    parser.add_argument("--duration", type=_seconds, metavar="SECONDS", help="stop by itself after so many seconds")
+    parser.add_argument(
+        "--generator",
+        choices=[*GENERATORS, "none"],
+        help="who sends events: simple steady traffic, simulated shoppers (advanced, the default), or nobody",
+    )
+    return parser.parse_args(argv)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f'"{text}": expected a number of seconds above 0')
+    return seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+"""The steps of one demo, in their order, and what is said about each."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from clickstream.demo import ports
+from clickstream.demo.service import Service, port_problem
+from clickstream.demo.supervisor import Child, StopSignals, Supervisor
+from clickstream.demo.terminal import SEPARATOR, Terminal
+
+GENERATORS: Final = {"simple": "data_generator.py", "advanced": "advanced_generator.py"}
+_HEALTHY_WITHIN_S = 30.0  # replaying a long journal does not count: it reports progress
+_LOG_LINES = 15
+_REFRESH_S = 1.0
+_REFRESH_PIPED_S = 10.0  # where lines cannot be replaced
+_STATS_AGE_S = 0.12  # /stats may be as old as 0.1 s
+_UNTIL_STOPPED = 0  # the generators' word for no duration
+
+
+class DemoError(Exception):
+    """The demo cannot start or go on; the message is for the person in front of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What one demo is asked for."""
+
+    events_file: Path
+    read_token: str
+    generator: str | None = None  # a key of GENERATORS, "none", or None: the best that is there
+    duration_s: float | None = None  # None: until somebody asks to stop
+    browser: bool = True
+    view_prefix: str = ""  # what the terminal view needs before its command
+
+
+class Demo:
+    """The steps of one demo, in the order in which `main` takes them."""
+
+    def __init__(self, options: Options, api: Service, dashboard: Service, terminal: Terminal) -> None:
+        self._options = options
+        self._api = api
+        self._dashboard = dashboard
+        self._services = (api, dashboard)
+        self._terminal = terminal
+        self._kept: int | None = None
+
+    def check(self) -> None:
+        """Refuse to start, with all reasons at once, when a script is missing or a port is taken."""
+        scripts = [service.script for service in self._services]
+        if missing := [script for script in scripts if not Path(script).is_file()]:
+            raise DemoError(f"{', '.join(missing)} not found: start the demo in the directory of the project.")
+        problems, remedies = [], []
+        for service in self._services:
+            reason = ports.why_not(service.host, service.port)
+            if reason is not None:
+                problems.append(port_problem(service, reason))
+                avoid = {other.port for other in self._services}
+                free = ports.next_free(service.host, service.port, avoid=avoid)
+                remedies.append(f"{service.setting}={free or service.port + 1}")
+        if problems:
+            command = f"{' '.join(remedies)} ./run_demo.sh"
+            raise DemoError("\n".join([*problems, "Stop it, or choose another port:", f"  {command}"]))
+
+    def run(self, supervisor: Supervisor, signals: StopSignals) -> None:
+        """Start everything, then show totals until somebody asks to stop or the duration is over."""
+        began = time.monotonic()
+        for service in self._services:
+            supervisor.start(service.name, [sys.executable, "-u", service.script])
+        for service in self._services:
+            if not self._wait_until_healthy(service, supervisor, signals):
+                return
+            self._terminal.line(f"  ✓ {service.name} ready after {time.monotonic() - began:.1f} s")
+        generator = self._start_generator(supervisor)
+        if generator is not None:
+            self._terminal.line(f"  ✓ {generator.name} started")
+        self._terminal.box(self._where_to_look())
+        self._open_browser()
+        self._watch(supervisor, signals, generator)
+
+    def stop(self, supervisor: Supervisor, signals: StopSignals) -> None:
+        """Stop all children (another Ctrl-C kills them at once); say what is kept and that the ports are free."""
+        began, asked = time.monotonic(), signals.count
+        self._terminal.line("Stopping …")
+        supervisor.stop(hurry=lambda: signals.count > asked, before=self._note_totals)
+        took_s = time.monotonic() - began
+        if self._kept is not None:
+            self._terminal.line(f"{self._kept:,} events are kept in {self._options.events_file}.")
+        if held := [port_problem(s, reason) for s in self._services if (reason := ports.why_not(s.host, s.port))]:
+            raise DemoError("\n".join(["Stopped, but:", *held]))
+        numbers = " and ".join(str(service.port) for service in self._services)
+        self._terminal.line(f"Stopped in {took_s:.1f} s: nothing is left running, ports {numbers} are free.")
+
+    def _note_totals(self, child: Child) -> None:
+        # Between the end of the generator and the end of the API: only then is the number final.
+        if child.name == self._dashboard.name:
+            time.sleep(_STATS_AGE_S)
+            stats = self._stats(timeout_s=0.5)
+            self._kept = stats["total_events"] if stats else None
+
+    def _wait_until_healthy(self, service: Service, supervisor: Supervisor, signals: StopSignals) -> bool:
+        deadline = time.monotonic() + _HEALTHY_WITHIN_S
+        while not signals.wait(0.05):
+            self._fail_if_ended(supervisor)
+            status, body = service.get(service.health)
+            if status == 200:
+                self._terminal.clear_live()
+                return True
+            if body.get("status") == "replaying":
+                deadline = time.monotonic() + _HEALTHY_WITHIN_S
+                if self._terminal.interactive:
+                    self._terminal.live([f"  … {service.name} reads its journal: {body.get('progress', 0):.0%}"])
+            elif time.monotonic() > deadline:
+                raise DemoError(f"The {service.name} did not answer {service.health} within {_HEALTHY_WITHIN_S:g} s.")
+        return False
+
+    def _start_generator(self, supervisor: Supervisor) -> Child | None:
+        choice = self._options.generator
+        if choice is None:
+            choice = "advanced" if Path(GENERATORS["advanced"]).is_file() else "simple"
+        if choice == "none":
+            return None
+        script = GENERATORS[choice]
+        endpoint = [f"--endpoint={self._api.url}/events", f"--duration={_UNTIL_STOPPED}"]
+        return supervisor.start(f"generator ({script})", [sys.executable, "-u", script, *endpoint])
+
+    def _where_to_look(self) -> list[str]:
+        return [
+            f"Dashboard      {self._dashboard.url}",
+            f"API            {self._api.url}/docs",
+            f"In a terminal  {self._options.view_prefix}.venv/bin/python visualize.py --watch",
+            "Stop           Ctrl-C",
+        ]
+
+    def _open_browser(self) -> None:
+        if not self._options.browser:
+            return
+        # A process of its own: a text browser would take this terminal, a graphical one prints to it and may block.
+        subprocess.Popen(  # noqa: S603 - a fixed command
+            [sys.executable, "-m", "webbrowser", self._dashboard.url],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _watch(self, supervisor: Supervisor, signals: StopSignals, generator: Child | None) -> None:
+        began = shown = time.monotonic()
+        refresh_s = _REFRESH_S if self._terminal.interactive else _REFRESH_PIPED_S
+        duration = self._options.duration_s
+        end = began + duration if duration is not None else float("inf")
+        while time.monotonic() < end and not signals.wait(0.1):
+            if generator is not None and generator.exit_code() == 0:
+                self._terminal.line("The generator has finished; API and dashboard go on.")
+                supervisor.drop(generator)
+                generator = None
+            self._fail_if_ended(supervisor)
+            if time.monotonic() >= shown + refresh_s:
+                shown = time.monotonic()
+                self._show_totals(shown - began)
+
+    def _show_totals(self, elapsed_s: float) -> None:
+        stats = self._stats()
+        clock = f"{int(elapsed_s) // 60:02d}:{int(elapsed_s) % 60:02d}"
+        parts = [clock, *(_totals(stats) if stats else ["the API did not answer /stats"])]
+        if self._terminal.interactive:
+            self._terminal.live(parts)
+        else:
+            self._terminal.line(SEPARATOR.join(parts))
+
+    def _stats(self, *, timeout_s: float = 1.0) -> dict[str, Any] | None:
+        status, body = self._api.get("/stats?window=all", token=self._options.read_token, timeout_s=timeout_s)
+        return body if status == 200 else None
+
+    def _fail_if_ended(self, supervisor: Supervisor) -> None:
+        child = supervisor.ended()
+        if child is not None:
+            ending = _ending(child.exit_code() or 0)
+            log = "\n".join(f"  | {line}" for line in child.log_end(_LOG_LINES)) or "  | (it printed nothing)"
+            raise DemoError(f"The {child.name} has ended ({ending}). The end of its log:\n{log}")
+
+
+def _ending(exit_code: int) -> str:
+    return signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
+
+
+def _totals(stats: dict[str, Any]) -> list[str]:
+    revenue, ingest = stats["revenue"], stats["ingest"]
+    return [
+        f"{stats['total_events']:,} events",
+        f"{ingest['events_per_second']:,.1f}/s",
+        f"{stats['sessions']['total']:,} sessions",
+        f"{revenue['orders']:,} orders",
+        f"{Decimal(revenue['total']):,} {revenue['currency']}",
+        f"{stats['accounting']['rejected']:,} rejected",
+    ]

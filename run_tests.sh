@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Everything from a fresh clone: environment, static checks, all tests (fast ones first).
+# Arguments go to pytest: ./run_tests.sh -k demo
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+source scripts/venv.sh
+
+prepare_venv 'Installing packages and test tools into .venv; this takes one to two minutes ...' \
+  requirements.txt requirements-dev.txt
+
+checks=0
+scripts/checks.sh || checks=1
+
+tests=0
+CHECKS_FAILED=$checks .venv/bin/python -m pytest "$@" || tests=$?
+[ "$checks" -eq 0 ] || exit 1
+exit "$tests"

@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# Sourced by run_demo.sh and run_tests.sh in the directory of the project: a .venv with pinned packages.
+
+fail() { printf '%s\n' "$@" >&2; exit 1; }
+
+is_recent() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; }
+
+find_python() {
+  local candidate
+  for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11 python3.10 python; do
+    if is_recent "$candidate"; then printf '%s\n' "$candidate"; return; fi
+  done
+  fail 'Python 3.10 or newer is needed, and none was found.' \
+       'Install it (Debian, Ubuntu: sudo apt install python3 python3-venv; macOS: brew install python3)' \
+       'or name it: PYTHON=/path/to/python3'
+}
+
+make_venv() {
+  local python
+  python=$(find_python)
+  "$python" -c 'import venv, ensurepip' 2>/dev/null ||
+    fail "$("$python" -V) is here, but not its venv module." \
+         'Install it (Debian, Ubuntu: sudo apt install python3-venv) and start again.'
+  rm -rf .venv
+  "$python" -m venv .venv
+}
+
+# prepare_venv WHAT FILE...: install the pinned FILEs unless these very files are installed already.
+prepare_venv() {
+  local what=$1 started=$SECONDS hash mark options=() file
+  shift
+  is_recent .venv/bin/python || make_venv
+  hash=$(cksum "$@")
+  mark=.venv/installed-$#-files
+  [ "$(cat "$mark" 2>/dev/null)" != "$hash" ] || return 0
+  printf '%s\n' "$what"
+  for file; do options+=(-r "$file"); done
+  .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check "${options[@]}" ||
+    fail 'The packages could not be installed (see above). Is the network reachable? The next start tries again.'
+  printf '%s\n' "$hash" >"$mark" # last, so that an interrupted installation is done again
+  printf 'Installed in %s s; later starts skip this.\n' "$((SECONDS - started))"
+}

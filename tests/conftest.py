@@ -1,0 +1,57 @@
+"""The order of the tests, a loud list of what was not run, and no skipping in continuous integration."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Generator
+
+import pytest
+
+SLOW_MARKERS = ("aws", "sdk", "e2e", "browser", "crash")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first, so that a plain mistake shows within seconds."""
+    items.sort(key=lambda item: any(item.get_closest_marker(marker) for marker in SLOW_MARKERS))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In continuous integration a test that cannot run is a failure: what is not proved there is proved nowhere."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} may not be skipped in CI: {_reason(report)}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole module that skips itself."""
+    report = yield
+    if report.skipped and os.environ.get("CI"):
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid} may not be skipped in CI: {_reason(report)}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not run and why, above the closing line."""
+    reasons: dict[str, int] = defaultdict(int)
+    for report in terminalreporter.stats.get("skipped", []):
+        reasons[_reason(report)] += 1
+    if reasons:
+        terminalreporter.section("NOT RUN", sep="!", yellow=True, bold=True)
+        for reason, count in sorted(reasons.items(), key=lambda row: -row[1]):
+            terminalreporter.line(f"{count:4} test{'s' if count > 1 else ' '}  {reason}", yellow=True)
+    if os.environ.get("CHECKS_FAILED") == "1":
+        terminalreporter.section("STATIC CHECKS FAILED (see the top)", sep="!", red=True, bold=True)
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    longrepr = report.longrepr
+    text = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
+    return text.removeprefix("Skipped: ")

@@ -1,0 +1,238 @@
+"""However the demo ends, nothing of it is left; whatever prevents it is said in one message."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clickstream.demo import ports
+from tests.support.demo import StandIns
+from tests.support.processes import RunningProcess, free_port, python, running, wait_until
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[StandIns]:
+    stand_ins = StandIns(tmp_path)
+    yield stand_ins
+    for pid in stand_ins.pids().values():  # only after a failed test is anything left to stop
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def started(demo: StandIns, *options: str) -> RunningProcess:
+    process = demo.start(*options)
+    process.wait_for_line("Ctrl-C", deadline_s=20)
+    demo.wait_for_children()
+    return process
+
+
+def assert_nothing_is_left(demo: StandIns) -> None:
+    wait_until(lambda: not demo.leftovers(), "nothing is left", deadline_s=5)
+    assert ports.why_not("127.0.0.1", demo.api_port) is None
+    assert ports.why_not("127.0.0.1", demo.dashboard_port) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_within_five_seconds_and_leaves_nothing(demo: StandIns, number: int) -> None:
+    process = started(demo)
+    began = time.monotonic()
+
+    process.send(number)
+
+    assert process.wait() == 0
+    assert time.monotonic() - began < 5
+    assert not demo.leftovers()
+    assert_nothing_is_left(demo)
+    assert "1,234 events are kept in events_backup.json." in process.log
+    assert f"nothing is left running, ports {demo.api_port} and {demo.dashboard_port} are free." in process.log
+
+
+def test_children_that_ignore_signals_are_killed_with_their_own_children_within_five_seconds(demo: StandIns) -> None:
+    for script in ("local_api", "dashboard", "data_generator"):
+        demo.write(script, stubborn=True)
+    process = started(demo)
+    demo.wait_for_children("local_api-grandchild", "dashboard-grandchild", "data_generator-grandchild")
+    began = time.monotonic()
+
+    process.send(signal.SIGINT)
+
+    assert process.wait() == 0
+    assert time.monotonic() - began < 5
+    assert_nothing_is_left(demo)
+
+
+def test_a_second_ctrl_c_kills_stubborn_children_at_once(demo: StandIns) -> None:
+    demo.write("data_generator", stubborn=True)
+    demo.write("local_api", stubborn=True)
+    process = started(demo)
+    process.send(signal.SIGINT)
+    process.wait_for_line("Stopping")
+    began = time.monotonic()
+
+    process.send(signal.SIGINT)
+
+    assert process.wait() == 0
+    assert time.monotonic() - began < 1.5
+    assert_nothing_is_left(demo)
+
+
+def test_kill_9_of_the_supervisor_leaves_nothing_even_of_stubborn_children(demo: StandIns) -> None:
+    demo.write("local_api", stubborn=True)
+    process = started(demo)
+
+    process.send(signal.SIGKILL)
+    process.wait()
+
+    assert_nothing_is_left(demo)
+
+
+def test_a_closed_terminal_leaves_nothing(demo: StandIns) -> None:
+    pid, master = pty.fork()
+    if pid == 0:
+        os.chdir(demo.directory)
+        os.execvpe(demo.command()[0], list(demo.command()), demo.env)
+    demo.wait_for_children()
+
+    os.close(master)
+
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert_nothing_is_left(demo)
+
+
+def test_a_reader_of_its_output_that_goes_away_does_not_stop_the_clean_up(demo: StandIns) -> None:
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.dup2(writer, 1)
+        os.close(reader)
+        os.close(writer)
+        os.chdir(demo.directory)
+        os.execvpe(demo.command()[0], list(demo.command()), demo.env)
+    os.close(writer)
+    os.close(reader)
+    demo.wait_for_children()
+
+    os.kill(pid, signal.SIGTERM)
+
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert_nothing_is_left(demo)
+
+
+def test_it_ends_by_itself_after_its_duration(demo: StandIns) -> None:
+    process = started(demo, "--duration", "1")
+
+    assert process.wait() == 0
+    assert_nothing_is_left(demo)
+
+
+def test_a_child_that_dies_is_named_with_the_end_of_its_log_and_the_rest_is_stopped(demo: StandIns) -> None:
+    demo.write("data_generator", "print('no more stock'); time.sleep(0.5); sys.exit(3)")
+    process = demo.start()
+
+    assert process.wait(deadline_s=20) == 1
+    assert "The generator (data_generator.py) has ended (exit code 3). The end of its log:" in process.log
+    assert "  | no more stock" in process.log
+    assert_nothing_is_left(demo)
+
+
+def test_a_killed_child_is_named_with_its_signal(demo: StandIns) -> None:
+    process = started(demo)
+
+    os.kill(demo.pids()["local_api"], signal.SIGKILL)
+
+    assert process.wait() == 1
+    assert "The API has ended (SIGKILL)." in process.log
+    assert_nothing_is_left(demo)
+
+
+def test_a_server_that_dies_before_it_is_healthy_is_named(demo: StandIns) -> None:
+    demo.write("dashboard", "sys.exit('template missing')")
+    process = demo.start()
+
+    assert process.wait(deadline_s=20) == 1
+    assert "The dashboard has ended (exit code 1)." in process.log
+    assert "  | template missing" in process.log
+    assert_nothing_is_left(demo)
+
+
+def test_a_generator_that_finishes_leaves_the_servers_running(demo: StandIns) -> None:
+    demo.write("data_generator", "sys.exit(0)")
+    process = demo.start("--duration", "2")
+
+    assert process.wait(deadline_s=20) == 0
+    assert "The generator has finished; API and dashboard go on." in process.log
+    assert_nothing_is_left(demo)
+
+
+def test_all_taken_ports_are_reported_at_once_with_owner_and_remedy_before_anything_starts(
+    demo: StandIns, tmp_path: Path
+) -> None:
+    with running(python("-m", "http.server", str(demo.api_port), "--bind", "127.0.0.1"), tmp_path / "log") as holder:
+        holder.wait_for_http(f"http://127.0.0.1:{demo.api_port}/")
+        with socket.create_server(("127.0.0.1", demo.dashboard_port)):
+            process = demo.start()
+
+            assert process.wait() == 1
+    assert f"Port {demo.api_port} (API) is taken by process {holder.pid}: " in process.log
+    assert "-m http.server" in process.log
+    assert f"Port {demo.dashboard_port} (dashboard) is taken by process {os.getpid()}: " in process.log
+    assert "  API_PORT=" in process.log
+    assert " DASHBOARD_PORT=" in process.log
+    assert demo.pids() == {}
+
+
+def test_an_address_of_another_machine_is_refused_by_name(demo: StandIns) -> None:
+    env = {**demo.env, "API_HOST": "203.0.113.7", "READ_TOKEN": "secret"}
+    with running(demo.command(), demo.directory / "demo.log", env=env, cwd=demo.directory) as process:
+        assert process.wait() == 1
+
+    assert f"Port {demo.api_port} (API) cannot be used on 203.0.113.7: " in process.log
+
+
+def test_wrong_settings_are_all_reported_and_nothing_starts(demo: StandIns) -> None:
+    env = {**demo.env, "API_PORT": "80a", "FSYNC": "maybe"}
+    with running(demo.command(), demo.directory / "demo.log", env=env, cwd=demo.directory) as process:
+        assert process.wait() == 2
+
+    assert "config: 2 problems" in process.log
+    assert demo.pids() == {}
+
+
+def test_a_missing_script_is_named(demo: StandIns) -> None:
+    (demo.directory / "dashboard.py").unlink()
+    process = demo.start()
+
+    assert process.wait() == 1
+    assert process.log == "dashboard.py not found: start the demo in the directory of the project.\n"
+
+
+def test_piped_output_has_no_escape_sequences(demo: StandIns) -> None:
+    process = started(demo, "--duration", "1")
+
+    process.wait()
+
+    assert "\x1b" not in process.log
+    assert "\r" not in process.log
+
+
+def test_the_next_free_port_is_really_free() -> None:
+    port = free_port()
+
+    with socket.create_server(("127.0.0.1", port)):
+        free = ports.next_free("127.0.0.1", port)
+
+    assert free is not None
+    assert free > port

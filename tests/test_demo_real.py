@@ -1,0 +1,86 @@
+"""The demo with the real API, dashboard and generator."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clickstream.demo import ports
+from tests.support.processes import ROOT, RunningProcess, environment, free_port, http_status, python, wait_until
+
+pytestmark = pytest.mark.e2e
+
+
+@dataclass
+class RealDemo:
+    """A running demo of this checkout, with ports, journal and temporary files of its own."""
+
+    process: RunningProcess
+    api_port: int
+    dashboard_port: int
+    directory: Path
+
+    def stats(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.api_port}/stats?window=all", timeout=5) as answer:
+            stats: dict[str, Any] = json.load(answer)
+            return stats
+
+    def journal(self) -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = json.loads((self.directory / "events_backup.json").read_text())
+        return events
+
+    def ports_are_free(self) -> bool:
+        return all(ports.why_not("127.0.0.1", port) is None for port in (self.api_port, self.dashboard_port))
+
+
+@pytest.fixture
+def demo(tmp_path: Path, request: pytest.FixtureRequest) -> RealDemo:
+    (tmp_path / "tmp").mkdir()
+    api_port, dashboard_port = free_port(), free_port()
+    env = environment(
+        API_PORT=str(api_port),
+        DASHBOARD_PORT=str(dashboard_port),
+        EVENTS_FILE=str(tmp_path / "events_backup.json"),
+        TMPDIR=str(tmp_path / "tmp"),
+    )
+    command = python("-m", "clickstream.demo", "--no-browser")
+    process = RunningProcess(command, tmp_path / "log", env=env, cwd=ROOT)
+    request.addfinalizer(process.stop)
+    process.wait_for_line("Ctrl-C", deadline_s=30)
+    return RealDemo(process, api_port, dashboard_port, tmp_path)
+
+
+def test_events_flow_the_page_answers_and_ctrl_c_leaves_only_the_journal(demo: RealDemo) -> None:
+    demo.process.wait_for(lambda: demo.stats()["total_events"] >= 20, "20 events", deadline_s=20)
+    page = http_status(f"http://127.0.0.1:{demo.dashboard_port}/")
+    began = time.monotonic()
+
+    demo.process.send(signal.SIGINT)
+
+    assert demo.process.wait() == 0
+    assert time.monotonic() - began < 5
+    assert page == 200
+    assert demo.ports_are_free()
+    assert list((demo.directory / "tmp").iterdir()) == []
+    kept = re.search(r"^([\d,]+) events are kept in ", demo.process.log, re.MULTILINE)
+    assert kept is not None
+    assert int(kept[1].replace(",", "")) == len(demo.journal())
+
+
+def test_kill_9_leaves_no_process_and_a_whole_journal(demo: RealDemo) -> None:
+    demo.process.wait_for(lambda: demo.stats()["total_events"] > 0, "an event", deadline_s=20)
+
+    demo.process.send(signal.SIGKILL)
+    demo.process.wait()
+
+    wait_until(demo.ports_are_free, "the ports are free again", deadline_s=6)
+    wait_until(lambda: list((demo.directory / "tmp").iterdir()) == [], "no temporary file is left")
+    assert len(demo.journal()) > 0
