@@ -13,7 +13,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class RecordingApi:
-    """Speaks the contract of POST /events; `answers` (one per request, in order) replace the verdict while there are any.
+    """Speaks the contract of POST /events; `answers` (one a request, in order) replace the verdict while there are any.
 
     An answer None cuts the connection after the request was read and its events were kept: a lost answer.
     """
@@ -90,7 +90,7 @@ def recording_api() -> Iterator[RecordingApi]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, format: str, *args: object) -> None:
             return
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
