@@ -14,6 +14,7 @@ import msgspec
 
 from clickstream.client.sending import ACKNOWLEDGED, MAX_BODY_BYTES, REFUSED, Delivery, RetryPolicy, SendingClient
 
+STOPPED_PATIENCE_S: Final = 10.0
 _IDS_LISTED: Final = 1_000
 _REASONS_KEPT: Final = 20
 
@@ -111,31 +112,32 @@ class Sender:
         for thread in self._threads:
             thread.start()
 
-    def offer(self, batch: Batch, stop: threading.Event | None = None) -> bool:
-        """Queue `batch`, waiting for room; False, with nothing queued, when `stop` was set meanwhile."""
-        self._count_offered(batch, 1)
+    def offer(self, batch: Batch, stop: threading.Event | None = None) -> None:
+        """Queue `batch`, waiting for room; once `stop` is set it waits no longer than the patience of a stopped run."""
+        self._count_offered(batch)
+        give_up_at: float | None = None
         while True:
             try:
-                self._queue.put(batch, timeout=0.2)
+                return self._queue.put(batch, timeout=0.2)
             except queue.Full:
-                if stop is not None and stop.is_set():
-                    self._count_offered(batch, -1)
-                    return False
-                continue
-            return True
+                if stop is None or not stop.is_set():
+                    continue
+            give_up_at = give_up_at or time.monotonic() + STOPPED_PATIENCE_S
+            if time.monotonic() > give_up_at:
+                return self._note(batch, Delivery(reason="stopped before it could be sent"))
 
-    def finish(self, patience_s: float | None = None) -> Counters:
-        """Wait until every batch has been answered or given up; after `patience_s` seconds retries stop at once."""
-        deadline = None if patience_s is None else time.monotonic() + patience_s
-        waiting = list(self._threads)
+    def finish(self, stop: threading.Event) -> Counters:
+        """Wait until every batch is answered or given up; retries end early some seconds after `stop` is set."""
+        deadline: float | None = None
         ends = 0
-        while waiting:
+        while any(thread.is_alive() for thread in self._threads):
             if ends < len(self._threads) and self._queue_end():
                 ends += 1
-            waiting[0].join(timeout=0.05)
-            waiting = [thread for thread in waiting if thread.is_alive()]
-            if deadline is not None and time.monotonic() > deadline:
-                self.abandon()
+            self._threads[ends - 1].join(0.05)
+            if stop.is_set():
+                deadline = deadline or time.monotonic() + STOPPED_PATIENCE_S
+                if time.monotonic() > deadline:
+                    self.abandon()
         return self.snapshot()
 
     def abandon(self) -> None:
@@ -153,11 +155,11 @@ class Sender:
         with self._lock:
             return replace(self._counters)
 
-    def _count_offered(self, batch: Batch, sign: int) -> None:
+    def _count_offered(self, batch: Batch) -> None:
         with self._lock:
-            self._counters.generated += sign * len(batch.records)
-            self._counters.in_flight += sign * len(batch.records)
-            self._count_unanswered(batch.due, sign)
+            self._counters.generated += len(batch.records)
+            self._counters.in_flight += len(batch.records)
+            self._count_unanswered(batch.due, 1)
 
     def _count_unanswered(self, due: float, sign: int) -> None:
         left = self._unanswered.get(due, 0) + sign

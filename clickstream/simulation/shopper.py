@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -30,7 +30,7 @@ _PATHS: Final = {
 }
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """One event without its time: `head` + RFC 3339 text + `tail` is the record; `cents` is what a purchase brought."""
 
     offset_ms: int
@@ -45,8 +45,7 @@ class Step(NamedTuple):
         return self.head + timestamp.encode() + self.tail
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct, frozen=True, gc=False):
     """One visit: visit number `visit` of user `user`; times in simulated milliseconds since the start of the run."""
 
     user: int

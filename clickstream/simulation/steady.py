@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from itertools import count
+from threading import Event
 from typing import Any, Final
 
 import msgspec
@@ -24,7 +25,6 @@ _TYPES: Final = Weighted(
     (50.0, 20.0, 8.0, 10.0, 2.0, 5.0, 5.0),
 )
 _EVENTS_PER_SESSION: Final = 8
-_PATIENCE_S: Final = 10.0
 
 
 class SteadyTraffic:
@@ -36,12 +36,14 @@ class SteadyTraffic:
         self.duration_s = duration_s
         self._catalogue = Catalogue(CatalogueModel())
 
-    def stream(self, start_ms: int) -> Iterator[Scheduled]:
-        """All events of a run that starts at `start_ms` (milliseconds since 1970)."""
+    def stream(self, start_ms: int, stop: Event | None = None) -> Iterator[Scheduled]:
+        """All events of a run that starts at `start_ms` (milliseconds since 1970), or those before `stop` is set."""
         rng = random.Random(self.seed)  # noqa: S311 - repeatable, not secret
         moments = MomentWriter()
         numbers = count() if self.duration_s == 0 else range(max(1, round(self.duration_s * self.rate)))
         for number in numbers:
+            if stop is not None and stop.is_set():
+                return
             at_s = number / self.rate
             event = self._event(rng, number)
             event["timestamp"] = moments.text(start_ms + round(at_s * 1000))
@@ -103,9 +105,8 @@ def run(traffic: SteadyTraffic, endpoint: str, *, batch_size: int, console: Cons
     progress = Progress(sender)
     started = time.monotonic()
     with stopped_by_signals() as stop, shown_live(console, progress.line, progress.line, quiet=quiet):
-        stream = traffic.stream(time.time_ns() // 1_000_000)
-        completed = transmit(stream, sender, batch_size=batch_size, paced=True, stop=stop)
-        counters = sender.finish(None if completed else _PATIENCE_S)
+        stream = traffic.stream(time.time_ns() // 1_000_000, stop)
+        counters = transmit(stream, sender, batch_size=batch_size, paced=True, stop=stop)
     if not quiet:
         console.print(summary(sender, time.monotonic() - started))
     print_failures(console, sender)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NamedTuple
 
-from clickstream.simulation.sender import Batcher, Sender
+from clickstream.simulation.sender import Batcher, Counters, Sender
 
 LINGER_S = 0.2
 
@@ -24,8 +24,8 @@ class Scheduled(NamedTuple):
 
 def transmit(
     stream: Iterable[Scheduled], sender: Sender, *, batch_size: int, paced: bool, stop: threading.Event
-) -> bool:
-    """Send the whole stream; False when `stop` ended it early.
+) -> Counters:
+    """Send the whole stream and wait for the answers; `stream` ends early by itself when `stop` is set.
 
     Paced is an open loop: the schedule stands, whatever the answers do, so a slow API shows as lag and never as less
     traffic. Not paced is a closed loop: the queue's room sets the speed.
@@ -33,37 +33,30 @@ def transmit(
     batcher = Batcher(batch_size, LINGER_S)
     start = time.monotonic()
     for scheduled in stream:
-        due = start + scheduled.at_s
-        if paced and not _wait_until(due, batcher, sender, stop):
-            break
-        batch = batcher.add(scheduled.record, due if paced else time.monotonic())
-        if batch is not None and not sender.offer(batch, stop):
-            break
-        if stop.is_set():
-            break
+        due = start + scheduled.at_s if paced else time.monotonic()
+        if paced:
+            _wait_until(due, batcher, sender, stop)
+        batch = batcher.add(scheduled.record, due)
+        if batch is not None:
+            sender.offer(batch, stop)
     rest = batcher.take()
     if rest is not None:
-        sender.offer(rest)
-    return not stop.is_set()
+        sender.offer(rest, stop)
+    return sender.finish(stop)
 
 
-def _wait_until(due: float, batcher: Batcher, sender: Sender, stop: threading.Event) -> bool:
-    """Sleep until `due`, sending lingering records meanwhile; False when stopped."""
+def _wait_until(due: float, batcher: Batcher, sender: Sender, stop: threading.Event) -> None:
+    """Sleep until `due` or until stopped, sending lingering records meanwhile."""
     while (left_s := due - time.monotonic()) > 0:
         ready_at = batcher.ready_at()
         pause_s = left_s if ready_at is None else min(left_s, ready_at - time.monotonic())
         if pause_s > 0 and stop.wait(pause_s):
-            return False
-        _flush_if_ready(batcher, sender, stop)
-    return True
-
-
-def _flush_if_ready(batcher: Batcher, sender: Sender, stop: threading.Event) -> None:
-    ready_at = batcher.ready_at()
-    if ready_at is not None and ready_at <= time.monotonic():
-        batch = batcher.take()
-        if batch is not None:
-            sender.offer(batch, stop)
+            return
+        ready_at = batcher.ready_at()
+        if ready_at is not None and ready_at <= time.monotonic():
+            batch = batcher.take()
+            if batch is not None:
+                sender.offer(batch, stop)
 
 
 @contextmanager
