@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from clickstream.timestamps import parse
+
 
 def endpoint(text: str) -> str:
     """An http(s) address with a host."""
@@ -65,6 +67,14 @@ def period_s(text: str) -> float:
     if number <= 0:
         raise argparse.ArgumentTypeError(f'"{text}": expected a period such as 30d, 12h or 90m')
     return number
+
+
+def moment_ms(text: str) -> int:
+    """Milliseconds since 1970 of an RFC 3339 time."""
+    try:
+        return parse(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(f'"{text}" {problem}') from None
 
 
 def _number(text: str) -> float:

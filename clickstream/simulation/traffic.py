@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 
 from clickstream.simulation.catalogue import Catalogue
@@ -81,6 +84,18 @@ def _until_stopped(happening: Iterable[Happening], stop: Event) -> Iterator[Happ
         if stop.is_set():
             return
         yield one
+
+
+def write_records(traffic: Traffic, name: str, truth: Path | None) -> int:
+    """Write the run as NDJSON to the file `name`, or to standard output for `-`; returns the number of records."""
+    count = 0
+    with ExitStack() as stack:
+        ledger = stack.enter_context(Ledger(truth, {"run_id": traffic.run_id, "seed": traffic.plan.seed}))
+        lines = sys.stdout.buffer if name == "-" else stack.enter_context(Path(name).open("wb"))
+        for scheduled in traffic.stream(ledger):
+            lines.write(scheduled.record + b"\n")
+            count += 1
+    return count
 
 
 def random_seed() -> int:

@@ -1,4 +1,4 @@
-"""Compares the truth of a run with what the API counted (/stats) and kept (/export): equal, or a list of differences."""
+"""Compares the truth of a run with what the API counted (/stats) and kept (/export): equal, or where they differ."""
 
 from __future__ import annotations
 

@@ -41,22 +41,27 @@ def shown_live(
 class Progress:
     """One line of honest counters about a running sender."""
 
-    def __init__(self, sender: Sender, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, sender: Sender, *, show_lag: bool = True, now: Callable[[], float] = time.monotonic) -> None:
         self._sender = sender
+        self._show_lag = show_lag
         self._now = now
         self._start = now()
+
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return self._now() - self._start
 
     def line(self) -> str:
         """`12 s · 10.1 events/s · sent 121 · acknowledged 118 · retried 0 · lag 0.0 s`."""
         counters = self._sender.snapshot()
-        elapsed_s = max(self._now() - self._start, 1e-9)
+        elapsed_s = max(self.elapsed_s(), 1e-9)
         parts = [
             f"{elapsed_s:.0f} s",
             f"{counters.acknowledged / elapsed_s:,.1f} events/s",
             f"sent {counters.generated:,}",
             f"acknowledged {counters.acknowledged:,}",
             f"retried {counters.retries:,}",
-            f"lag {self._sender.lag_s():.1f} s",
+            *([f"lag {self._sender.lag_s():.1f} s"] if self._show_lag else []),
         ]
         lost = counters.refused + counters.unacknowledged
         return " · ".join([*parts, f"NOT ACKNOWLEDGED {lost:,}"] if lost else parts)
