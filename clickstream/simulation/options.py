@@ -1,0 +1,87 @@
+"""Command-line values that both generators check in the same way."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from clickstream.timestamps import parse
+
+
+def endpoint(text: str) -> str:
+    """An http(s) address with a host."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise argparse.ArgumentTypeError(f'"{text}": expected an address such as http://localhost:3000/events')
+    return text
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    number = _number(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f'"{text}": expected a number above 0')
+    return number
+
+
+def at_least(least: float) -> Callable[[str], float]:
+    """A number not below `least`."""
+
+    def parse(text: str) -> float:
+        number = _number(text)
+        if number < least:
+            raise argparse.ArgumentTypeError(f'"{text}": expected a number from {least:g}')
+        return number
+
+    return parse
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """An integer from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text.replace("_", "").replace(",", ""))
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f'"{text}": expected an integer from {least:,} to {most:,}')
+        return number
+
+    return parse
+
+
+def share(text: str) -> float:
+    """A share from 0 to 1; `5%` is 0.05."""
+    number = _number(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f'"{text}": expected a share from 0 to 1, or 0% to 100%')
+    return number
+
+
+def period_s(text: str) -> float:
+    """Seconds of a period such as 30d, 12h, 90m or 45s."""
+    units = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
+    number = _number(text[:-1]) * units.get(text[-1:], 0.0) if text[-1:] in units else 0.0
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f'"{text}": expected a period such as 30d, 12h or 90m')
+    return number
+
+
+def moment_ms(text: str) -> int:
+    """Milliseconds since 1970 of an RFC 3339 time."""
+    try:
+        return parse(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(f'"{text}" {problem}') from None
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not abs(number) < float("inf"):
+        raise argparse.ArgumentTypeError(f'"{text}": expected a number')
+    return number

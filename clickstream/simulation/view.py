@@ -1,0 +1,119 @@
+"""What a run shows: a live view in a terminal, plain lines when piped, a summary at the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.table import Table
+
+from clickstream.simulation.sender import Counters, Sender
+
+PLAIN_EVERY_S = 5.0
+_IDS_SHOWN = 10
+
+
+@contextmanager
+def shown_live(
+    console: Console, render: Callable[[], RenderableType], plain: Callable[[], str], *, quiet: bool
+) -> Iterator[None]:
+    """Keep `render()` on a terminal up to date, or print `plain()` every few seconds where there is none."""
+    if quiet:
+        yield
+    elif console.is_terminal:
+        with Live(console=console, get_renderable=render, refresh_per_second=4, transient=True):
+            yield
+    else:
+        done = threading.Event()
+        thread = threading.Thread(target=_print_lines, args=(console, plain, done), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+class Progress:
+    """One line of honest counters about a running sender."""
+
+    def __init__(self, sender: Sender, *, show_lag: bool = True, now: Callable[[], float] = time.monotonic) -> None:
+        self._sender = sender
+        self._show_lag = show_lag
+        self._now = now
+        self._start = now()
+
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return self._now() - self._start
+
+    def line(self) -> str:
+        """`12 s · 10.1 events/s · sent 121 · acknowledged 118 · retried 0 · lag 0.0 s`."""
+        counters = self._sender.snapshot()
+        elapsed_s = max(self.elapsed_s(), 1e-9)
+        parts = [
+            f"{elapsed_s:.0f} s",
+            f"{counters.acknowledged / elapsed_s:,.1f} events/s",
+            f"sent {counters.generated:,}",
+            f"acknowledged {counters.acknowledged:,}",
+            f"retried {counters.retries:,}",
+            *([f"lag {self._sender.lag_s():.1f} s"] if self._show_lag else []),
+        ]
+        lost = counters.refused + counters.unacknowledged
+        return " · ".join([*parts, f"NOT ACKNOWLEDGED {lost:,}"] if lost else parts)
+
+
+def summary(sender: Sender, elapsed_s: float) -> Table:
+    """The end of a run in numbers that add up."""
+    counters = sender.snapshot()
+    table = Table(title="Summary", show_header=False, title_justify="left")
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    for name, value in _summary_rows(sender, counters, elapsed_s):
+        table.add_row(name, value)
+    return table
+
+
+def _summary_rows(sender: Sender, counters: Counters, elapsed_s: float) -> list[tuple[str, str]]:
+    rows = [
+        ("events sent", f"{counters.generated:,}"),
+        ("acknowledged", f"{counters.acknowledged:,}"),
+        ("  accepted", f"{counters.accepted:,}"),
+        ("  duplicates", f"{counters.duplicates:,}"),
+        ("  rejected", f"{counters.rejected:,}"),
+        ("refused", f"{counters.refused:,}"),
+        ("never acknowledged", f"{counters.unacknowledged:,}"),
+        ("requests (retries)", f"{counters.requests:,} ({counters.retries:,})"),
+        ("elapsed", f"{elapsed_s:.1f} s"),
+        ("acknowledged events/s", f"{counters.acknowledged / max(elapsed_s, 1e-9):,.1f}"),
+        ("largest lag", f"{counters.largest_lag_s:.2f} s"),
+    ]
+    for share in (0.5, 0.99):
+        latency_s = sender.latencies.quantile(share)
+        if latency_s is not None:
+            rows.append((f"p{share * 100:.0f} from schedule to answer", f"{latency_s * 1000:,.1f} ms"))
+    return rows
+
+
+def print_failures(console: Console, sender: Sender) -> None:
+    """Name what was not acknowledged, and why; nothing when all was."""
+    counters = sender.snapshot()
+    lost = counters.refused + counters.unacknowledged
+    if not lost:
+        return
+    console.print(f"{lost:,} events were not acknowledged:", style="bold red")
+    for reason in sender.failures.reasons:
+        console.print(f"  reason: {reason}", markup=False)
+    for event_id in sender.failures.event_ids[:_IDS_SHOWN]:
+        console.print(f"  event_id {event_id}", markup=False)
+    if lost > _IDS_SHOWN:
+        console.print(f"  … and {lost - _IDS_SHOWN:,} more")
+
+
+def _print_lines(console: Console, plain: Callable[[], str], done: threading.Event) -> None:
+    while not done.wait(PLAIN_EVERY_S):
+        console.print(plain(), markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from clickstream.events import Limits, validate
+from clickstream.simulation.steady import SteadyTraffic
+from tests.support.recording_api import error, recording_api
+
+ROOT = Path(__file__).parent.parent
+
+
+def generate(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "data_generator.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def test_every_event_of_a_run_arrives_and_is_acknowledged() -> None:
+    with recording_api() as api:
+        done = generate("--endpoint", api.url, "--rate", "200", "--duration", "1", "--batch-size", "20")
+
+    assert done.returncode == 0, done.stdout
+    assert len(api.events) == 200
+    assert max(len(request) for request in api.requests) <= 20
+    assert "acknowledged" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_every_type_is_sent_and_every_event_is_valid() -> None:
+    records = [one.record for one in SteadyTraffic(seed=1, rate=500, duration_s=1).stream(1_700_000_000_000)]
+    batch = validate(records, Limits(max_event_bytes=262_144, max_nesting=32), 1_700_000_100_000)
+
+    assert batch.rejections == []
+    assert {event.event_type for event in batch.events} == {
+        *("page_view", "click", "search", "add_to_cart", "remove_from_cart", "checkout", "purchase")
+    }
+
+
+def test_the_same_seed_gives_the_same_bytes() -> None:
+    first = list(SteadyTraffic(seed=5, rate=50, duration_s=2).stream(0))
+    again = list(SteadyTraffic(seed=5, rate=50, duration_s=2).stream(0))
+    other = list(SteadyTraffic(seed=6, rate=50, duration_s=2).stream(0))
+
+    assert first == again
+    assert first != other
+
+
+def test_a_restarting_api_costs_no_event() -> None:
+    with recording_api() as api:
+        api.answers = [error(503, "unavailable"), None, error(503, "replaying", Retry_After="1")]
+        done = generate("--endpoint", api.url, "--rate", "100", "--duration", "1")
+
+    assert done.returncode == 0, done.stdout
+    assert len(api.events) == 100
+
+
+def test_a_refused_request_is_listed_and_turns_the_exit_code_to_1() -> None:
+    with recording_api() as api:
+        api.answers = [error(413, "body_too_large")]
+        done = generate("--endpoint", api.url, "--rate", "50", "--duration", "1", "--batch-size", "10", "--seed", "1")
+
+    assert done.returncode == 1
+    assert "10 events were not acknowledged" in done.stdout
+    assert "body_too_large" in done.stdout
+    assert "00000001.0" in done.stdout
+
+
+def test_without_an_api_it_says_how_to_start_one() -> None:
+    done = generate("--endpoint", "http://127.0.0.1:9/events")
+
+    assert done.returncode == 1
+    assert "python local_api.py" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_finishes_what_is_under_way_and_prints_the_summary(number: signal.Signals) -> None:
+    command = [sys.executable, str(ROOT / "data_generator.py"), "--rate", "50", "--duration", "0"]
+    with recording_api() as api:
+        process = subprocess.Popen([*command, "--endpoint", api.url], stdout=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 30
+        while len(api.events) < 10 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 0, output
+    assert "never acknowledged" in output
+    assert f"{len(api.events)}" in output
+
+
+@pytest.mark.parametrize("arguments", [["--rate", "0"], ["--endpoint", "nowhere"], ["--batch-size", "x"]])
+def test_wrong_options_are_named(arguments: list[str]) -> None:
+    done = generate(*arguments)
+
+    assert done.returncode == 2
+    assert arguments[0] in done.stderr
+    assert "expected" in done.stderr
