@@ -82,7 +82,7 @@ class Route:
 
 
 def json_answer(status: int, document: Any, headers: Mapping[str, str] | None = None) -> Answer:  # noqa: ANN401 - any JSON
-    """An answer with `document` as its JSON body."""
+    """Build an answer whose body is `document` as JSON."""
     return Answer(status, msgspec.json.encode(document), {**JSON_TYPE, **(headers or {})})
 
 
@@ -112,7 +112,7 @@ def cors_headers(origin: str | None) -> dict[str, str]:
 
 
 def preflight(request: WireRequest) -> Answer:
-    """The answer to a browser's OPTIONS request before a cross-origin POST."""
+    """Answer a browser's OPTIONS request before a cross-origin POST."""
     headers = {
         **cors_headers(request.headers.get("origin")),
         "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
