@@ -5,16 +5,18 @@ send. What it cannot read becomes a record as it came, so that validation refuse
 quarantine keeps it: nothing an SDK sent disappears here. Whoever mounts the routes does this:
 
     batch = route.decode(request)
-    no records              -> batch.accepted or route.answers.accepted (a stub: settings, flags, …)
-    accept(batch.records)   -> the same, when at least one event was accepted or is a duplicate
-    all refused, too large  -> route.answers.refused      (stops this SDK's retries)
-    Unavailable, replaying  -> route.answers.unavailable  (makes it keep the events and come back)
-    OPTIONS                 -> preflight(request)
+    rejected = accept(batch.records)   -> route.answer(batch, rejected), rejected being the indexes of refused records;
+                                          a batch without records is a stub (settings, flags): the same call, no accept
+    RequestRefused (body too large, …) -> route.answers.refused      stops this SDK's retries
+    Unavailable, Replaying             -> route.answers.unavailable  makes it keep the events and come back
+    OPTIONS                            -> preflight(request)
+
+Every answer gets `cors_headers(origin)` on top.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -65,6 +67,8 @@ class WireBatch:
     write_key: str | None = None
     # Replaces the route's `accepted` where the answer depends on the request.
     accepted: Answer | None = None
+    # Makes the answer from the indexes of the refused records, for SDKs that are told about each event.
+    answer_each: Callable[[Collection[int]], Answer] | None = None
 
 
 Decode = Callable[[WireRequest], WireBatch]
@@ -79,6 +83,17 @@ class Route:
     methods: tuple[str, ...]
     decode: Decode
     answers: Answers
+
+    def answer(self, batch: WireBatch, rejected: Collection[int]) -> Answer:
+        """Choose the answer to `batch` of which the records at the indexes `rejected` were refused.
+
+        A batch that is refused in part is success to its SDK: sending it again would change nothing.
+        """
+        if batch.answer_each is not None:
+            return batch.answer_each(rejected)
+        if batch.records and len(rejected) == len(batch.records):
+            return self.answers.refused
+        return batch.accepted or self.answers.accepted
 
 
 def json_answer(status: int, document: Any, headers: Mapping[str, str] | None = None) -> Answer:  # noqa: ANN401 - any JSON
