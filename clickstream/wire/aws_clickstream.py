@@ -16,7 +16,14 @@ ANSWERS: Final = Answers(
     unavailable=json_answer(503, {"error": "unavailable"}, {"Retry-After": "1"}),
 )
 
-_TYPES: Final = {"_page_view": "page_view", "_screen_view": "page_view", "_click": "click", "_search": "search"}
+# The e-commerce names stay as they are, but for the one that would leave the funnel without its third step.
+_TYPES: Final = {
+    "_page_view": "page_view",
+    "_screen_view": "page_view",
+    "_click": "click",
+    "_search": "search",
+    "begin_checkout": "checkout",
+}
 _CARRIED: Final = frozenset({"event_type", "event_id", "timestamp", "attributes", "sdk_name", "sdk_version"})
 _ATTRIBUTES: Final = {
     "_page_title": "title",
@@ -50,7 +57,7 @@ def _record(event: object, skew: int, user_agent: str) -> bytes:
     fields = {key: value for key, value in event.items() if key not in _CARRIED}
     source = Source("aws_clickstream", event.get("sdk_name"), event.get("sdk_version"), name, fields=fields)
     record = Record(
-        _TYPES.get(name) or mapping.type_of(name) if isinstance(name, str) else None,
+        _event_type(name),
         identifier(event.get("event_id")),
         identifier(as_object(user.get("_user_id")).get("value")),
         identifier(event.get("device_id") or event.get("unique_id")),
@@ -63,8 +70,14 @@ def _record(event: object, skew: int, user_agent: str) -> bytes:
     return mapping.encode(record)
 
 
+def _event_type(name: object) -> str | None:
+    if not isinstance(name, str) or not name:
+        return None
+    return _TYPES.get(name) or mapping.snake_case(name)
+
+
 def _fill(attributes: Object, event: Object, event_type: str | None, user_agent: str) -> None:
-    mapping.fill(attributes, {ours: attributes.get(theirs) for theirs, ours in _ATTRIBUTES.items()})
+    mapping.fill(attributes, {ours: attributes[theirs] for theirs, ours in _ATTRIBUTES.items() if theirs in attributes})
     additions = {
         "page": mapping.path_of(attributes.get("_page_url")) or attributes.get("_screen_id"),
         "referrer": attributes.get("_page_referrer") or attributes.get("_latest_referrer"),

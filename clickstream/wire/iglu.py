@@ -13,6 +13,8 @@ _JSON_FIELDS: Final = (("ue_px", "ue_pr"), ("cx", "co"))
 def open_json(event: Object) -> None:
     """Put embedded JSON, plain or base64, in place of its text; text that holds none stays."""
     for encoded, plain in _JSON_FIELDS:
+        if encoded not in event and plain not in event:
+            continue
         for name, read in ((encoded, mapping.decode_base64), (plain, mapping.decode_json)):
             value = read(event[name]) if isinstance(event.get(name), str) else None
             if value is not None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from clickstream.timestamps import parse, text
+from clickstream.timestamps import UtcClockReader, parse, text
 from clickstream.user_agents import describe
 
 Json = Any
@@ -34,9 +34,10 @@ COMMERCE_TYPES: Final = {
 # and adding it would reorder events of different requests.
 SKEW_TOLERANCE_MS: Final = 5_000
 
+_NUMBER: Final = (int, float)  # a tuple: isinstance with int | float builds the union anew at each call
 _URL_SAFE: Final = str.maketrans("-_ ", "+/+")
 _MAX_TYPE_LENGTH: Final = 64
-_WORD_BORDER: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_WORD_BORDER: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NOT_WORD: Final = re.compile(r"[^a-z0-9]+")
 _MILLISECONDS_FROM: Final = 100_000_000_000  # as seconds this is the year 5138
 
@@ -68,6 +69,7 @@ class Record(msgspec.Struct, omit_defaults=True):
 
 encode: Final = msgspec.json.encode
 _decode: Final = msgspec.json.Decoder().decode
+_clock: Final = UtcClockReader()
 
 
 def decode_json(body: bytes | str) -> Json:
@@ -125,7 +127,7 @@ def identifier(value: Json) -> Json:
     """An id as our event wants it: numbers as text, nothing for empty ones; anything else is left to validation."""
     if isinstance(value, str):
         return value or None
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    return str(value) if isinstance(value, _NUMBER) and not isinstance(value, bool) else value
 
 
 def epoch_ms(stamp: Json) -> int | None:
@@ -134,17 +136,19 @@ def epoch_ms(stamp: Json) -> int | None:
     Numbers are seconds or milliseconds, by their size. A text without a zone is UTC.
     """
     if isinstance(stamp, str):
-        try:
-            return parse(stamp)
-        except ValueError:
-            pass
-        try:
-            return parse(stamp + "Z")
-        except ValueError:
-            stamp = number(stamp)
-    if isinstance(stamp, bool) or not isinstance(stamp, int | float) or not 0 <= stamp < 1e14:
+        stamp = int(stamp) if stamp.isdecimal() and len(stamp) < 16 else _parsed(stamp)
+    if isinstance(stamp, bool) or not isinstance(stamp, _NUMBER) or not 0 <= stamp < 1e14:
         return None
     return int(stamp) if stamp >= _MILLISECONDS_FROM else int(stamp * 1000)
+
+
+def _parsed(stamp: str) -> Json:
+    for form in (stamp, stamp + "Z"):
+        try:
+            return parse(form)
+        except ValueError:
+            continue
+    return number(stamp)
 
 
 def milliseconds(moment: datetime) -> int:
@@ -162,20 +166,44 @@ def skew_ms(sent_at: Json, received_ms: int) -> int:
 
 def set_time(record: Record, source: Source, stamp: Json, skew: int) -> None:
     """Give `record` the corrected time; what the sender wrote stays in `source` wherever it reads differently."""
-    ms = epoch_ms(stamp)
-    if ms is None:
+    canonical = _canonical(stamp) if skew == 0 and isinstance(stamp, str) else None
+    ms = None if canonical else epoch_ms(stamp)
+    if canonical is None and ms is None:
         record.timestamp = stamp
         return
-    record.timestamp = text(ms + skew)
+    record.timestamp = canonical or _text((ms or 0) + skew)
     if record.timestamp != stamp:
         source.original_timestamp = stamp
     source.clock_skew_ms = skew
 
 
+def _text(ms: int) -> str:
+    seconds, rest = divmod(ms, 1000)
+    return f"{_second_text(seconds)}{rest:03d}Z"
+
+
+@lru_cache(maxsize=10_000)
+def _second_text(seconds: int) -> str:
+    return text(seconds * 1000)[:-4]
+
+
+def _canonical(stamp: str) -> str | None:
+    """`stamp` in our form when it is UTC with at least milliseconds, without computing anything; else None."""
+    zone = "+00:00" if stamp.endswith("+00:00") else "Z"
+    fraction = stamp[20 : -len(zone)]
+    if stamp[19:20] != "." or len(fraction) < 3 or not stamp.endswith(zone):
+        return None
+    short = f"{stamp[:23]}Z"
+    return short if fraction.isdecimal() and fraction.isascii() and _clock.canonical_ms(short) is not None else None
+
+
 def path_of(url: Json) -> str | None:
     """The path of an address, as `page` wants it."""
-    if not isinstance(url, str) or not url:
-        return None
+    return _path_of(url) if isinstance(url, str) and url else None
+
+
+@lru_cache(maxsize=10_000)
+def _path_of(url: str) -> str | None:
     try:
         return urlsplit(url).path or "/"
     except ValueError:
@@ -187,7 +215,7 @@ def number(value: Json) -> Json:
     if not isinstance(value, str):
         return value
     parsed = decode_json(value.strip())
-    return parsed if isinstance(parsed, int | float) and not isinstance(parsed, bool) else value
+    return parsed if isinstance(parsed, _NUMBER) and not isinstance(parsed, bool) else value
 
 
 def fill(properties: Object, additions: Mapping[str, Json]) -> None:

@@ -112,17 +112,23 @@ def _event_type(kind: object, name: object, data: Object) -> str | None:
 
 def _properties(event: Object, data: Object, contexts: dict[str, list[Object]]) -> Object:
     properties, fill = dict(data), mapping.fill
-    terms = data.get("terms")
-    product, transaction = contexts.get("product", []), contexts.get("transaction", [{}])[0]
-    fill(properties, {"page": mapping.path_of(event.get("url"))})
-    fill(properties, {ours: event.get(theirs) for theirs, ours in _PROPERTIES.items()})
-    fill(properties, {ours: number(event.get(theirs)) for theirs, ours in _NUMBERS.items()})
-    fill(properties, {ours: data.get(theirs) for theirs, ours in _DATA.items()})
-    fill(properties, {"query": " ".join(map(str, terms)) if isinstance(terms, list) else None})
-    fill(properties, {"order_id": transaction.get("transaction_id"), "total": transaction.get("revenue")})
-    fill(properties, {"currency": transaction.get("currency") or (product[0].get("currency") if product else None)})
-    fill(properties, {"cart_value": contexts.get("cart", [{}])[0].get("total_value")})
-    if len(product) == 1:
-        fill(properties, mapping.line_item(product[0]))
-    fill(properties, {"items": [mapping.line_item(entity) for entity in product] or None})
+    additions = {ours: event[theirs] for theirs, ours in _PROPERTIES.items() if theirs in event}
+    additions.update({ours: number(event[theirs]) for theirs, ours in _NUMBERS.items() if theirs in event})
+    fill(properties, {"page": mapping.path_of(event.get("url")), **additions})
+    if data:
+        fill(properties, {ours: data[theirs] for theirs, ours in _DATA.items() if theirs in data})
+        terms = data.get("terms")
+        fill(properties, {"query": " ".join(map(str, terms)) if isinstance(terms, list) else None})
+    if contexts:
+        _fill_from_contexts(properties, contexts)
     return properties
+
+
+def _fill_from_contexts(properties: Object, contexts: dict[str, list[Object]]) -> None:
+    fill, products, transaction = mapping.fill, contexts.get("product", []), contexts.get("transaction", [{}])[0]
+    fill(properties, {"order_id": transaction.get("transaction_id"), "total": transaction.get("revenue")})
+    fill(properties, {"currency": transaction.get("currency") or (products[0].get("currency") if products else None)})
+    fill(properties, {"cart_value": contexts.get("cart", [{}])[0].get("total_value")})
+    if len(products) == 1:
+        fill(properties, mapping.line_item(products[0]))
+    fill(properties, {"items": [mapping.line_item(product) for product in products] or None})
