@@ -31,14 +31,16 @@ def ready_backend() -> Backend:
     return pipeline().backend
 
 
-def accept(records: list[bytes], *, source: str, answer: Callable[[Receipt], Response]) -> Response:
-    """`answer` over the verdicts on `records`, sent once everything accepted is kept."""
+def accept(
+    records: list[bytes], *, source: str, answer: Callable[[Receipt], Response], unavailable: Response | None = None
+) -> Response:
+    """`answer` over the verdicts on `records`, sent once everything accepted is kept; else `unavailable`."""
     deferred = Deferred()
-    receipt = pipeline().accept(
-        records,
-        source=source,
-        when_kept=lambda problem: deferred.resolve(None if problem is None else failure(problem)),
-    )
+
+    def when_kept(problem: Unavailable | None) -> None:
+        deferred.resolve(None if problem is None else unavailable or failure(problem))
+
+    receipt = pipeline().accept(records, source=source, when_kept=when_kept)
     request.environ[DEFERRED] = deferred
     return answer(receipt)
 
