@@ -8,7 +8,7 @@ from typing import Final
 
 from flask import Blueprint, Response, current_app, request
 
-from api.answers import accept, pipeline
+from api.answers import accept, pipeline, request_body
 from clickstream.bodies import decompress
 from clickstream.errors import RequestRefused, Unavailable
 from clickstream.pipeline import Receipt
@@ -25,6 +25,8 @@ def take(route: Route) -> Response:
             return _response(route.answer(batch, ()))
         return _accept(route, batch)
     except RequestRefused as refusal:
+        if refusal.code == "timeout":  # a slow network, not a fault of the events
+            return _response(route.answers.unavailable)
         pipeline().refuse(request.get_data(), refusal, source=route.family)
         return _response(route.answers.refused)
     except Unavailable:
@@ -59,7 +61,7 @@ def _accept(route: Route, batch: WireBatch) -> Response:
 
 def _body() -> bytes:
     # Not what Content-Encoding says: SDKs set it wrongly, and the first bytes of gzip are never JSON.
-    return decompress(request.get_data(), encoding="", max_bytes=current_app.config["MAX_BODY_BYTES"])
+    return decompress(request_body(), encoding="", max_bytes=current_app.config["MAX_BODY_BYTES"])
 
 
 def _response(answer: Answer) -> Response:

@@ -111,7 +111,7 @@
   };
 
   const api = {
-    track, page, flush,
+    track, page, flush, push: ([name, ...args]) => api[name](...args),
     identify: (id, traits) => { if (!off) { remember("user", String(id)); track("identify", traits && { traits }); } },
     reset: () => ["user", "device", "session"].forEach((key) => { delete memory[key]; storage("removeItem", key); }),
     search: (query, results_count) => track("search", { query, results_count }),
@@ -133,5 +133,5 @@
   document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") flush(); });
   adopt();
   page();
-  calls.forEach(([name, ...args]) => api[name](...args));
+  calls.forEach(api.push);
 })();
