@@ -33,6 +33,16 @@ def take(route: Route) -> Response:
         return _response(route.answers.unavailable)
 
 
+@sdks.get("/tracker.js")
+def get_tracker() -> Response:
+    """The browser tracker, for pages of any origin."""
+    response = current_app.send_static_file("tracker.js")
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response
+
+
 def wire_request(body: bytes) -> WireRequest:
     """The current request, as adapters want it."""
     return WireRequest(

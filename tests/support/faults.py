@@ -83,7 +83,11 @@ def _handler(proxy: FaultyProxy) -> type[BaseHTTPRequestHandler]:
                 proxy.refused.append(self.path)
                 self._answer(503, {"Retry-After": "1", **self._cors()}, b"{}")
                 return
-            status, headers, answer = self._forward(body)
+            try:
+                status, headers, answer = self._forward(body)
+            except OSError:  # the API has been stopped: to the sender, the network is down
+                self.close_connection = True
+                return
             if fate == "lose":
                 proxy.lost.append(self.path)
                 self.close_connection = True
