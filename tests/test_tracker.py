@@ -32,7 +32,9 @@ class Shop:
         self.page = page
         self._attributes = attributes
         self.complaints: list[str] = []
+        self.failed: list[str] = []
         page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("requestfailed", lambda request: self.failed.append(request.url))
 
     def open(self, path: str = "/", *, attributes: str = "") -> None:
         self._attributes[:] = [attributes]
@@ -123,7 +125,7 @@ def test_what_happens_offline_arrives_once_when_the_network_is_back(shop: Shop, 
 
     context.set_offline(True)
     shop.page.get_by_role("button", name="Add to cart").first.click()
-    until(lambda: shop.waiting() == 2)
+    until(lambda: shop.waiting() == 2 and shop.failed)
     assert shop.types() == {"page_view": 1}
     context.set_offline(False)
 
@@ -136,7 +138,7 @@ def test_events_of_a_tab_closed_offline_are_sent_by_the_next_page(shop: Shop, co
     shop.wait_for(page_view=1)
     context.set_offline(True)
     shop.page.evaluate("clickstream.track('signup', {plan: 'pro'})")
-    until(lambda: shop.waiting() == 1)
+    until(lambda: shop.waiting() == 1 and shop.failed)
     shop.page.close()
     context.set_offline(False)
 
