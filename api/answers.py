@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from clickstream.backends.base import Backend
 from clickstream.errors import RequestRefused, Unavailable
 from clickstream.pipeline import Pipeline, Receipt
-from clickstream.server import DEFERRED, Deferred
+from clickstream.server import BODY_REFUSED, DEFERRED, Deferred
 
 _log: Final = logging.getLogger("clickstream.api")
 _CODES: Final = {HTTPStatus.NOT_FOUND: "not_found", HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed"}
@@ -31,16 +31,26 @@ def ready_backend() -> Backend:
     return pipeline().backend
 
 
-def accept(records: list[bytes], *, source: str, answer: Callable[[Receipt], Response]) -> Response:
-    """`answer` over the verdicts on `records`, sent once everything accepted is kept."""
+def accept(
+    records: list[bytes], *, source: str, answer: Callable[[Receipt], Response], unavailable: Response | None = None
+) -> Response:
+    """`answer` over the verdicts on `records`, sent once everything accepted is kept; else `unavailable`."""
     deferred = Deferred()
-    receipt = pipeline().accept(
-        records,
-        source=source,
-        when_kept=lambda problem: deferred.resolve(None if problem is None else failure(problem)),
-    )
+
+    def when_kept(problem: Unavailable | None) -> None:
+        deferred.resolve(None if problem is None else unavailable or failure(problem))
+
+    receipt = pipeline().accept(records, source=source, when_kept=when_kept)
     request.environ[DEFERRED] = deferred
     return answer(receipt)
+
+
+def request_body() -> bytes:
+    """The body as it came; raises RequestRefused when the server would not read it."""
+    refused: RequestRefused | None = request.environ.get(BODY_REFUSED)
+    if refused is not None:
+        raise refused
+    return request.get_data()
 
 
 def on_worker(work: Callable[[], Response]) -> Response:

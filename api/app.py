@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from api.answers import failure
 from api.ingest import ingest
 from api.reads import reads
+from api.sdks import sdks
 from api.service import service
 from clickstream.errors import ClickstreamError
 from clickstream.metrics import MetricsPage
@@ -25,7 +26,7 @@ def create_app(pipeline: Pipeline, *, max_body_bytes: int, max_records: int) -> 
     app.config.update(MAX_BODY_BYTES=max_body_bytes, MAX_RECORDS=max_records)
     app.extensions["pipeline"] = pipeline
     app.extensions["metrics_page"] = MetricsPage(pipeline)
-    for blueprint in (ingest, reads, service):
+    for blueprint in (ingest, reads, service, sdks):
         app.register_blueprint(blueprint)
     app.register_error_handler(ClickstreamError, failure)
     app.register_error_handler(HTTPException, failure)

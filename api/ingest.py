@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, current_app, request
 
-from api.answers import accept, error, pipeline, reply
+from api.answers import accept, error, pipeline, reply, request_body
 from clickstream.bodies import decompress, split
 from clickstream.errors import RequestRefused
 from clickstream.pipeline import Receipt
@@ -25,16 +25,17 @@ def _allow_any_origin(response: Response) -> Response:
 @ingest.post("/events")
 def post_events() -> Response:
     """Take in events; the answer is sent once they are on disk."""
+    sent = request_body()
     try:
         body = decompress(
-            request.get_data(),
+            sent,
             encoding=request.headers.get("Content-Encoding", ""),
             max_bytes=current_app.config["MAX_BODY_BYTES"],
         )
         records = split(body, media_type=request.content_type or "", max_records=current_app.config["MAX_RECORDS"])
     except RequestRefused as refusal:
         pipeline().require_ready()
-        pipeline().refuse(request.get_data(), refusal, source="native")
+        pipeline().refuse(sent, refusal, source="native")
         raise
     return accept(records, source="native", answer=native_answer)
 

@@ -5,6 +5,9 @@ A view is called on the loop thread, so it owns all Python state without locks, 
 - leave a `Deferred` in `environ[DEFERRED]`: the answer is sent when that resolves. Thousands of requests can so
   wait for one disk sync without a thread each.
 - return its body as a generator: it is produced on a worker thread, and sent as fast as the client reads.
+
+A body that is too large or too slow is not read; the view is called with an empty one and finds the RequestRefused in
+`environ[BODY_REFUSED]`, because what stops a client from trying for ever differs from route to route.
 """
 
 from __future__ import annotations
@@ -27,12 +30,15 @@ from granian.http import HTTP1Settings
 from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
 from granian.server.embed import Server
 
+from clickstream.errors import RequestRefused
+
 if TYPE_CHECKING:
     from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
 
 _log: Final = logging.getLogger(__name__)
 
 DEFERRED: Final = "clickstream.deferred"
+BODY_REFUSED: Final = "clickstream.body_refused"
 
 _STREAM_THREADS: Final = 8
 _HEADER_TIMEOUT_MS: Final = 10_000
@@ -86,8 +92,7 @@ def serve(
     """Serve `app` until SIGINT or SIGTERM; requests under way are answered first.
 
     `on_start` runs on the loop before the first request; `on_stop` runs on a thread after the last one, while
-    the loop still turns. Larger bodies than `max_body_bytes` get 413, clients that need longer than
-    `body_timeout_s` to send one get 408.
+    the loop still turns. Bodies larger than `max_body_bytes`, or slower than `body_timeout_s`, are BODY_REFUSED.
     """
     adapter = _Adapter(app, host=host, port=port, max_body_bytes=max_body_bytes, body_timeout_s=body_timeout_s)
     asyncio.run(_serve(adapter, host, port, on_start, on_stop))
@@ -163,18 +168,22 @@ class _Adapter:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
+        refused: RequestRefused | None = None
         try:
             body = await self._read_body(scope, proto)
-        except _BodyRefused as refused:
-            _send_refusal(proto, refused)
-            return
+        except RequestRefused as problem:
+            body, refused = b"", problem
         environ = self._environ(scope, body)
         answer = _Answer()
+        if refused is not None:
+            environ[BODY_REFUSED] = refused
         chunks = self._app(environ, answer.start)
         deferred: Deferred | None = environ.get(DEFERRED)
         if deferred is not None and (instead := await deferred.wait()) is not None:
             answer = _Answer()
             chunks = instead(environ, answer.start)
+        if refused is not None:
+            answer.headers.append(("connection", "close"))  # the rest of the body is still on its way
         with contextlib.suppress(ProtocolClosed, ProtocolError):  # the client has gone: nobody to answer
             if isinstance(chunks, (list, tuple)) or answer.length() is not None or scope.method == "HEAD":
                 proto.response_bytes(answer.status, answer.headers, b"".join(_closing(chunks)))
@@ -186,7 +195,7 @@ class _Adapter:
             return b""
         declared = scope.headers.get("content-length")
         if declared is not None and (not declared.isdigit() or int(declared) > self._max_body_bytes):
-            raise _BodyRefused(413, "body_too_large", self._too_large())
+            raise RequestRefused("body_too_large", self._too_large())
         task = asyncio.current_task()
         assert task is not None
         self._reading[task] = time.monotonic() + self._body_timeout_s
@@ -196,9 +205,9 @@ class _Adapter:
             return await self._read_chunks(proto)
         except asyncio.CancelledError:
             message = f"the request body did not arrive within {self._body_timeout_s:g} s (BODY_TIMEOUT_S)"
-            raise _BodyRefused(408, "timeout", message) from None
+            raise RequestRefused("timeout", message) from None
         except ProtocolError:
-            raise _BodyRefused(400, "malformed_json", "the request body ended too early") from None
+            raise RequestRefused("malformed_json", "the request body ended too early") from None
         finally:
             del self._reading[task]
 
@@ -208,7 +217,7 @@ class _Adapter:
         async for part in proto:
             size += len(part)
             if size > self._max_body_bytes:
-                raise _BodyRefused(413, "body_too_large", self._too_large())
+                raise RequestRefused("body_too_large", self._too_large())
             parts.append(part)
         return b"".join(parts)
 
@@ -262,20 +271,6 @@ class _Answer:
 
     def length(self) -> str | None:
         return next((value for name, value in self.headers if name == "content-length"), None)
-
-
-class _BodyRefused(Exception):
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-
-def _send_refusal(proto: HTTPProtocol, refused: _BodyRefused) -> None:
-    body = f'{{"error":{{"code":"{refused.code}","message":"{refused}"}}}}'
-    headers = [("content-type", "application/json"), ("connection", "close")]
-    with contextlib.suppress(ProtocolClosed, ProtocolError):
-        proto.response_str(refused.status, headers, body)
 
 
 def _closing(chunks: Iterable[bytes]) -> Iterator[bytes]:

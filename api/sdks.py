@@ -1,0 +1,100 @@
+"""The compatibility routes: what SDKs of other platforms send, mounted from the registry in clickstream/wire/."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Final
+
+from flask import Blueprint, Response, current_app, request
+
+from api.answers import accept, pipeline, request_body
+from clickstream.bodies import decompress
+from clickstream.errors import RequestRefused, Unavailable
+from clickstream.pipeline import Receipt
+from clickstream.wire import ROUTES, Answer, Route, WireBatch, WireRequest, cors_headers, preflight
+
+sdks: Final = Blueprint("sdks", __name__)
+
+
+def take(route: Route) -> Response:
+    """Take in one request of an SDK and answer in its own way."""
+    try:
+        batch = route.decode(wire_request(_body()))
+        if not batch.records:
+            return _response(route.answer(batch, ()))
+        return _accept(route, batch)
+    except RequestRefused as refusal:
+        if refusal.code == "timeout":  # a slow network, not a fault of the events
+            return _response(route.answers.unavailable)
+        pipeline().refuse(request.get_data(), refusal, source=route.family)
+        return _response(route.answers.refused)
+    except Unavailable:
+        return _response(route.answers.unavailable)
+
+
+@sdks.get("/tracker.js")
+def get_tracker() -> Response:
+    """The browser tracker, for pages of any origin."""
+    response = current_app.send_static_file("tracker.js")
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response
+
+
+def wire_request(body: bytes) -> WireRequest:
+    """The current request, as adapters want it."""
+    return WireRequest(
+        method=request.method,
+        path=request.path,
+        query=request.args.to_dict(),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=body,
+        received_at=datetime.now(timezone.utc),
+        client_address_hint=request.remote_addr,
+        user_agent=request.headers.get("User-Agent", ""),
+    )
+
+
+def _accept(route: Route, batch: WireBatch) -> Response:
+    limit = current_app.config["MAX_RECORDS"]
+    if len(batch.records) > limit:
+        raise RequestRefused("too_many_records", f"{len(batch.records):,} events, at most {limit:,} (MAX_RECORDS)")
+
+    def answer(receipt: Receipt) -> Response:
+        return _response(route.answer(batch, frozenset(one.index for one in receipt.rejections)))
+
+    unavailable = _response(route.answers.unavailable)
+    return accept(list(batch.records), source=route.family, answer=answer, unavailable=unavailable)
+
+
+def _body() -> bytes:
+    # Not what Content-Encoding says: SDKs set it wrongly, and the first bytes of gzip are never JSON.
+    return decompress(request_body(), encoding="", max_bytes=current_app.config["MAX_BODY_BYTES"])
+
+
+def _response(answer: Answer) -> Response:
+    headers = {**answer.headers, **cors_headers(request.headers.get("Origin"))}
+    response = Response(answer.body, answer.status, headers)
+    if "Content-Type" not in answer.headers:
+        del response.headers["Content-Type"]
+    return response
+
+
+def _view(route: Route) -> Callable[..., Response]:
+    def view(**_: str) -> Response:
+        if request.method == "OPTIONS":
+            return _response(preflight(wire_request(b"")))
+        return take(route)
+
+    view.__doc__ = route.decode.__doc__
+    return view
+
+
+for _number, _route in enumerate(ROUTES):
+    _function = _view(_route)
+    for _rule in _route.rules:
+        sdks.add_url_rule(
+            _rule, f"{_route.family}_{_number}", _function, methods=[*_route.methods, "OPTIONS"], strict_slashes=True
+        )

@@ -1,0 +1,94 @@
+"""AWS Clickstream SDKs (web, Android, Swift, Flutter): `POST /collect`, a JSON array of events."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from clickstream.wire import mapping
+from clickstream.wire.base import Answer, Answers, WireBatch, WireRequest, json_answer
+from clickstream.wire.mapping import Object, Record, Source, as_object, identifier
+
+# These SDKs know success (200) and "again": a batch with an event at fault would block all later ones for ever,
+# so it is answered 200 as well. Its events are in quarantine.
+ANSWERS: Final = Answers(
+    accepted=Answer(200),
+    refused=Answer(200),
+    unavailable=json_answer(503, {"error": "unavailable"}, {"Retry-After": "1"}),
+)
+
+# The e-commerce names stay as they are, but for the one that would leave the funnel without its third step.
+_TYPES: Final = {
+    "_page_view": "page_view",
+    "_screen_view": "page_view",
+    "_click": "click",
+    "_search": "search",
+    "begin_checkout": "checkout",
+}
+_CARRIED: Final = frozenset({"event_type", "event_id", "timestamp", "attributes", "sdk_name", "sdk_version"})
+_ATTRIBUTES: Final = {
+    "_page_title": "title",
+    "_screen_name": "title",
+    "_search_term": "query",
+    "_link_url": "element",
+    "_value": "value",
+    "_currency": "currency",
+    "_traffic_source_source": "utm_source",
+    "_traffic_source_medium": "utm_medium",
+    "_traffic_source_campaign": "utm_campaign",
+}
+
+
+def decode_collect(request: WireRequest) -> WireBatch:
+    """Read an array of events, or one event; the query holds the app and the moment of sending."""
+    body = mapping.decode_json(request.body)
+    events = [body] if isinstance(body, dict) else body
+    app_id = request.query.get("appId")
+    if not isinstance(events, list):
+        return WireBatch([request.body], app_id)
+    sent_at = request.query.get("upload_timestamp")
+    skew = mapping.skew_ms(sent_at, mapping.milliseconds(request.received_at))
+    return WireBatch([_record(event, skew, request.user_agent) for event in events], app_id)
+
+
+def _record(event: object, skew: int, user_agent: str) -> bytes:
+    if not isinstance(event, dict):
+        return mapping.encode(event)
+    name, attributes, user = event.get("event_type"), as_object(event.get("attributes")), as_object(event.get("user"))
+    fields = {key: value for key, value in event.items() if key not in _CARRIED}
+    source = Source("aws_clickstream", event.get("sdk_name"), event.get("sdk_version"), name, fields=fields)
+    record = Record(
+        _event_type(name),
+        identifier(event.get("event_id")),
+        identifier(as_object(user.get("_user_id")).get("value")),
+        identifier(event.get("device_id") or event.get("unique_id")),
+        identifier(attributes.get("_session_id")),
+        properties=attributes,
+        source=source,
+    )
+    mapping.set_time(record, source, event.get("timestamp"), skew)
+    _fill(attributes, event, record.event_type, user_agent)
+    return mapping.encode(record)
+
+
+def _event_type(name: object) -> str | None:
+    if not isinstance(name, str) or not name:
+        return None
+    return _TYPES.get(name) or mapping.snake_case(name)
+
+
+def _fill(attributes: Object, event: Object, event_type: str | None, user_agent: str) -> None:
+    mapping.fill(attributes, {ours: attributes[theirs] for theirs, ours in _ATTRIBUTES.items() if theirs in attributes})
+    additions = {
+        "page": mapping.path_of(attributes.get("_page_url")) or attributes.get("_screen_id"),
+        "referrer": attributes.get("_page_referrer") or attributes.get("_latest_referrer"),
+        "locale": event.get("locale"),
+        "country": event.get("country_code"),
+        "os": {"Android": "Android", "iOS": "iOS"}.get(str(event.get("platform"))),
+    }
+    mapping.fill(attributes, additions)
+    items = event.get("items")
+    if isinstance(items, list) and items:
+        mapping.fill(attributes, {"items": [mapping.line_item(as_object(item)) for item in items]})
+        mapping.fill(attributes, mapping.line_item(as_object(items[0])) if len(items) == 1 else {})
+    mapping.fill_agent(attributes, user_agent)
+    mapping.fill_commerce(attributes, event_type)

@@ -1,0 +1,45 @@
+"""Self-describing JSON inside Snowplow events: opened, and found by the names of its schemas."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from clickstream.wire import mapping
+from clickstream.wire.mapping import Object, as_object
+
+_JSON_FIELDS: Final = (("ue_px", "ue_pr"), ("cx", "co"))
+
+
+def open_json(event: Object) -> None:
+    """Put embedded JSON, plain or base64, in place of its text; text that holds none stays."""
+    for encoded, plain in _JSON_FIELDS:
+        if encoded not in event and plain not in event:
+            continue
+        for name, read in ((encoded, mapping.decode_base64), (plain, mapping.decode_json)):
+            value = read(event[name]) if isinstance(event.get(name), str) else None
+            if value is not None:
+                del event[name]
+                event[plain] = value
+
+
+def _schema_name(schema: object) -> str:
+    parts = str(schema).removeprefix("iglu:").split("/")
+    return parts[1] if len(parts) == 4 else str(schema)
+
+
+def described(event: Object) -> tuple[Any, Object]:
+    """Name and content of the event: of its self-describing JSON, its structured action, or its kind."""
+    inner = as_object(as_object(event.get("ue_pr")).get("data"))
+    if event.get("e") != "ue":
+        return event.get("se_ac") if event.get("e") == "se" else event.get("e"), {}
+    return (_schema_name(inner["schema"]) if "schema" in inner else None), as_object(inner.get("data"))
+
+
+def entities(event: Object) -> dict[str, list[Object]]:
+    """The attached entities by the name of their schema."""
+    named: dict[str, list[Object]] = {}
+    attached = as_object(event.get("co")).get("data")
+    for entity in attached if isinstance(attached, list) else ():
+        if isinstance(entity, dict) and isinstance(entity.get("data"), dict):
+            named.setdefault(_schema_name(entity.get("schema")), []).append(entity["data"])
+    return named

@@ -1,0 +1,266 @@
+"""What all adapters share: names, times, products, and the record they build."""
+
+from __future__ import annotations
+
+import base64
+import re
+import zlib
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from clickstream.timestamps import UtcClockReader, parse, text
+from clickstream.user_agents import describe
+
+Json = Any
+Object = dict[str, Any]
+
+# The names of Segment's e-commerce specification, which PostHog and RudderStack users follow as well.
+COMMERCE_TYPES: Final = {
+    "product_viewed": "page_view",
+    "product_clicked": "click",
+    "products_searched": "search",
+    "product_added": "add_to_cart",
+    "product_removed": "remove_from_cart",
+    "checkout_started": "checkout",
+    "order_completed": "purchase",
+}
+
+# A sender's clock that is less wrong than this is left alone: the difference is mostly the way of the request,
+# and adding it would reorder events of different requests.
+SKEW_TOLERANCE_MS: Final = 5_000
+
+_NUMBER: Final = (int, float)  # a tuple: isinstance with int | float builds the union anew at each call
+_URL_SAFE: Final = str.maketrans("-_ ", "+/+")
+_MAX_TYPE_LENGTH: Final = 64
+_WORD_BORDER: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_NOT_WORD: Final = re.compile(r"[^a-z0-9]+")
+_MILLISECONDS_FROM: Final = 100_000_000_000  # as seconds this is the year 5138
+
+
+class Source(msgspec.Struct, omit_defaults=True):
+    """Where an event came from, and everything its SDK sent that has no place of its own in our event."""
+
+    family: str
+    library: str | None = None
+    version: str | None = None
+    original_event: str | None = None
+    original_timestamp: Json = None
+    clock_skew_ms: int = 0
+    fields: Object = {}
+
+
+class Record(msgspec.Struct, omit_defaults=True):
+    """The native event shape."""
+
+    event_type: str | None
+    event_id: Json = None
+    user_id: Json = None
+    anonymous_id: Json = None
+    session_id: Json = None
+    timestamp: Json = None
+    properties: Object = {}
+    source: Source | None = None
+
+
+encode: Final = msgspec.json.encode
+_decode: Final = msgspec.json.Decoder().decode
+_clock: Final = UtcClockReader()
+
+
+def decode_json(body: bytes | str) -> Json:
+    """The value `body` holds, or None when it is not JSON (JSON's own null is no event either)."""
+    try:
+        return _decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return None
+
+
+def base64_text(text: str) -> str:
+    """The text in `text`, plain or URL-safe base64 with or without padding; empty when it is neither."""
+    try:
+        return base64.b64decode(text.translate(_URL_SAFE).rstrip("=") + "===").decode()
+    except ValueError:
+        return ""
+
+
+def decode_base64(text: str) -> Json:
+    """The JSON value in base64 `text`, or None."""
+    return decode_json(base64_text(text))
+
+
+def as_object(value: Json) -> Object:
+    """`value` when it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+@lru_cache(maxsize=10_000)
+def snake_case(name: str) -> str:
+    """Spell `name` as an event type: "Product Viewed" and "productViewed" are `product_viewed`.
+
+    Names without any latin letter or digit, and the tails of very long ones, become a checksum, so that two
+    different names stay two types.
+    """
+    words = _NOT_WORD.sub("_", _WORD_BORDER.sub("_", name).lower()).strip("_")
+    if not words:
+        return f"event_{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
+    if not words[0].isalpha():
+        words = f"event_{words}"
+    if len(words) > _MAX_TYPE_LENGTH:
+        return f"{words[: _MAX_TYPE_LENGTH - 9]}_{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
+    return words
+
+
+def type_of(name: Json) -> str | None:
+    """The event type for a name that an SDK's user chose; None when there is none."""
+    if not isinstance(name, str) or not name:
+        return None
+    words = snake_case(name)
+    return COMMERCE_TYPES.get(words, words)
+
+
+def identifier(value: Json) -> Json:
+    """An id as our event wants it: numbers as text, nothing for empty ones; anything else is left to validation."""
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, _NUMBER) and not isinstance(value, bool) else value
+
+
+def epoch_ms(stamp: Json) -> int | None:
+    """Milliseconds since 1970 of a time as SDKs write it; None when it is not a time.
+
+    Numbers are seconds or milliseconds, by their size. A text without a zone is UTC.
+    """
+    if isinstance(stamp, str):
+        stamp = int(stamp) if stamp.isdecimal() and len(stamp) < 16 else _parsed(stamp)
+    if isinstance(stamp, bool) or not isinstance(stamp, _NUMBER) or not 0 <= stamp < 1e14:
+        return None
+    return int(stamp) if stamp >= _MILLISECONDS_FROM else int(stamp * 1000)
+
+
+def _parsed(stamp: str) -> Json:
+    for form in (stamp, stamp + "Z"):
+        try:
+            return parse(form)
+        except ValueError:
+            continue
+    return number(stamp)
+
+
+def milliseconds(moment: datetime) -> int:
+    """Milliseconds since 1970 of an aware datetime."""
+    return int(moment.timestamp() * 1000)
+
+
+def skew_ms(sent_at: Json, received_ms: int) -> int:
+    """How far the sender's clock is behind ours, by the moment it says it sent the request; 0 within the tolerance."""
+    sent_ms = epoch_ms(sent_at)
+    if sent_ms is None or abs(received_ms - sent_ms) <= SKEW_TOLERANCE_MS:
+        return 0
+    return received_ms - sent_ms
+
+
+def set_time(record: Record, source: Source, stamp: Json, skew: int) -> None:
+    """Give `record` the corrected time; what the sender wrote stays in `source` wherever it reads differently."""
+    canonical = _canonical(stamp) if skew == 0 and isinstance(stamp, str) else None
+    ms = None if canonical else epoch_ms(stamp)
+    if canonical is None and ms is None:
+        record.timestamp = stamp
+        return
+    record.timestamp = canonical or _text((ms or 0) + skew)
+    if record.timestamp != stamp:
+        source.original_timestamp = stamp
+    source.clock_skew_ms = skew
+
+
+def _text(ms: int) -> str:
+    seconds, rest = divmod(ms, 1000)
+    return f"{_second_text(seconds)}{rest:03d}Z"
+
+
+@lru_cache(maxsize=10_000)
+def _second_text(seconds: int) -> str:
+    return text(seconds * 1000)[:-4]
+
+
+def _canonical(stamp: str) -> str | None:
+    """`stamp` in our form when it is UTC with at least milliseconds, without computing anything; else None."""
+    zone = "+00:00" if stamp.endswith("+00:00") else "Z"
+    fraction = stamp[20 : -len(zone)]
+    if stamp[19:20] != "." or len(fraction) < 3 or not stamp.endswith(zone):
+        return None
+    short = f"{stamp[:23]}Z"
+    return short if fraction.isdecimal() and fraction.isascii() and _clock.canonical_ms(short) is not None else None
+
+
+def path_of(url: Json) -> str | None:
+    """The path of an address, as `page` wants it."""
+    return _path_of(url) if isinstance(url, str) and url else None
+
+
+@lru_cache(maxsize=10_000)
+def _path_of(url: str) -> str | None:
+    try:
+        return urlsplit(url).path or "/"
+    except ValueError:
+        return None
+
+
+def number(value: Json) -> Json:
+    """A number that came as text; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    parsed = decode_json(value.strip())
+    return parsed if isinstance(parsed, _NUMBER) and not isinstance(parsed, bool) else value
+
+
+def fill(properties: Object, additions: Mapping[str, Json]) -> None:
+    """Add what the SDK did not say itself; never overwrite what it did."""
+    for name, value in additions.items():
+        if value is not None and value != "" and properties.get(name) is None:
+            properties[name] = value
+
+
+def fill_agent(properties: Object, user_agent: Json) -> None:
+    """Add device, browser and system of a browser."""
+    if isinstance(user_agent, str) and user_agent.startswith("Mozilla/"):
+        agent = describe(user_agent)
+        fill(properties, {"device": agent.device, "browser": agent.browser, "os": agent.os})
+
+
+def fill_commerce(properties: Object, event_type: str | None) -> None:
+    """Add the standard names of a product, and `items` and `total` of an order, from what SDKs call them."""
+    if "product_id" in properties or "sku" in properties:
+        fill(properties, {"product_id": properties.get("sku"), "product_name": properties.get("name")})
+    if event_type != "purchase":
+        return
+    products = properties.get("products")
+    if isinstance(products, list):
+        fill(properties, {"items": [line_item(product) for product in products if isinstance(product, dict)] or None})
+    for name in ("revenue", "value"):
+        fill(properties, {"total": properties.get(name)})
+
+
+def line_item(product: Object) -> Object:
+    """One product under the standard names, whatever its SDK calls them."""
+    item: Object = {}
+    for name, aliases in _ITEM_ALIASES:
+        for alias in aliases:
+            value = product.get(alias)
+            if value is not None:
+                item[name] = number(value) if name in ("price", "quantity") else value
+                break
+    return item
+
+
+_ITEM_ALIASES: Final = (
+    ("product_id", ("product_id", "item_id", "id", "sku")),
+    ("product_name", ("product_name", "item_name", "name")),
+    ("category", ("category", "item_category")),
+    ("price", ("price",)),
+    ("quantity", ("quantity",)),
+)

@@ -1,0 +1,124 @@
+"""Segment and RudderStack: `/v1/batch`, the single-event routes, beacon and pixel."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Final
+
+from clickstream.wire import mapping
+from clickstream.wire.base import Answer, Answers, WireBatch, WireRequest, json_answer
+from clickstream.wire.mapping import Object, Record, Source, as_object, identifier
+
+_RETRY: Final = {"Retry-After": "1"}
+# 4xx but 408, 410, 429 and 460 is final for these SDKs; they come back after 5xx and honour Retry-After.
+ANSWERS: Final = Answers(
+    accepted=json_answer(200, {"success": True}),
+    refused=json_answer(400, {"success": False, "code": "invalid_request", "message": "kept in GET /rejected"}),
+    unavailable=json_answer(503, {"success": False, "code": "unavailable", "message": "try again"}, _RETRY),
+)
+_GIF: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+PIXEL_ANSWERS: Final = Answers(
+    accepted=Answer(200, _GIF, {"Content-Type": "image/gif", "Cache-Control": "no-store"}),
+    refused=ANSWERS.refused,
+    unavailable=ANSWERS.unavailable,
+)
+
+_SHORT_NAMES: Final = {"t": "track", "p": "page", "i": "identify", "g": "group", "a": "alias", "s": "screen"}
+# What has a place of its own in our event; everything else goes to source.fields.
+_CARRIED: Final = frozenset(
+    {"event", "messageId", "userId", "anonymousId", "properties", "traits", "timestamp", "writeKey"}
+)
+
+
+def decode_batch(request: WireRequest) -> WireBatch:
+    """Read `{batch, sentAt, writeKey}`; a context of the batch holds for events without their own."""
+    body = mapping.decode_json(request.body)
+    events = body.get("batch") if isinstance(body, dict) else None
+    if not isinstance(events, list):
+        return WireBatch([request.body], _write_key(request, as_object(body)))
+    skew = mapping.skew_ms(body.get("sentAt"), mapping.milliseconds(request.received_at))
+    context = as_object(body.get("context"))
+    return WireBatch([_record(event, context, skew, request.user_agent) for event in events], _write_key(request, body))
+
+
+def decode_single(request: WireRequest) -> WireBatch:
+    """Read one event; the last part of the path is its type (`track`, or the browser's `t`)."""
+    body = mapping.decode_json(request.body)
+    if not isinstance(body, dict):
+        return WireBatch([request.body], _write_key(request, {}))
+    return _single(request, body)
+
+
+def decode_pixel(request: WireRequest) -> WireBatch:
+    """Read an event from the address of an image: base64 in `data`, or its fields as parameters."""
+    body: Object = {name: value for name, value in request.query.items() if name != "data"}
+    for name in ("properties", "context", "traits"):
+        if name in body:
+            body[name] = mapping.decode_json(body[name]) or body[name]
+    if "data" in request.query:
+        data = mapping.decode_base64(request.query["data"])
+        body.update(data if isinstance(data, dict) else {"data": request.query["data"]})
+    return _single(request, body)
+
+
+def _single(request: WireRequest, body: Object) -> WireBatch:
+    kind = request.path.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gif")
+    body.setdefault("type", _SHORT_NAMES.get(kind, kind))
+    skew = mapping.skew_ms(body.get("sentAt"), mapping.milliseconds(request.received_at))
+    return WireBatch([_record(body, {}, skew, request.user_agent)], _write_key(request, body))
+
+
+def _record(event: object, batch_context: Object, skew: int, user_agent: str) -> bytes:
+    if not isinstance(event, dict):
+        return mapping.encode(event)
+    context = as_object(event.get("context")) or batch_context
+    library = as_object(context.get("library"))
+    kind = event.get("type")
+    name = event.get("event") if kind == "track" else kind
+    fields = {key: value for key, value in event.items() if key not in _CARRIED and value is not None and value != {}}
+    if batch_context:
+        fields.setdefault("context", batch_context)
+    source = Source("segment", library.get("name"), library.get("version"), name, fields=fields)
+    record = Record(
+        "page_view" if kind in ("page", "screen") else mapping.type_of(name),
+        identifier(event.get("messageId")),
+        identifier(event.get("userId")),
+        identifier(event.get("anonymousId")),
+        identifier(context.get("sessionId")),
+        source=source,
+    )
+    mapping.set_time(record, source, event.get("timestamp") or event.get("originalTimestamp"), skew)
+    record.properties = _properties(event, record.event_type, context, user_agent)
+    return mapping.encode(record)
+
+
+def _properties(event: Object, event_type: str | None, context: Object, user_agent: str) -> Any:  # noqa: ANN401 - what the SDK sent
+    properties = {} if event.get("properties") is None else event["properties"]
+    if not isinstance(properties, dict):
+        return properties
+    page, campaign, fill = as_object(context.get("page")), as_object(context.get("campaign")), mapping.fill
+    path = properties.get("path") or mapping.path_of(properties.get("url"))
+    additions = {
+        "traits": event.get("traits") or None,
+        "page": path or page.get("path") or mapping.path_of(page.get("url")),
+        "title": page.get("title") or (event.get("name") if event_type == "page_view" else None),
+        "referrer": page.get("referrer"),
+        "locale": context.get("locale"),
+        "country": as_object(context.get("location")).get("country"),
+        "device": as_object(context.get("device")).get("type"),
+        "os": as_object(context.get("os")).get("name"),
+        "utm_source": campaign.get("source"),
+        "utm_medium": campaign.get("medium"),
+        "utm_campaign": campaign.get("name"),
+    }
+    fill(properties, additions)
+    mapping.fill_agent(properties, context.get("userAgent") or user_agent)
+    mapping.fill_commerce(properties, event_type)
+    return properties
+
+
+def _write_key(request: WireRequest, body: Object) -> str | None:
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    user = mapping.base64_text(credentials).partition(":")[0] if scheme.lower() == "basic" else ""
+    key = user or body.get("writeKey") or request.query.get("writeKey")
+    return key if isinstance(key, str) else None

@@ -1,0 +1,134 @@
+"""Snowplow trackers: POST `…/tp2` and the GET pixel `/i`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from clickstream.wire import iglu, mapping
+from clickstream.wire.base import Answers, WireBatch, WireRequest, json_answer
+from clickstream.wire.mapping import Object, Record, Source, as_object, identifier, number
+from clickstream.wire.segment import PIXEL_ANSWERS as _SEGMENT_PIXEL
+
+_RETRY: Final = {"Retry-After": "1"}
+# Trackers try again, without end, after anything but 2xx, 400, 401, 403, 410, 422: never answer 413 here.
+ANSWERS: Final = Answers(
+    accepted=json_answer(200, {"status": "ok"}),
+    refused=json_answer(422, {"status": "refused", "message": "kept in GET /rejected"}),
+    unavailable=json_answer(503, {"status": "unavailable"}, _RETRY),
+)
+PIXEL_ANSWERS: Final = Answers(_SEGMENT_PIXEL.accepted, ANSWERS.refused, ANSWERS.unavailable)
+
+_TYPES: Final = {"pv": "page_view", "pp": "page_ping", "tr": "purchase", "ti": "transaction_item"}
+_SELF_DESCRIBING: Final = {"link_click": "click", "site_search": "search", "screen_view": "page_view"}
+_ECOMMERCE_ACTIONS: Final = {
+    "product_view": "page_view",
+    "list_click": "click",
+    "promo_click": "click",
+    "checkout_step": "checkout",
+    "transaction": "purchase",
+}
+# The tracker protocol's name -> ours; what is in neither list goes to source.fields.
+_PROPERTIES: Final = {
+    "page": "title",
+    "refr": "referrer",
+    "lang": "locale",
+    "se_ca": "se_category",
+    "se_ac": "se_action",
+    "se_la": "se_label",
+    "se_pr": "se_property",
+    "tr_id": "order_id",
+    "tr_cu": "currency",
+    "ti_id": "order_id",
+    "ti_sk": "product_id",
+    "ti_nm": "product_name",
+    "ti_ca": "category",
+    "ti_cu": "currency",
+}
+_NUMBERS: Final = {"se_va": "value", "tr_tt": "total", "ti_pr": "price", "ti_qu": "quantity"}
+_DATA: Final = {
+    "targetUrl": "element",
+    "sku": "product_id",
+    "name": "product_name",
+    "unitPrice": "price",
+    "totalResults": "results_count",
+}
+_CARRIED: Final = frozenset({"eid", "uid", "sid", "tna", "tv", "dtm", "stm"})
+
+
+def decode_tp2(request: WireRequest) -> WireBatch:
+    """Read `{"schema", "data": [{flat map of strings}]}`."""
+    events = as_object(mapping.decode_json(request.body)).get("data")
+    if not isinstance(events, list):
+        return WireBatch([request.body])
+    received_ms = mapping.milliseconds(request.received_at)
+    return WireBatch([_record(event, received_ms, request.user_agent) for event in events])
+
+
+def decode_pixel(request: WireRequest) -> WireBatch:
+    """Read one event from the address of the one-pixel image."""
+    event = dict(request.query)
+    return WireBatch([_record(event, mapping.milliseconds(request.received_at), request.user_agent)])
+
+
+def _record(event: object, received_ms: int, user_agent: str) -> bytes:
+    if not isinstance(event, dict):
+        return mapping.encode(event)
+    iglu.open_json(event)
+    contexts = iglu.entities(event)
+    name, data = iglu.described(event)
+    session = contexts.get("client_session", [{}])[0]
+    properties = _properties(event, data, contexts)
+    fields = {
+        key: value
+        for key, value in event.items()
+        if key not in _CARRIED and (key not in _PROPERTIES or properties.get(_PROPERTIES[key]) != value)
+    }
+    source = Source("snowplow", event.get("tna"), event.get("tv"), name, fields=fields)
+    record = Record(
+        _event_type(event.get("e"), name, data),
+        identifier(event.get("eid")),
+        identifier(event.get("uid")),
+        identifier(event.get("duid") or event.get("nuid") or session.get("userId")),
+        identifier(event.get("sid") or session.get("sessionId")),
+        properties=properties,
+        source=source,
+    )
+    skew = mapping.skew_ms(event.get("stm"), received_ms)
+    true_time = event.get("ttm")
+    mapping.set_time(record, source, true_time or event.get("dtm"), 0 if true_time else skew)
+    mapping.fill_agent(properties, event.get("ua") or user_agent)
+    mapping.fill_commerce(properties, record.event_type)
+    return mapping.encode(record)
+
+
+def _event_type(kind: object, name: object, data: Object) -> str | None:
+    if kind in _TYPES:
+        return _TYPES[str(kind)]
+    if name == "snowplow_ecommerce_action":
+        action = str(data.get("type"))
+        return _ECOMMERCE_ACTIONS.get(action) or mapping.type_of(action)
+    return _SELF_DESCRIBING.get(str(name)) or mapping.type_of(name)
+
+
+def _properties(event: Object, data: Object, contexts: dict[str, list[Object]]) -> Object:
+    properties, fill = dict(data), mapping.fill
+    additions = {ours: event[theirs] for theirs, ours in _PROPERTIES.items() if theirs in event}
+    additions.update({ours: number(event[theirs]) for theirs, ours in _NUMBERS.items() if theirs in event})
+    fill(properties, {"page": mapping.path_of(event.get("url")), **additions})
+    if data:
+        fill(properties, {ours: data[theirs] for theirs, ours in _DATA.items() if theirs in data})
+        terms = data.get("terms")
+        fill(properties, {"query": " ".join(map(str, terms)) if isinstance(terms, list) else None})
+    if contexts:
+        _fill_from_contexts(properties, contexts)
+    return properties
+
+
+def _fill_from_contexts(properties: Object, contexts: dict[str, list[Object]]) -> None:
+    fill, products, transaction = mapping.fill, contexts.get("product", []), contexts.get("transaction", [{}])[0]
+    fill(properties, {"order_id": transaction.get("transaction_id"), "total": transaction.get("revenue")})
+    fill(properties, {"currency": transaction.get("currency") or (products[0].get("currency") if products else None)})
+    fill(properties, {"cart_value": contexts.get("cart", [{}])[0].get("total_value")})
+    if len(products) == 1:
+        fill(properties, mapping.line_item(products[0]))
+    fill(properties, {"items": [mapping.line_item(product) for product in products] or None})

@@ -1,0 +1,137 @@
+/* Browser tracker, MIT licence: <script src="http://localhost:3000/tracker.js" async></script>
+   data-endpoint (default: where this script came from), data-key, data-no-clicks, data-respect-dnt (also GPC).
+
+   An event is stored before it is sent and forgotten once the platform keeps it. What is left goes out again with
+   the same event_id, from this page or the next; the platform drops the copies. */
+(() => {
+  "use strict";
+  const script = document.currentScript, options = script.dataset;
+  const base = (options.endpoint || new URL(script.src).origin).replace(/\/$/, "");
+  const target = base + "/events" + (options.key ? "?write_key=" + encodeURIComponent(options.key) : "");
+  const PREFIX = "clickstream:", EVENT = PREFIX + "event:", SESSION_MS = 30 * 60e3, MAX_WAITING = 1000;
+  const MAX_BYTES = 50e3; // browsers keep at most 64 KiB in flight beyond a page's life
+  const off = "respectDnt" in options && (navigator.doNotTrack === "1" || navigator.globalPrivacyControl);
+  const waiting = new Map(); // event_id -> JSON, oldest first; stored one key each, so tabs never race
+  let flying = [], failures = 0, timer, lastPage;
+
+  const storage = (action, key, value) => {
+    try { return localStorage[action](PREFIX + key, value); } catch { return null; }
+  };
+  const memory = {};
+  const recall = (key) => memory[key] || storage("getItem", key);
+  const remember = (key, value) => { memory[key] = value; storage("setItem", key, value); return value; };
+  const newId = () => {
+    const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID needs https
+    return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  };
+  const sessionId = (now) => {
+    const [id, last] = (storage("getItem", "session") || memory.session || "").split(" ");
+    const current = id && now - last < SESSION_MS ? id : newId();
+    remember("session", current + " " + now);
+    return current;
+  };
+  const device = () => {
+    const agent = navigator.userAgent;
+    return /iPad|Tablet|Android(?!.*Mobile)/.test(agent) ? "tablet" : /Mobi/.test(agent) ? "mobile" : "desktop";
+  };
+
+  const track = (type, properties = {}) => {
+    if (off) return;
+    const event = { event_id: newId(), event_type: type, anonymous_id: recall("device") || remember("device", newId()) };
+    const user = recall("user");
+    if (user) event.user_id = user;
+    event.session_id = sessionId(Date.now());
+    event.timestamp = new Date().toISOString();
+    event.properties = { page: location.pathname, device: device(), locale: navigator.language, ...properties };
+    if (waiting.size >= MAX_WAITING) forget(waiting.keys().next().value);
+    waiting.set(event.event_id, JSON.stringify(event));
+    storage("setItem", "event:" + event.event_id, JSON.stringify(event));
+    schedule(200);
+  };
+  const forget = (id) => { waiting.delete(id); storage("removeItem", "event:" + id); };
+  const adopt = () => { // what earlier pages left
+    try {
+      for (const key of Object.keys(localStorage).filter((name) => name.startsWith(EVENT))) {
+        const id = key.slice(EVENT.length);
+        if (!waiting.has(id)) waiting.set(id, localStorage.getItem(key));
+      }
+    } catch {}
+  };
+  const batch = () => {
+    const ids = [], records = [];
+    let size = 0;
+    for (const [id, json] of waiting) {
+      if (flying.includes(id)) continue;
+      size += new Blob([json]).size + 1;
+      if (ids.length && size > MAX_BYTES) break;
+      ids.push(id); records.push(json);
+    }
+    return { ids, body: '{"records":[' + records + "]}" };
+  };
+  const schedule = (ms) => { if (!timer) timer = setTimeout(flush, ms); };
+
+  const flush = async () => {
+    clearTimeout(timer); timer = 0;
+    if (flying.length || !waiting.size) return;
+    const { ids, body } = batch();
+    let status = 0;
+    flying = ids;
+    try {
+      const headers = { "Content-Type": "text/plain" }; // needs no preflight
+      const signal = AbortSignal.timeout?.(15e3), keepalive = body.length < MAX_BYTES;
+      status = (await fetch(target, { method: "POST", body, headers, signal, keepalive, credentials: "omit" })).status;
+    } catch {} // offline: the events wait
+    flying = [];
+    if (status < 200 || status >= 500 || [401, 403, 408, 429].includes(status)) {
+      return schedule(Math.min(60e3, 1000 * 2 ** failures++) * (0.75 + Math.random() / 2));
+    }
+    failures = 0;
+    ids.forEach(forget);
+    if (status >= 400) console.warn("clickstream: " + ids.length + " refused, see /rejected");
+    if (waiting.size) schedule(0);
+  };
+  const leave = () => { // nobody will see the answer, so the events stay stored as well
+    const { ids, body } = batch();
+    if (ids.length) navigator.sendBeacon(target, body);
+  };
+
+  const page = (properties) => {
+    const campaign = {};
+    for (const [name, value] of new URLSearchParams(location.search)) if (/^utm_(source|medium|campaign)$/.test(name)) campaign[name] = value;
+    const referrer = lastPage || document.referrer.split(/[?#]/)[0];
+    lastPage = location.pathname;
+    track("page_view", { title: document.title, ...(referrer && { referrer }), ...campaign, ...properties });
+  };
+  const navigated = () => { if (location.pathname !== lastPage) setTimeout(page); };
+  const clicked = (event) => {
+    const element = event.target.closest && event.target.closest("a,button,[role=button],input[type=submit],[data-track]");
+    if (!element) return;
+    const name = element.dataset.track || element.id || element.textContent.trim().slice(0, 80) || element.tagName.toLowerCase();
+    track("click", { element: name, ...(element.href && { target: element.href.split(/[?#]/)[0] }) });
+  };
+
+  const api = {
+    track, page, flush, push: ([name, ...args]) => api[name](...args),
+    identify: (id, traits) => { if (!off) { remember("user", String(id)); track("identify", traits && { traits }); } },
+    reset: () => ["user", "device", "session"].forEach((key) => { delete memory[key]; storage("removeItem", key); }),
+    search: (query, results_count) => track("search", { query, results_count }),
+    addToCart: (product) => track("add_to_cart", product),
+    removeFromCart: (product) => track("remove_from_cart", product),
+    checkout: (cart) => track("checkout", cart),
+    purchase: (order) => track("purchase", order),
+  };
+  const calls = Array.isArray(window.clickstream) ? window.clickstream : [];
+  window.clickstream = api;
+  if (off) return;
+  if (!("noClicks" in options)) document.addEventListener("click", clicked, true);
+  const push = history.pushState;
+  history.pushState = function (...args) { push.apply(this, args); navigated(); };
+  addEventListener("popstate", navigated);
+  addEventListener("online", () => { failures = 0; adopt(); flush(); });
+  addEventListener("pagehide", leave);
+  addEventListener("pageshow", (event) => { if (event.persisted) page(); });
+  document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") flush(); });
+  adopt();
+  page();
+  calls.forEach(api.push);
+})();

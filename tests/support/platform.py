@@ -1,0 +1,70 @@
+"""The real API as a process of its own, on a free port, with a journal of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.support.waiting import until
+
+ROOT = Path(__file__).parents[2]
+
+
+class Platform:
+    """A running API and what it says."""
+
+    def __init__(self, url: str, process: subprocess.Popen[bytes], token: str) -> None:
+        self.url = url
+        self.process = process
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def get(self, path: str, **parameters: str) -> Any:  # noqa: ANN401 - any JSON
+        """The JSON answer to a read."""
+        answer = requests.get(self.url + path, params=parameters, headers=self.headers, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def events(self) -> list[dict[str, Any]]:
+        """Everything kept, oldest first."""
+        found: list[dict[str, Any]] = self.get("/export")
+        return found
+
+    def accounting(self) -> dict[str, int]:
+        """received, accepted, duplicates, rejected."""
+        return {key: value for key, value in self.get("/stats")["accounting"].items() if key != "since"}
+
+
+@contextmanager
+def platform(directory: Path, **settings: str) -> Iterator[Platform]:
+    """Run `local_api.py` in `directory` until the block ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    environ = {**inherited, "EVENTS_FILE": str(directory / "events_backup.json"), "API_PORT": str(port), **settings}
+    log = (directory / "api.log").open("ab")
+    process = subprocess.Popen([sys.executable, str(ROOT / "local_api.py")], env=environ, cwd=directory, stderr=log)
+    running = Platform(f"http://127.0.0.1:{port}", process, settings.get("READ_TOKEN", ""))
+    try:
+        until(lambda: process.poll() is not None or _is_ready(running.url))
+        assert process.poll() is None, (directory / "api.log").read_text()
+        yield running
+    finally:
+        process.terminate()
+        process.wait(10)
+        log.close()
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/ready", timeout=1).status_code == 200
+    except requests.ConnectionError:
+        return False

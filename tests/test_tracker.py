@@ -1,0 +1,234 @@
+"""The browser tracker in a real Chromium, on a page of another origin under a strict Content-Security-Policy."""
+
+from __future__ import annotations
+
+import gzip
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.support.faults import FaultyProxy, faulty_proxy
+from tests.support.platform import Platform, platform
+from tests.support.site import chromium, site
+from tests.support.waiting import until
+
+ROOT = Path(__file__).parents[1]
+SHOP = ROOT / "docs" / "examples"
+
+pytestmark = pytest.mark.browser
+
+
+class Shop:
+    """The example shop, its tracker pointed at a proxy in front of a real API."""
+
+    def __init__(self, url: str, api: Platform, proxy: FaultyProxy, page: Page, attributes: list[str]) -> None:
+        self.url = url
+        self.api = api
+        self.proxy = proxy
+        self.page = page
+        self._attributes = attributes
+        self.complaints: list[str] = []
+        self.failed: list[str] = []
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("requestfailed", lambda request: self.failed.append(request.url))
+
+    def open(self, path: str = "/", *, attributes: str = "") -> None:
+        self._attributes[:] = [attributes]
+        self.page.goto(self.url + path)
+
+    def types(self) -> Counter[str]:
+        return Counter(event["event_type"] for event in self.api.events())
+
+    def waiting(self) -> int:
+        count: int = self.page.evaluate(
+            "Object.keys(localStorage).filter(k => k.startsWith('clickstream:event:')).length"
+        )
+        return count
+
+    def wait_for(self, **expected: int) -> list[dict[str, Any]]:
+        until(lambda: all(self.types()[name] >= count for name, count in expected.items()))
+        until(lambda: self.waiting() == 0)
+        events = self.api.events()
+        assert Counter(event["event_type"] for event in events) == expected
+        assert len({event["event_id"] for event in events}) == len(events)
+        return events
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(locale="en-GB")
+    context.set_default_timeout(10_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def shop(tmp_path: Path, context: BrowserContext) -> Iterator[Shop]:
+    attributes: list[str] = [""]
+    with platform(tmp_path) as api, faulty_proxy(api.url) as proxy:
+
+        def pages(path: str) -> tuple[str, bytes] | None:
+            if path in ("/shop.css", "/shop.js"):
+                return "text/css" if path.endswith("css") else "text/javascript", (SHOP / path[1:]).read_bytes()
+            html = (SHOP / "shop.html").read_text().replace("http://localhost:3000", proxy.url)
+            return "text/html", html.replace('tracker.js"', f'tracker.js" {attributes[0]}').encode()
+
+        policy = f"default-src 'none'; style-src 'self'; script-src 'self' {proxy.url}; connect-src {proxy.url}"
+        with site(pages, policy=policy) as url:
+            yield Shop(url, api, proxy, context.new_page(), attributes)
+
+
+def test_the_tracker_is_at_most_3_kb_compressed() -> None:
+    assert len(gzip.compress((ROOT / "static" / "tracker.js").read_bytes())) <= 3 * 1024
+
+
+def test_a_visit_from_page_view_to_purchase_arrives_once_and_in_one_session(shop: Shop) -> None:
+    page = shop.page
+
+    shop.open("/?utm_source=news&utm_campaign=spring")
+    page.get_by_role("searchbox").fill("trail")
+    page.get_by_role("searchbox").press("Enter")
+    page.get_by_role("button", name="Add to cart").click()
+    page.get_by_role("link", name="Cart").click()
+    page.get_by_role("button", name="Check out").click()
+    page.get_by_role("button", name="Pay").click()
+
+    events = shop.wait_for(page_view=4, search=1, click=4, add_to_cart=1, checkout=1, purchase=1)
+    views = [event["properties"] for event in events if event["event_type"] == "page_view"]
+    assert [view["page"] for view in views] == ["/", "/cart", "/checkout", "/thanks"]
+    assert [view["title"] for view in views] == ["Trail & Peak", "Cart", "Checkout", "Thank you"]
+    assert views[0]["utm_source"] == "news"
+    assert views[1]["referrer"] == "/"
+    assert (views[0]["device"], views[0]["locale"]) == ("desktop", "en-GB")
+    assert len({event["session_id"] for event in events}) == 1
+    assert len({event["anonymous_id"] for event in events}) == 1
+    (search,) = [event["properties"] for event in events if event["event_type"] == "search"]
+    assert (search["query"], search["results_count"]) == ("trail", 1)
+    assert shop.api.get("/stats")["revenue"]["cents"] == 12990
+    assert shop.api.get("/stats")["funnel"][-1] == {"step": "purchase", "sessions": 1}
+    assert shop.complaints == []
+
+
+def test_what_happens_offline_arrives_once_when_the_network_is_back(shop: Shop, context: BrowserContext) -> None:
+    shop.open()
+    shop.wait_for(page_view=1)
+
+    context.set_offline(True)
+    shop.page.get_by_role("button", name="Add to cart").first.click()
+    until(lambda: shop.waiting() == 2 and shop.failed)
+    assert shop.types() == {"page_view": 1}
+    context.set_offline(False)
+
+    shop.wait_for(page_view=1, click=1, add_to_cart=1)
+    assert shop.api.accounting()["duplicates"] == 0
+
+
+def test_events_of_a_tab_closed_offline_are_sent_by_the_next_page(shop: Shop, context: BrowserContext) -> None:
+    shop.open()
+    shop.wait_for(page_view=1)
+    context.set_offline(True)
+    shop.page.evaluate("clickstream.track('signup', {plan: 'pro'})")
+    until(lambda: shop.waiting() == 1 and shop.failed)
+    shop.page.close()
+    context.set_offline(False)
+
+    shop.page = context.new_page()
+    shop.open("/again")
+
+    events = shop.wait_for(page_view=2, signup=1)
+    assert len({event["session_id"] for event in events}) == 1
+
+
+@pytest.mark.parametrize("fault", ["refusals", "losses"])
+def test_an_answer_that_says_no_or_gets_lost_is_followed_by_the_same_events_again(shop: Shop, fault: str) -> None:
+    setattr(shop.proxy, fault, 1)
+
+    shop.open()
+
+    shop.wait_for(page_view=1)
+    assert shop.api.accounting()["duplicates"] == (1 if fault == "losses" else 0)
+
+
+def test_an_event_on_leaving_the_page_is_sent_before_the_page_is_gone(shop: Shop) -> None:
+    shop.open()
+    shop.wait_for(page_view=1)
+
+    shop.page.evaluate(
+        "addEventListener('pagehide', () => 0); clickstream.track('goodbye'); location.href = 'about:blank'"
+    )
+
+    until(lambda: shop.types()["goodbye"] == 1)
+
+
+def test_identify_names_the_person_until_reset(shop: Shop) -> None:
+    shop.open()
+    shop.page.evaluate("clickstream.identify(42, {plan: 'pro'}); clickstream.track('a'); clickstream.reset()")
+    shop.page.evaluate("clickstream.track('b')")
+
+    events = {event["event_type"]: event for event in shop.wait_for(page_view=1, identify=1, a=1, b=1)}
+
+    assert (events["identify"]["user_id"], events["a"]["user_id"]) == ("42", "42")
+    assert events["identify"]["properties"]["traits"] == {"plan": "pro"}
+    assert "user_id" not in events["b"]
+    assert events["b"]["anonymous_id"] != events["a"]["anonymous_id"]
+
+
+def test_a_session_ends_after_30_minutes_without_an_event(shop: Shop) -> None:
+    shop.page.clock.install()
+    shop.open()
+    shop.page.clock.run_for(1_000)
+    shop.page.evaluate("clickstream.track('a')")
+    shop.page.clock.run_for(29 * 60_000)
+    shop.page.evaluate("clickstream.track('b')")
+    shop.page.clock.run_for(31 * 60_000)
+    shop.page.evaluate("clickstream.track('c')")
+
+    def sent() -> bool:
+        shop.page.clock.run_for(500)
+        return shop.types()["c"] == 1
+
+    until(sent)
+
+    sessions = {event["event_type"]: event["session_id"] for event in shop.api.events()}
+    assert sessions["a"] == sessions["b"] != sessions["c"]
+
+
+def test_a_visitor_who_says_no_leaves_no_trace_when_the_site_asks_for_that(shop: Shop) -> None:
+    shop.page.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', {value: true})")
+
+    shop.open(attributes="data-respect-dnt")
+    shop.page.evaluate("clickstream.track('a'); clickstream.identify('u')")
+    shop.page.get_by_role("button", name="Add to cart").first.click()
+
+    assert shop.page.evaluate("Object.keys(localStorage)") == []
+    shop.open()
+    shop.wait_for(page_view=1)
+
+
+def test_clicks_can_be_left_out(shop: Shop) -> None:
+    shop.open(attributes="data-no-clicks")
+    shop.page.get_by_role("button", name="Add to cart").first.click()
+
+    shop.wait_for(page_view=1, add_to_cart=1)
+
+
+def test_a_page_without_storage_is_tracked_all_the_same(shop: Shop) -> None:
+    shop.page.add_init_script(
+        "Object.defineProperty(window, 'localStorage', {get() { throw new Error('forbidden'); }})"
+    )
+
+    shop.open()
+    shop.page.evaluate("clickstream.track('a')")
+
+    until(lambda: shop.types() == {"page_view": 1, "a": 1})
+    assert len({event["anonymous_id"] for event in shop.api.events()}) == 1
