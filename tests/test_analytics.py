@@ -26,11 +26,8 @@ def time_of(event: Event) -> dt.datetime:
     return dt.datetime.fromisoformat(stamp).replace(tzinfo=dt.timezone.utc)
 
 
-def person_of(event: Event) -> tuple[str, str] | None:
-    for field in ("user_id", "anonymous_id"):
-        if event.get(field):
-            return field, event[field]
-    return None
+def person_of(event: Event) -> str | None:
+    return event.get("user_id") or event.get("anonymous_id")
 
 
 def sessions_of(events: list[Event]) -> dict[Any, list[Event]]:

@@ -67,7 +67,7 @@ def _event(chance: random.Random, index: int) -> dict[str, Any]:
     if chance.random() < 0.6:
         event["user_id"] = f"user_{person}"
     if chance.random() < 0.5 or not event.get("user_id"):
-        event["anonymous_id"] = f"user_{person}"  # the same text as a user's id, yet another person
+        event["anonymous_id"] = f"user_{person}"  # may be known as a user elsewhere
     if chance.random() < 0.6:
         event["session_id"] = f"session_{person}_{chance.randrange(6)}"
     if chance.random() < 0.03:

@@ -3,9 +3,9 @@
 WITH following AS (
   SELECT
     *,
-    coalesce('u:' || user_id, 'a:' || anonymous_id) AS person,
+    coalesce(user_id, anonymous_id) AS person,
     lag(event_time) OVER (
-      PARTITION BY coalesce('u:' || user_id, 'a:' || anonymous_id) ORDER BY event_time, event_id
+      PARTITION BY coalesce(user_id, anonymous_id) ORDER BY event_time, event_id
     ) AS previous_time
   FROM events
   WHERE session_id IS NULL
@@ -18,14 +18,14 @@ WITH following AS (
   FROM following
 )
 SELECT
-  's:' || session_id AS session_key, coalesce('u:' || user_id, 'a:' || anonymous_id) AS person,
+  's:' || session_id AS session_key, coalesce(user_id, anonymous_id) AS person,
   event_id, event_type, event_time, received_time, page, referrer, product_id, product_name, quantity,
   device, browser, os, country, utm_source, utm_medium, utm_campaign, order_id, order_properties, currency, revenue_cents
 FROM events
 WHERE session_id IS NOT NULL
 UNION ALL
 SELECT
-  person || '#' || CAST(session_number AS VARCHAR) AS session_key, person,
+  'p:' || person || '#' || CAST(session_number AS VARCHAR) AS session_key, person,
   event_id, event_type, event_time, received_time, page, referrer, product_id, product_name, quantity,
   device, browser, os, country, utm_source, utm_medium, utm_campaign, order_id, order_properties, currency, revenue_cents
 FROM numbered
