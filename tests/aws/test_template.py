@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cloudformation import TEMPLATE, load_template, resources
+from clickstream.aws.local.template import TEMPLATE, load_template, resources
 
 # What a dimension of each AWS namespace names; an alarm on another resource would stay INSUFFICIENT_DATA for ever.
 DIMENSIONS = {

@@ -1,13 +1,13 @@
-"""A CloudFormation template as plain data: every short tag becomes {"Fn::Name": value}."""
+"""The project's CloudFormation template as plain data: every short tag becomes {"Fn::Name": value}."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
-TEMPLATE = Path(__file__).parents[2] / "infra" / "template.yaml"
+TEMPLATE: Final = Path(__file__).parents[3] / "infra" / "template.yaml"
 
 
 class _Loader(yaml.SafeLoader):
@@ -30,7 +30,11 @@ _Loader.add_multi_constructor("!", _function)
 
 def load_template(text: str | None = None) -> dict[str, Any]:
     """The project's template, or the one in `text`."""
-    return yaml.load(TEMPLATE.read_text(encoding="utf-8") if text is None else text, Loader=_Loader)
+    loader = _Loader(TEMPLATE.read_text(encoding="utf-8") if text is None else text)
+    try:
+        return dict(loader.get_single_data())
+    finally:
+        loader.dispose()
 
 
 def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
