@@ -1,0 +1,114 @@
+"""A question as one statement for Athena, made from the same SQL that DuckDB runs.
+
+sqlglot translates what it knows and lets the rest through unchanged, so a construct that Athena reads
+differently, or not at all, would fail only there. Therefore every node of the statement must be in ALLOWED:
+what stands there was compared in both dialects, everything else is refused before it leaves this machine.
+sqlglot is needed only here, by whoever develops or operates the AWS side (requirements-dev.txt).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlglot import exp, parse_one
+
+from clickstream.analytics.catalog import VIEWS, question_sql, view_sql
+from clickstream.analytics.engine import events_view
+from clickstream.analytics.sources import FIELDS
+from clickstream.errors import ClickstreamError
+from clickstream.timestamps import DAY_MS, text
+
+# Names of sqlglot's nodes. Refused on purpose, because they pass sqlglot and mean nothing to Athena:
+# GROUP BY ALL, QUALIFY, time_bucket, quantile_cont, epoch_ms, list and struct literals,
+# any function unknown to sqlglot.
+_ALLOWED_NAMES: Final = (
+    "Abs Add Alias And Between CTE Case Cast Coalesce Column Count DPipe DataType DataTypeParam DateDiff Distinct Div "
+    "EQ Filter Floor From GT GTE Group Identifier If Interval Is JSONExtract JSONExtractScalar JSONPath JSONPathKey "
+    "JSONPathRoot Join LT LTE Lag Lead Like Limit Literal Max Min Mod Mul NEQ Not Null Nullif Or Order Ordered Paren "
+    "RegexpLike Replace RowNumber Select Star Sub Subquery Substring Sum Table TableAlias TimestampTrunc TryCast "
+    "Union Unnest Upper Var Where Window WindowSpec With "
+)
+ALLOWED: Final = frozenset(_ALLOWED_NAMES.split())
+# Types that both call by one name and print alike; TIMESTAMPNTZ is plain TIMESTAMP.
+ALLOWED_TYPES: Final = frozenset({"TIMESTAMPNTZ", "DATE", "BIGINT", "DECIMAL", "JSON", "ARRAY", "VARCHAR", "TEXT"})
+
+
+class NotPortable(ClickstreamError):
+    """The SQL uses a construct that is not known to mean the same in Athena."""
+
+
+def statement(
+    name: str, *, database: str, table: str = "events", since_ms: int | None = None, until_ms: int | None = None
+) -> str:
+    """The question `name` over the lake's `database`.`table` as one Athena statement; raises NotPortable.
+
+    Each event counts once, however often it was delivered. `since_ms` also limits the partitions that are
+    read, and so the price; `until_ms` cannot, because an event may arrive any time after it happened.
+    """
+    views = {"events": events_view(_source(database, table, since_ms), since_ms, until_ms)}
+    views.update((view, view_sql(view)) for view in VIEWS[1:])
+    return translate(question_sql(name), views)
+
+
+def _source(database: str, table: str, since_ms: int | None) -> str:
+    fields = ", ".join(f'"{field}"' for field in FIELDS)
+    # A producer's clock may be a day ahead, so an event may have arrived a day before its own time.
+    arrived = f" WHERE dt >= '{text(since_ms - DAY_MS)[:10]}'" if since_ms is not None else ""
+    return (
+        f"SELECT {fields} FROM (SELECT {fields}, row_number() OVER (PARTITION BY event_id ORDER BY received_at) "  # noqa: S608 (names of our own template)
+        f'AS copy_number FROM "{database}"."{table}"{arrived}) AS copies WHERE copy_number = 1'
+    )
+
+
+def translate(question: str, views: dict[str, str]) -> str:
+    """`question` with the views it needs as common table expressions, in Athena's dialect."""
+    tree = parse_one(question, read="duckdb")
+    parsed = {name: parse_one(sql, read="duckdb") for name, sql in views.items()}
+    needed = _needed(tree, parsed)
+    own = tree.args.get("with_") or tree.args.get("with")
+    ctes = [
+        exp.CTE(this=parsed[name], alias=exp.TableAlias(this=exp.to_identifier(name)))
+        for name in parsed
+        if name in needed
+    ]
+    tree.set(
+        "with_" if "with_" in tree.arg_types else "with", exp.With(expressions=ctes + (own.expressions if own else []))
+    )
+    check(tree)
+    return tree.sql(dialect="athena", comments=False)
+
+
+def check(tree: exp.Expr) -> None:
+    """Raise NotPortable for the first construct of `tree` that is not in ALLOWED."""
+    for node in tree.walk():
+        if reason := _objection(node):
+            raise NotPortable(f"`{node.sql(dialect='duckdb')[:80]}`: {reason}")
+
+
+def _objection(node: exp.Expr) -> str | None:
+    if type(node).__name__ not in ALLOWED:
+        return f"{type(node).__name__} is not known to mean the same in Athena"
+    if isinstance(node, exp.Group) and node.args.get("all"):
+        return "GROUP BY ALL is not known to Athena; name the columns"
+    if isinstance(node, exp.Star) and any(node.args.values()):
+        return "Athena knows no * EXCLUDE, REPLACE or RENAME; name the columns"
+    if isinstance(node, exp.DataType) and node.this.name not in ALLOWED_TYPES:
+        return f"the type {node.this.name} is not known to mean the same in Athena"
+    if isinstance(node, exp.Div) and not _is_fractional(node):
+        return "write `* 1.0 /`, whole numbers divide differently"
+    return None
+
+
+def _is_fractional(division: exp.Expr) -> bool:
+    return any("." in literal.this for literal in division.find_all(exp.Literal) if not literal.is_string)
+
+
+def _needed(tree: exp.Expr, views: dict[str, exp.Expr]) -> set[str]:
+    needed: set[str] = set()
+    waiting = [tree]
+    while waiting:
+        for table in waiting.pop().find_all(exp.Table):
+            if table.name in views and not table.db and table.name not in needed:
+                needed.add(table.name)
+                waiting.append(views[table.name])
+    return needed

@@ -1,0 +1,39 @@
+"""The questions that can be asked, and the views they stand on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+_SQL: Final = Path(__file__).parent / "sql"
+
+# Each view reads only those before it.
+VIEWS: Final = ("events", "session_events", "session_funnel")
+
+QUESTIONS: Final = {
+    "funnel": "sessions that reached each step in order",
+    "sessions": "sessions, bounces and durations by day",
+    "retention": "people who came back N days after their first",
+    "paths": "from which page sessions go on to which",
+    "top_pages": "pages by views",
+    "top_products": "products by views and units bought",
+    "revenue": "orders and revenue by day and currency",
+    "conversion_by_hour": "sessions and buyers by hour",
+    "breakdown": "events, sessions and orders by device, browser, country, campaign",
+}
+
+
+def question_sql(name: str) -> str:
+    """The SQL of one question; raises KeyError for a name that is not in QUESTIONS."""
+    if name not in QUESTIONS:
+        raise KeyError(name)
+    return _read(name)
+
+
+def view_sql(name: str) -> str:
+    """The SQL of one of VIEWS."""
+    return _read(name)
+
+
+def _read(name: str) -> str:
+    return (_SQL / f"{name}.sql").read_text(encoding="utf-8")

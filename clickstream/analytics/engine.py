@@ -1,0 +1,115 @@
+"""Runs a question on a source of events in DuckDB, in this process, and gives its rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+import duckdb
+
+from clickstream.analytics.catalog import QUESTIONS, VIEWS, question_sql, view_sql
+from clickstream.analytics.sources import literal
+from clickstream.errors import ClickstreamError, RequestRefused
+from clickstream.timestamps import text
+
+_MEMORY_LIMIT: Final = "512MB"
+
+
+class SourceUnreadable(ClickstreamError):
+    """The events cannot be read: the file is damaged or is not one of the formats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An answer: column names and rows whose cells are JSON values."""
+
+    name: str
+    columns: list[str]
+    rows: list[list[Any]]
+    elapsed_ms: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The body of `GET /analytics/<name>`."""
+        rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+        return {"name": self.name, "columns": self.columns, "rows": rows, "elapsed_ms": round(self.elapsed_ms, 1)}
+
+
+def answer(
+    name: str,
+    source: str,
+    *,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+    derived: bool = False,
+    threads: int = 2,
+) -> Table:
+    """The answer to the question `name` over the events of `source` from `since_ms` up to, not including, `until_ms`.
+
+    `source` is SQL from sources.py, or with `derived` SQL that gives the columns of sql/events.sql already.
+    Raises RequestRefused for a name that is not a question.
+    """
+    if name not in QUESTIONS:
+        raise RequestRefused("not_found", f'no question "{name}"; there are {", ".join(QUESTIONS)}', field="name")
+    started = time.perf_counter()
+    with connect(threads) as connection:
+        try:
+            _make_views(connection, source, since_ms, until_ms, derived=derived)
+            result = connection.execute(question_sql(name))
+            columns = [column[0] for column in result.description or []]
+            rows = [[json_value(cell) for cell in row] for row in result.fetchall()]
+        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException) as problem:
+            raise SourceUnreadable(str(problem).splitlines()[0]) from problem
+    return Table(name, columns, rows, (time.perf_counter() - started) * 1000)
+
+
+def connect(threads: int = 2) -> duckdb.DuckDBPyConnection:
+    """A DuckDB of its own in memory, in UTC, bounded in memory and threads, that loads nothing from the network."""
+    return duckdb.connect(
+        config={
+            "threads": threads,
+            "memory_limit": _MEMORY_LIMIT,
+            "autoinstall_known_extensions": False,
+            "TimeZone": "UTC",
+            # Files of several hundred megabytes would otherwise be held in order while they are read.
+            "preserve_insertion_order": False,
+        }
+    )
+
+
+def events_view(source: str, since_ms: int | None, until_ms: int | None, *, derived: bool = False) -> str:
+    """SQL of the view `events` over `source`, limited to a span of event time."""
+    # Only SQL of our own files and of sources.py, whose literals are quoted, is put together here.
+    events = source if derived else f"WITH raw_events AS ({source}) SELECT * FROM ({view_sql('events')}) AS derived"  # noqa: S608
+    limits = [f"event_time >= {_timestamp(since_ms)}"] if since_ms is not None else []
+    if until_ms is not None:
+        limits.append(f"event_time < {_timestamp(until_ms)}")
+    return f"SELECT * FROM ({events}) AS every_event WHERE {' AND '.join(limits)}" if limits else events  # noqa: S608
+
+
+def _make_views(
+    connection: duckdb.DuckDBPyConnection, source: str, since_ms: int | None, until_ms: int | None, *, derived: bool
+) -> None:
+    connection.execute(f"CREATE TEMP VIEW events AS {events_view(source, since_ms, until_ms, derived=derived)}")
+    for name in VIEWS[1:]:
+        connection.execute(f"CREATE TEMP VIEW {name} AS {view_sql(name)}")
+
+
+def _timestamp(ms: int) -> str:
+    return f"CAST({literal(text(ms)[:23].replace('T', ' '))} AS TIMESTAMP)"
+
+
+def json_value(cell: object) -> object:
+    """A cell of DuckDB as JSON holds it: whole decimals as integers, times as RFC 3339."""
+    if isinstance(cell, Decimal):
+        return int(cell) if cell == cell.to_integral_value() and cell.as_tuple().exponent == 0 else float(cell)
+    if isinstance(cell, dt.datetime):
+        return text((cell.replace(tzinfo=dt.timezone.utc) - _EPOCH) // dt.timedelta(milliseconds=1))
+    if isinstance(cell, dt.date):
+        return cell.isoformat()
+    return cell
+
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)

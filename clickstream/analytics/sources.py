@@ -1,0 +1,69 @@
+"""Where a question reads its events from, as SQL for DuckDB.
+
+A source gives the stored fields as text. What is derived from them is written once, in sql/events.sql.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+FIELDS: Final = (
+    "event_id",
+    "event_type",
+    "user_id",
+    "anonymous_id",
+    "session_id",
+    "timestamp",
+    "received_at",
+    "properties",
+)
+
+# A stored event may be 256 KiB as sent; DuckDB wants to know the longest one before it starts.
+_LONGEST_EVENT: Final = 64 * 1024 * 1024
+_COLUMNS: Final = ", ".join(f"'{name}': '{'JSON' if name == 'properties' else 'VARCHAR'}'" for name in FIELDS)
+_SELECTED: Final = ", ".join(f'"{name}"' for name in FIELDS)
+
+
+def journal(path: Path) -> str:
+    """Events of a journal file: a JSON array, one event a line."""
+    return _json(path, "array")
+
+
+def ndjson(path: Path) -> str:
+    """Events of a file with one JSON object a line."""
+    return _json(path, "newline_delimited")
+
+
+def lake(pattern: str) -> str:
+    """Events of the lake's Parquet objects, each event once.
+
+    Delivery into the lake is at least once; of the copies of an event the earliest received one counts.
+    """
+    return (
+        f"SELECT {_SELECTED} FROM ("  # noqa: S608 (the only foreign text is a quoted literal)
+        f"SELECT {_SELECTED}, row_number() OVER (PARTITION BY event_id ORDER BY received_at) AS copy_number "
+        f"FROM read_parquet({literal(pattern)}, hive_partitioning = true, union_by_name = true)) AS copies "
+        "WHERE copy_number = 1"
+    )
+
+
+def of_file(path: Path) -> str:
+    """Events of `path`, by its first byte: Parquet, a JSON array, or NDJSON."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start == b"PAR1":
+        return lake(str(path))
+    return journal(path) if start.lstrip()[:1] == b"[" else ndjson(path)
+
+
+def literal(text: str) -> str:
+    """`text` as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _json(path: Path, shape: str) -> str:
+    return (
+        f"SELECT {_SELECTED} FROM read_json({literal(str(path))}, format = '{shape}', "  # noqa: S608 (as above)
+        f"columns = {{{_COLUMNS}}}, maximum_object_size = {_LONGEST_EVENT})"
+    )

@@ -1,0 +1,192 @@
+"""PutRecords with all its limits: a record counts as sent only when Kinesis has confirmed that very record."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from clickstream.aws.clients import MAX_IN_FLIGHT
+from clickstream.aws.packing import Pack, hash_key, pack
+
+_log: Final = logging.getLogger(__name__)
+
+MAX_RECORDS: Final = 500
+# The service takes 10 MiB; emulators and the limit of old 5 MiB. Base64 makes four bytes of three on the way.
+MAX_REQUEST_BYTES: Final = 9 * 1024 * 1024 // 2
+
+_FIRST_DELAY_S: Final = 0.05
+_LONGEST_DELAY_S: Final = 5.0
+_SALT_AFTER: Final = 6  # refusals in a row for throughput until a lane may go to any shard
+_THROTTLED: Final = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "KMSThrottlingException",
+        "LimitExceededException",
+        "ThrottlingException",
+    }
+)
+_LATER: Final = _THROTTLED | {
+    "InternalFailure",
+    "InternalFailureException",
+    "ServiceUnavailable",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    # New credentials arrive by themselves where a role gives them.
+    "ExpiredTokenException",
+    "ExpiredToken",
+    "RequestExpired",
+}
+
+PutRecords = Callable[..., Any]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one call of `put`."""
+
+    unsent: list[int] = field(default_factory=list)  # indexes of the records that Kinesis did not confirm, ascending
+    reason: str = ""  # why, where there are any
+    is_permanent: bool = False  # trying again cannot help: the operator must act
+
+
+class KinesisSink:
+    """Sends stored events to one stream; knows nothing of what is done with those it gives back."""
+
+    def __init__(
+        self,
+        put_records: PutRecords,
+        stream: str,
+        *,
+        clock_s: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], None] = time.sleep,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._put_records = put_records
+        self._stream = stream
+        self._clock_s = clock_s
+        self._wait = wait
+        self._chance = chance or random.Random()  # noqa: S311 (spreads retries, guards nothing)
+        self._threads = ThreadPoolExecutor(MAX_IN_FLIGHT, thread_name_prefix="kinesis")
+        self.counts: Counter[str] = Counter()  # calls, records, resent, throttled, failed_calls: for metrics and tests
+
+    def put(self, records: Sequence[bytes], *, deadline_s: float) -> Outcome:
+        """Send `records`; what is not confirmed `deadline_s` from now on is given back, never dropped.
+
+        Refusals for throughput are only waited out: they never count towards giving up. Events of one
+        person are sent in order; a resend after a refusal may overtake, so readers sort by event time.
+        """
+        end_s = self._clock_s() + deadline_s
+        lanes: list[list[Pack]] = [[] for _ in range(MAX_IN_FLIGHT)]
+        for one in pack(records):
+            lanes[one.lane % MAX_IN_FLIGHT].append(one)
+        busy = [lane for lane in lanes if lane]
+        outcomes = (
+            [self._send(lane, end_s) for lane in busy]
+            if len(busy) == 1
+            else list(self._threads.map(lambda lane: self._send(lane, end_s), busy))
+        )
+        return _together(outcomes)
+
+    def close(self) -> None:
+        """End the threads; nothing is in flight outside `put`."""
+        self._threads.shutdown()
+
+    def _send(self, packs: Sequence[Pack], end_s: float) -> Outcome:
+        outcome = Outcome()
+        for request in requests(packs):
+            if outcome.unsent:
+                # Sending later packs now would overtake the ones that wait.
+                outcome.unsent.extend(index for one in request for index in one.indexes)
+                continue
+            left, outcome.reason, outcome.is_permanent = self._send_request(request, end_s)
+            outcome.unsent.extend(index for one in left for index in one.indexes)
+        return outcome
+
+    def _send_request(self, request: Sequence[Pack], end_s: float) -> tuple[Sequence[Pack], str, bool]:
+        """Packs that could not be sent until `end_s`, why, and whether that is for good."""
+        delay_s = _FIRST_DELAY_S
+        refusals: Counter[int] = Counter()
+        while True:
+            request, reason, is_permanent = self._call(request, refusals)
+            if not request or is_permanent:
+                return request, reason, is_permanent
+            pause_s = self._chance.uniform(0, delay_s)
+            if self._clock_s() + pause_s >= end_s:
+                return request, reason, False
+            self._wait(pause_s)
+            delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
+            self.counts["resent"] += len(request)
+
+    def _call(self, request: Sequence[Pack], refusals: Counter[int]) -> tuple[Sequence[Pack], str, bool]:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (only with ENV=aws)
+
+        self.counts["calls"] += 1
+        try:
+            answer = self._put_records(
+                StreamName=self._stream, Records=[self._entry(one, refusals[one.lane]) for one in request]
+            )
+        except ClientError as problem:
+            self.counts["failed_calls"] += 1
+            code = problem.response.get("Error", {}).get("Code", "")
+            status = problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            if code in _THROTTLED:
+                self.counts["throttled"] += len(request)
+            return request, f"{code}: {problem}", not (code in _LATER or status >= 500)
+        except BotoCoreError as problem:
+            # A timeout may hide that the call was accepted. Sent again it makes copies, which event_id removes.
+            self.counts["failed_calls"] += 1
+            return request, str(problem), False
+        return self._refused(request, answer["Records"], refusals)
+
+    def _refused(
+        self, request: Sequence[Pack], answers: Sequence[dict[str, str]], refusals: Counter[int]
+    ) -> tuple[Sequence[Pack], str, bool]:
+        """HTTP 200 may hide failures: only a record whose own answer has no ErrorCode is in the stream."""
+        left, reason = [], ""
+        for one, answer in zip(request, answers, strict=True):
+            code = answer.get("ErrorCode")
+            if code:
+                left.append(one)
+                reason = f"{code}: {answer.get('ErrorMessage', '')}"
+                if code in _THROTTLED:
+                    refusals[one.lane] += 1
+                    self.counts["throttled"] += 1
+        self.counts["records"] += len(request) - len(left)
+        return left, reason, False
+
+    def _entry(self, one: Pack, refusals: int) -> dict[str, Any]:
+        entry = {"Data": one.data, "PartitionKey": one.partition_key, "ExplicitHashKey": hash_key(one.lane)}
+        if refusals >= _SALT_AFTER:
+            # The shard of this lane stays full: any shard is better than none, and readers sort by event time.
+            entry["ExplicitHashKey"] = str(self._chance.randrange(2**128))
+        return entry
+
+
+def requests(packs: Sequence[Pack]) -> Iterator[Sequence[Pack]]:
+    """`packs` in calls of at most 500 records and 4.5 MiB, keys included."""
+    request: list[Pack] = []
+    size = 0
+    for one in packs:
+        own = len(one.data) + len(one.partition_key)
+        if request and (len(request) == MAX_RECORDS or size + own > MAX_REQUEST_BYTES):
+            yield request
+            request, size = [], 0
+        request.append(one)
+        size += own
+    if request:
+        yield request
+
+
+def _together(outcomes: Sequence[Outcome]) -> Outcome:
+    failed = [outcome for outcome in outcomes if outcome.unsent]
+    return Outcome(
+        unsent=sorted(index for outcome in failed for index in outcome.unsent),
+        reason="; ".join(dict.fromkeys(outcome.reason for outcome in failed)),
+        is_permanent=any(outcome.is_permanent for outcome in failed),
+    )

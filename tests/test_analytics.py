@@ -1,0 +1,376 @@
+"""The SQL questions against a computation in plain Python that shares no code with them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter, defaultdict
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clickstream.analytics import engine, sources
+from clickstream.analytics.catalog import QUESTIONS
+from clickstream.errors import RequestRefused
+from tests.support.event_sample import sample_events, write_journal, write_ndjson
+
+Event = dict[str, Any]
+
+EVENTS = sample_events(3000, seed=7)
+STEPS = ["page_view", "add_to_cart", "checkout", "purchase"]
+
+
+def time_of(event: Event) -> dt.datetime:
+    stamp = event["timestamp"].removesuffix("Z")
+    return dt.datetime.fromisoformat(stamp).replace(tzinfo=dt.timezone.utc)
+
+
+def person_of(event: Event) -> str | None:
+    return event.get("user_id") or event.get("anonymous_id")
+
+
+def sessions_of(events: list[Event]) -> dict[Any, list[Event]]:
+    sessions: dict[Any, list[Event]] = defaultdict(list)
+    by_person: dict[Any, list[Event]] = defaultdict(list)
+    for event in events:
+        if event.get("session_id"):
+            sessions[event["session_id"]].append(event)
+        else:
+            by_person[person_of(event)].append(event)
+    for person, theirs in by_person.items():
+        visit, last = 0, None
+        for event in sorted(theirs, key=time_of):
+            if last is not None and time_of(event) - last > dt.timedelta(minutes=30):
+                visit += 1
+            sessions[(person, visit)].append(event)
+            last = time_of(event)
+    return sessions
+
+
+def steps_in_order(session: list[Event]) -> int:
+    """Brute force: the longest prefix of STEPS for which non-decreasing times exist."""
+    latest_start = [time_of(event) for event in session if event["event_type"] == STEPS[0]]
+    reached = 0
+    while latest_start:
+        reached += 1
+        if reached == len(STEPS):
+            break
+        latest_start = [
+            time_of(event)
+            for event in session
+            if event["event_type"] == STEPS[reached] and any(before <= time_of(event) for before in latest_start)
+        ]
+    return reached
+
+
+def cents_of(event: Event) -> tuple[str, int] | None:
+    properties = event["properties"]
+    amount = next(
+        (properties[name] for name in ("total", "revenue", "value") if properties.get(name) is not None), None
+    )
+    if amount is None or isinstance(amount, (bool, list)):
+        return None
+    try:
+        value = Decimal(str(amount))
+    except InvalidOperation:
+        return None
+    if abs(value) > 10**13:
+        return None
+    code = properties.get("currency")
+    currency = code.upper() if isinstance(code, str) and len(code) == 3 else "USD"
+    return currency, int((value * 100).to_integral_value(rounding=ROUND_HALF_EVEN))
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("analytics") / "events_backup.json"
+    write_journal(path, EVENTS)
+    return sources.journal(path)
+
+
+def rows(name: str, source: str, **span: int) -> list[dict[str, Any]]:
+    return engine.answer(name, source, **span).as_dict()["rows"]
+
+
+def test_the_funnel_counts_sessions_that_reach_each_step_in_order_of_event_time(journal: str) -> None:
+    depths = [steps_in_order(session) for session in sessions_of(EVENTS).values()]
+
+    answer = rows("funnel", journal)
+
+    assert [row["step"] for row in answer] == STEPS
+    assert [row["sessions"] for row in answer] == [sum(depth > step for depth in depths) for step in range(4)]
+    assert answer[3]["sessions"] > 5  # the sample reaches the end, so the comparison means something
+    assert answer[0]["conversion"] is None
+    assert answer[1]["conversion"] == pytest.approx(answer[1]["sessions"] / answer[0]["sessions"])
+
+
+@pytest.mark.parametrize(
+    ("times", "purchases"),
+    [
+        (["10:00", "10:01", "10:02", "10:03"], 1),
+        (["10:00", "10:00", "10:00", "10:00"], 1),
+        (["10:03", "10:02", "10:01", "10:00"], 0),
+        (["10:00", "10:02", "10:01", "10:03"], 0),
+    ],
+)
+def test_a_step_before_its_predecessor_does_not_count_and_a_tie_does(
+    tmp_path: Path, times: list[str], purchases: int
+) -> None:
+    events = [
+        {
+            "event_id": step,
+            "event_type": step,
+            "session_id": "s",
+            "timestamp": f"2026-01-15T{time}:00Z",
+            "properties": {},
+            "received_at": "2026-01-15T11:00:00.000Z",
+        }
+        for step, time in zip(STEPS, times, strict=True)
+    ]
+    path = tmp_path / "events.json"
+    write_journal(path, events)
+
+    answer = rows("funnel", sources.journal(path))
+
+    assert answer[3]["sessions"] == purchases
+
+
+@pytest.mark.parametrize(("gap_ms", "sessions"), [(1_800_000, 1), (1_800_001, 2)])
+def test_events_without_session_id_split_after_more_than_thirty_minutes(
+    tmp_path: Path, gap_ms: int, sessions: int
+) -> None:
+    begin = dt.datetime(2026, 1, 15, 10, tzinfo=dt.timezone.utc)
+    later = begin + dt.timedelta(milliseconds=gap_ms)
+    path = tmp_path / "events.ndjson"
+    write_ndjson(
+        path,
+        [
+            {
+                "event_id": str(index),
+                "event_type": "click",
+                "user_id": "u",
+                "timestamp": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "properties": None,
+                "received_at": "2026-01-15T11:00:00.000Z",
+            }
+            for index, moment in enumerate([begin, later])
+        ],
+    )
+
+    answer = rows("sessions", sources.ndjson(path))
+
+    assert sum(row["sessions"] for row in answer) == sessions
+
+
+def test_sessions_by_day_agree_with_python(journal: str) -> None:
+    by_day: dict[str, list[list[Event]]] = defaultdict(list)
+    for session in sessions_of(EVENTS).values():
+        by_day[min(map(time_of, session)).date().isoformat()].append(session)
+
+    answer = rows("sessions", journal)
+
+    assert [row["day"] for row in answer] == sorted(by_day)
+    for row in answer:
+        of_day = by_day[row["day"]]
+        seconds = [(max(map(time_of, session)) - min(map(time_of, session))).total_seconds() for session in of_day]
+        assert row["sessions"] == len(of_day)
+        assert row["bounced"] == sum(len(session) == 1 for session in of_day)
+        assert row["events_per_session"] == pytest.approx(sum(map(len, of_day)) / len(of_day))
+        assert row["average_duration_s"] == pytest.approx(sum(seconds) / len(of_day))
+
+
+def test_revenue_is_exact_in_cents_per_day_and_currency(journal: str) -> None:
+    expected: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for event in EVENTS:
+        if event["event_type"] == "purchase" and (amount := cents_of(event)) is not None:
+            expected[time_of(event).date().isoformat(), amount[0]].append(amount[1])
+
+    answer = rows("revenue", journal)
+
+    assert {(row["day"], row["currency"]): (row["orders"], row["revenue_cents"]) for row in answer} == {
+        key: (len(cents), sum(cents)) for key, cents in expected.items()
+    }
+    assert len({currency for _, currency in expected}) == 3
+
+
+@pytest.mark.parametrize(
+    ("amount", "cents"),
+    [
+        ("0.005", 0),
+        ("0.015", 2),
+        ("0.025", 2),
+        ("-0.005", 0),
+        ("-0.015", -2),
+        ("19.005000000000003", 1901),
+        ("1e3", 100000),
+        ('"12.345"', 1234),
+        ("10000000000000", 10**15),
+    ],
+)
+def test_an_amount_is_rounded_half_to_even(tmp_path: Path, amount: str, cents: int) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_text(
+        '{"event_id":"1","event_type":"purchase","user_id":"u","timestamp":"2026-01-15T10:00:00Z",'
+        f'"properties":{{"total":{amount}}},"received_at":"2026-01-15T10:00:00Z"}}\n'
+    )
+
+    answer = rows("revenue", sources.ndjson(path))
+
+    assert [(row["currency"], row["revenue_cents"]) for row in answer] == [("USD", cents)]
+
+
+def test_retention_agrees_with_python(journal: str) -> None:
+    days: dict[Any, set[dt.date]] = defaultdict(set)
+    for event in EVENTS:
+        if person_of(event):
+            days[person_of(event)].add(time_of(event).date())
+    expected = Counter(
+        (min(active).isoformat(), (day - min(active)).days) for active in days.values() for day in active
+    )
+
+    answer = rows("retention", journal)
+
+    assert {(row["cohort"], row["day_number"]): row["people"] for row in answer} == expected
+    assert all(row["retained"] == 1 for row in answer if row["day_number"] == 0)
+
+
+def test_conversion_by_hour_agrees_with_python(journal: str) -> None:
+    expected: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for session in sessions_of(EVENTS).values():
+        views = [time_of(event) for event in session if event["event_type"] == "page_view"]
+        if views:
+            hour = f"{min(views):%Y-%m-%dT%H:00:00.000Z}"
+            for step in range(steps_in_order(session)):
+                expected[hour][step] += 1
+
+    answer = rows("conversion_by_hour", journal)
+
+    assert {
+        row["hour"]: [row[name] for name in ("sessions", "carted", "checked_out", "purchased")] for row in answer
+    } == expected
+
+
+def test_paths_follow_page_views_inside_a_session(tmp_path: Path) -> None:
+    walk = [("s1", "/"), ("s1", "/products"), ("s1", "/cart"), ("s2", "/"), ("s2", "/products")]
+    events = [
+        {
+            "event_id": str(index),
+            "event_type": "page_view",
+            "session_id": session,
+            "timestamp": f"2026-01-15T10:00:0{index}Z",
+            "properties": {"page": page},
+            "received_at": "2026-01-15T10:00:00.000Z",
+        }
+        for index, (session, page) in enumerate(walk)
+    ]
+    path = tmp_path / "events.json"
+    write_journal(path, events)
+
+    answer = rows("paths", sources.journal(path))
+
+    assert [(row["page"], row["next_page"], row["transitions"], row["share"]) for row in answer] == [
+        ("/", "/products", 2, 1.0),
+        ("/cart", None, 1, 1.0),
+        ("/products", "/cart", 1, 0.5),
+        ("/products", None, 1, 0.5),
+    ]
+
+
+def test_top_pages_agree_with_python(journal: str) -> None:
+    views = Counter(event["properties"]["page"] for event in EVENTS if event["event_type"] == "page_view")
+    people: dict[str, set[Any]] = defaultdict(set)
+    for event in EVENTS:
+        if event["event_type"] == "page_view" and person_of(event):
+            people[event["properties"]["page"]].add(person_of(event))
+
+    answer = rows("top_pages", journal)
+
+    assert [(row["page"], row["views"]) for row in answer] == sorted(
+        views.items(), key=lambda item: (-item[1], item[0])
+    )
+    assert {row["page"]: row["people"] for row in answer} == {page: len(seen) for page, seen in people.items()}
+
+
+def test_top_products_count_views_and_units(journal: str) -> None:
+    views: Counter[str] = Counter()
+    units: Counter[str] = Counter()
+    for event in EVENTS:
+        properties = event["properties"]
+        if event["event_type"] == "page_view":
+            views[properties.get("product_name") or properties.get("product_id")] += 1
+        elif event["event_type"] == "purchase":
+            for item in properties.get("items", [properties]):
+                units[item.get("product_name") or item.get("product_id")] += item.get("quantity", 1)
+    expected = {name: (views[name], units[name]) for name in {*views, *units} if name and (views[name] or units[name])}
+
+    answer = rows("top_products", journal)
+
+    assert {row["product"]: (row["views"], row["units"]) for row in answer} == expected
+    assert any(row["product"] == 'Lamp "Größe" 🙂' for row in answer)
+
+
+def test_breakdown_counts_events_sessions_and_orders_of_each_value(journal: str) -> None:
+    mobile = [event for event in EVENTS if event["properties"]["device"] == "mobile"]
+
+    answer = rows("breakdown", journal)
+
+    row = next(row for row in answer if (row["dimension"], row["dimension_value"]) == ("device", "mobile"))
+    assert row["events"] == len(mobile)
+    assert row["orders"] == sum(event["event_type"] == "purchase" for event in mobile)
+    assert row["sessions"] == sum(
+        any(event["properties"]["device"] == "mobile" for event in session) for session in sessions_of(EVENTS).values()
+    )
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_journal_ndjson_and_duplicated_parquet_give_the_same_rows(name: str, journal: str, tmp_path: Path) -> None:
+    path, parquet = tmp_path / "events.ndjson", tmp_path / "events.parquet"
+    write_ndjson(path, EVENTS)
+    twice = f"SELECT * FROM ({journal}) UNION ALL SELECT * FROM ({journal})"
+    with engine.connect() as connection:
+        connection.execute(f"COPY ({twice}) TO '{parquet}' (FORMAT parquet)")
+
+    expected = rows(name, journal)
+
+    assert rows(name, sources.of_file(path)) == expected
+    assert rows(name, sources.of_file(parquet)) == expected
+
+
+def test_a_span_includes_its_start_and_excludes_its_end(journal: str) -> None:
+    first = min(map(time_of, EVENTS))
+    start_ms = round(first.timestamp() * 1000)
+    day_ms = 86_400_000
+
+    pages = rows("top_pages", journal, since_ms=start_ms, until_ms=start_ms + day_ms)
+
+    inside = [event for event in EVENTS if first <= time_of(event) < first + dt.timedelta(days=1)]
+    assert sum(row["views"] for row in pages) == sum(event["event_type"] == "page_view" for event in inside)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_every_question_answers_an_empty_journal(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "events_backup.json"
+    path.write_text("[\n]\n")
+
+    assert sum(row.get("sessions", 0) for row in rows(name, sources.journal(path))) == 0
+
+
+def test_an_unknown_question_is_refused_with_the_known_ones(journal: str) -> None:
+    with pytest.raises(RequestRefused, match='no question "funel"; there are funnel, '):
+        engine.answer("funel", journal)
+
+
+def test_a_quote_in_a_path_cannot_leave_its_string(tmp_path: Path) -> None:
+    path = tmp_path / "a'b.json"
+    write_journal(path, EVENTS[:1])
+
+    assert len(rows("sessions", sources.journal(path))) == 1
+
+
+def test_a_damaged_file_is_an_error_not_an_empty_answer(tmp_path: Path) -> None:
+    path = tmp_path / "events.json"
+    path.write_text('[\n{"event_id":\n]\n')
+
+    with pytest.raises(engine.SourceUnreadable):
+        engine.answer("funnel", sources.journal(path))

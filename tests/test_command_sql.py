@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from clickstream.commands import sql
+from tests.support.event_sample import sample_events, write_journal
+
+
+def ask(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    sql.add_arguments(parser)
+    return sql.run(parser.parse_args(arguments))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> str:
+    path = tmp_path / "events_backup.json"
+    write_journal(path, sample_events(200, seed=1))
+    return str(path)
+
+
+def test_an_answer_prints_as_json_as_csv_and_as_a_table(journal: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask("funnel", "--file", journal, "--format", "json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert ask("funnel", "--file", journal, "--format", "csv") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert ask("funnel", "--file", journal) == 0
+    table = capsys.readouterr().out
+
+    assert [row["step"] for row in answer["rows"]] == ["page_view", "add_to_cart", "checkout", "purchase"]
+    assert lines[:2] == ["step,sessions,conversion", f"page_view,{answer['rows'][0]['sessions']},"]
+    assert "add_to_cart" in table
+
+
+def test_the_athena_text_is_printed_without_reading_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask("revenue", "--athena", "--database", "shop", "--file", "nowhere.json") == 0
+
+    assert '"shop"."events"' in capsys.readouterr().out
+
+
+def test_a_missing_or_damaged_file_is_named_and_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damaged = tmp_path / "events.json"
+    damaged.write_text('[\n{"event_id":\n]\n')
+
+    assert ask("funnel", "--file", str(tmp_path / "nowhere.json")) == 1
+    assert "nowhere.json is not there" in capsys.readouterr().err
+    assert ask("funnel", "--file", str(damaged)) == 1
+    assert "events.json: " in capsys.readouterr().err
+
+
+def test_a_time_without_a_zone_is_refused(journal: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        ask("funnel", "--file", journal, "--since", "2026-01-15T00:00:00")
+
+    assert "has no time zone" in capsys.readouterr().err
