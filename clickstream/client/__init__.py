@@ -1,1 +1,1 @@
-"""What generators, dashboard and terminal speak with the API: sending.py posts events."""
+"""What generators, dashboard and terminal speak with the API: sending.py posts events, reading.py reads numbers."""

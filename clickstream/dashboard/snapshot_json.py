@@ -1,0 +1,71 @@
+"""A snapshot as the JSON that browsers poll: small, tagged so that an unchanged one costs 304, compressed once."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from clickstream.client.reading import ApiProblem
+from clickstream.dashboard.snapshots import Snapshot
+
+MAX_SHOWN_EVENT_BYTES: Final = 4096  # larger events are shown without their properties; the page fetches them when opened
+
+_ALWAYS_NEW: Final = frozenset({"generated_at"})  # moves without anything having happened
+_SHOWN_OF_LARGE: Final = ("event_id", "event_type", "user_id", "anonymous_id", "session_id", "timestamp", "received_at")
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotJson:
+    """What one snapshot is answered with."""
+
+    status: int
+    etag: str
+    body: bytes
+    gzipped: bytes
+
+
+@lru_cache(maxsize=8)  # one snapshot of each window, and those just replaced
+def encode(snapshot: Snapshot, *, api_url: str) -> SnapshotJson:
+    """The statistics with a key `dashboard` beside them; 503 and an error when there are none to show."""
+    problem = snapshot.problem
+    told = {
+        "state": problem.kind if problem else "live",
+        "problem": _problem(problem) if problem else None,
+        "read_at": None if snapshot.read_at is None else round(snapshot.read_at * 1000),
+        "api_url": api_url,
+    }
+    if snapshot.stats is None:
+        assert problem is not None  # a snapshot without statistics exists only because reading them failed
+        error = {"code": "unavailable", "message": str(problem)}
+        return _encoded(503, {"error": error, "dashboard": told}, [error, told])
+    answer = snapshot.stats | {"dashboard": told}
+    if isinstance(recent := snapshot.stats.get("recent_events"), list):
+        answer["recent_events"] = [_small(event) for event in recent]
+    same = {name: value for name, value in answer.items() if name not in _ALWAYS_NEW | {"dashboard"}}
+    if isinstance(window := same.get("window"), dict):
+        same["window"] = {name: value for name, value in window.items() if name != "to"}
+    return _encoded(200, answer, [same, told["state"], told["problem"], told["read_at"] if problem else None])
+
+
+def _encoded(status: int, answer: dict[str, Any], identity: object) -> SnapshotJson:
+    body = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    digest = hashlib.blake2b(json.dumps(identity).encode(), digest_size=12).hexdigest()
+    return SnapshotJson(status, digest, body, gzip.compress(body, 5, mtime=0))
+
+
+def _problem(problem: ApiProblem) -> dict[str, Any]:
+    told = {"message": str(problem), "status": problem.status, "code": problem.code, "progress": problem.progress}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _small(event: object) -> object:
+    if not isinstance(event, dict):
+        return event
+    size = len(json.dumps(event))
+    if size <= MAX_SHOWN_EVENT_BYTES:
+        return event
+    return {name: event[name] for name in _SHOWN_OF_LARGE if name in event} | {"left_out_bytes": size}

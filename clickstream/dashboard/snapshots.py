@@ -1,0 +1,100 @@
+"""One reading of the statistics for everybody who looks: the API is asked once per interval, and only when somebody does."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+from clickstream.client.reading import ApiProblem
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """The last good statistics of one window (None: never any), and what is wrong since then (None: nothing)."""
+
+    window: str
+    asked_at_s: float  # of this snapshot's clock
+    stats: dict[str, Any] | None = None
+    read_at_s: float | None = None  # when `stats` arrived, same clock
+    read_at: float | None = None  # likewise, seconds since 1970
+    problem: ApiProblem | None = None
+
+
+@dataclass(slots=True)
+class _Window:
+    last: Snapshot | None = None
+    waiting: list[Callable[[Snapshot], None]] = field(default_factory=list)
+    reading: bool = False
+
+
+class SharedSnapshots:
+    """Snapshots by window, each read at most once per `interval_s` however many ask; safe to use from several threads."""
+
+    def __init__(
+        self,
+        read: Callable[[str], dict[str, Any]],
+        executor: Executor,
+        *,
+        interval_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._read = read
+        self._executor = executor
+        self._interval_s = interval_s
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._lock = threading.Lock()
+        self._windows: dict[str, _Window] = {}
+
+    def last(self, window: str) -> Snapshot | None:
+        """The latest snapshot of `window`, however old."""
+        with self._lock:
+            known = self._windows.get(window)
+            return known.last if known else None
+
+    def ask(self, window: str, answer: Callable[[Snapshot], None]) -> None:
+        """Call `answer` with a snapshot not older than the interval: now if there is one, else after one reading."""
+        with self._lock:
+            asked = self._windows.setdefault(window, _Window())
+            young = asked.last is not None and self._clock() - asked.last.asked_at_s < self._interval_s
+            snapshot = asked.last if young else None
+            start = snapshot is None and not asked.reading
+            if snapshot is None:
+                asked.waiting.append(answer)
+                asked.reading = True
+        if snapshot is not None:
+            answer(snapshot)
+        elif start:
+            self._executor.submit(self._refresh, window)
+
+    def age_s(self, snapshot: Snapshot) -> float | None:
+        """Seconds since the statistics in `snapshot` arrived."""
+        return None if snapshot.read_at_s is None else self._clock() - snapshot.read_at_s
+
+    def _refresh(self, window: str) -> None:
+        asked = self._windows[window]
+        try:
+            snapshot = self._next(window, asked.last)
+        finally:
+            with self._lock:
+                asked.reading = False  # also after a bug in `read`, so that the next request tries again
+        with self._lock:
+            asked.last = snapshot
+            waiting, asked.waiting = asked.waiting, []
+        for answer in waiting:
+            answer(snapshot)
+
+    def _next(self, window: str, before: Snapshot | None) -> Snapshot:
+        asked_at_s = self._clock()
+        try:
+            stats = self._read(window)
+        except ApiProblem as problem:
+            if before is None:
+                return Snapshot(window, asked_at_s, problem=problem)
+            return Snapshot(window, asked_at_s, before.stats, before.read_at_s, before.read_at, problem)
+        return Snapshot(window, asked_at_s, stats, self._clock(), self._wall_clock())

@@ -1,0 +1,283 @@
+"""The dashboard: one page, and the API's numbers read once per interval for every browser that shows it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from flask import Blueprint, Flask, Response, current_app, jsonify, render_template, request
+from werkzeug.exceptions import HTTPException
+
+import config
+from clickstream import __version__
+from clickstream.client.reading import ApiProblem, ApiReader
+from clickstream.dashboard.access import holds, is_this_machine
+from clickstream.dashboard.snapshot_json import encode
+from clickstream.dashboard.snapshots import SharedSnapshots, Snapshot
+from clickstream.dashboard.static_files import StaticFiles
+from clickstream.errors import ConfigError
+from clickstream.server import DEFERRED, Deferred, serve
+from clickstream.stats import WINDOWS
+
+ROOT: Final = Path(__file__).resolve().parent
+
+# A browser gets the numbers before when the API has not given new ones within this time.
+PATIENCE_S: Final = 0.08
+# Requests for events that wait for the API; beyond it 503, so that a slow API cannot pile them up.
+MOST_RELAYED: Final = 32
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+_FILTERS: Final = frozenset(
+    {"limit", "cursor", "event_type", "user_id", "session_id", "anonymous_id", "since", "until", "code"}
+)
+_PROBLEM_STATUS: Final = {"timeout": 504, "unreachable": 503, "replaying": 503}
+_THEMES: Final = ("light", "dark")
+
+blueprint: Final = Blueprint("dashboard", __name__)
+
+
+class Board:
+    """What the views share: the reader of the API, its snapshots, the static files."""
+
+    def __init__(self, settings: config.Settings) -> None:
+        self.settings = settings
+        self.reader = ApiReader(settings.api_url, read_token=settings.read_token)
+        self.executor = ThreadPoolExecutor(8, thread_name_prefix="api")
+        self.snapshots = SharedSnapshots(self.reader.stats, self.executor, interval_s=settings.poll_interval_s)
+        self.static = StaticFiles(ROOT / "static")
+        self.relayed = 0
+
+    def close(self) -> None:
+        """Forget requests that have not started; those under way end by their timeout."""
+        self.executor.shutdown(wait=False, cancel_futures=True)
+
+
+def create_app(settings: config.Settings) -> Flask:
+    """The dashboard as a WSGI application for `clickstream.server.serve`."""
+    app = Flask(__name__, static_folder=None, template_folder=str(ROOT / "templates"))
+    app.extensions["board"] = Board(settings)
+    app.register_blueprint(blueprint)
+    app.after_request(_secured)
+    return app
+
+
+@blueprint.before_app_request
+def refuse_strangers() -> Response | None:
+    """401 without the READ_TOKEN, 403 for a page that reached this machine under a foreign name."""
+    settings = _board().settings
+    if request.path == "/health":
+        return None
+    if settings.read_token:
+        given = request.authorization
+        if given is not None and holds(settings.read_token, given.password or given.token):
+            return None
+        answer = _error(401, "unauthorized", "give READ_TOKEN as the password; any user name will do")
+        answer.headers["WWW-Authenticate"] = 'Basic realm="clickstream", charset="UTF-8"'
+        return answer
+    if is_this_machine(request.host, settings.dashboard_host):
+        return None
+    return _error(403, "forbidden", f"{request.host} is not this machine; open the dashboard as localhost")
+
+
+@blueprint.get("/")
+def page() -> Response:
+    """The page itself, with nothing in it that changes while it is shown."""
+    board = _board()
+    theme = request.cookies.get("theme")
+    html = render_template(
+        "dashboard.html",
+        api_url=board.settings.api_url,
+        env=board.settings.env,
+        poll_interval_s=board.settings.poll_interval_s,
+        static=f"/static/{board.static.version}",
+        theme=theme if theme in _THEMES else None,
+        version=__version__,
+    )
+    response = Response(html, mimetype="text/html")
+    response.vary.update(("Cookie", "Accept-Encoding"))
+    if _takes_gzip():
+        response.set_data(gzip.compress(response.get_data(), 5))
+        response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+@blueprint.get("/api/stats")
+def stats() -> Response:
+    """The statistics of `window`, shared by all browsers, with `dashboard.state` saying how fresh they are."""
+    board = _board()
+    window = request.args.get("window", "all")
+    if window not in (*WINDOWS, "all"):
+        return _error(400, "invalid_parameter", f"window={window!r}: expected 15m, 1h, 24h or all", field="window")
+    seen, zipped = request.headers.get("If-None-Match", ""), _takes_gzip()
+
+    def shaped(snapshot: Snapshot) -> Response:
+        return _snapshot_answer(board, snapshot, seen=seen, zipped=zipped)
+
+    deferred, answer = _deferred()
+    board.snapshots.ask(window, lambda snapshot: answer(shaped(snapshot)))
+    before = board.snapshots.last(window)
+    if before is not None:
+        asyncio.get_running_loop().call_later(PATIENCE_S, lambda: deferred.resolve(shaped(before)))
+    return _placeholder(deferred)
+
+
+@blueprint.get("/api/events")
+def events() -> Response:
+    """Events as the API's `/events` gives them; the same filters."""
+    return _relayed("/events")
+
+
+@blueprint.get("/api/rejected")
+def rejected() -> Response:
+    """The quarantine as the API's `/rejected` gives it."""
+    return _relayed("/rejected")
+
+
+@blueprint.get("/health")
+def health() -> Response:
+    """200 while this process answers; the API's state is in `/api/stats`."""
+    return jsonify(status="ok", version=__version__)
+
+
+@blueprint.get("/static/<path:path>")
+def static(path: str) -> Response:
+    """A static file; under its versioned path it may be kept for ever."""
+    found = _board().static.find(path)
+    if found is None:
+        return _error(404, "not_found", f"there is no static file {path}")
+    file, for_ever = found
+    zipped = file.gzipped is not None and _takes_gzip()
+    response = Response(file.gzipped if zipped else file.body, content_type=file.content_type)
+    if zipped:
+        response.headers["Content-Encoding"] = "gzip"
+    response.vary.add("Accept-Encoding")
+    response.set_etag(file.etag)
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if for_ever else "no-cache"
+    return response.make_conditional(request)
+
+
+@blueprint.app_errorhandler(HTTPException)
+def http_error(problem: HTTPException) -> Response:
+    """Flask's own refusals in the shape of all others."""
+    code = {404: "not_found", 405: "method_not_allowed"}.get(problem.code or 500, "internal")
+    return _error(problem.code or 500, code, problem.description or problem.name)
+
+
+def _relayed(path: str) -> Response:
+    board = _board()
+    if board.relayed >= MOST_RELAYED:
+        return _error(503, "unavailable", f"{MOST_RELAYED} requests wait for the API already; try again in a second")
+    params = [(k, v) for k, v in request.args.items(multi=True) if k in _FILTERS or k.startswith("property.")]
+    zipped = _takes_gzip()
+    deferred, answer = _deferred()
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        board.relayed -= 1
+
+    def relay() -> None:
+        try:
+            body = json.dumps(board.reader.get(path, params), ensure_ascii=False).encode("utf-8", "replace")
+            answer(_json(200, body, gzip.compress(body, 5) if zipped else None))
+        except ApiProblem as problem:
+            answer(_problem_answer(problem))
+        finally:
+            loop.call_soon_threadsafe(ended)
+
+    board.relayed += 1
+    board.executor.submit(relay)
+    return _placeholder(deferred)
+
+
+def _deferred() -> tuple[Deferred, Callable[[Response], object]]:
+    """An answer to be given later, and how to give it from any thread."""
+    deferred, loop = Deferred(), asyncio.get_running_loop()
+    return deferred, lambda response: loop.call_soon_threadsafe(deferred.resolve, _secured(response))
+
+
+def _placeholder(deferred: Deferred) -> Response:
+    request.environ[DEFERRED] = deferred
+    return Response(status=500)  # never sent: the server waits for the deferred answer
+
+
+def _snapshot_answer(board: Board, snapshot: Snapshot, *, seen: str, zipped: bool) -> Response:
+    encoded = encode(snapshot, api_url=board.settings.api_url)
+    if encoded.status == 200 and encoded.etag in seen:
+        response = Response(status=304)
+    else:
+        response = _json(encoded.status, encoded.body, encoded.gzipped if zipped else None)
+    response.set_etag(encoded.etag, weak=True)
+    age_s = board.snapshots.age_s(snapshot)
+    if age_s is not None:
+        response.headers["X-Snapshot-Age-Ms"] = str(round(age_s * 1000))
+    return _secured(response)
+
+
+def _json(status: int, body: bytes, gzipped: bytes | None) -> Response:
+    response = Response(body if gzipped is None else gzipped, status=status, mimetype="application/json")
+    if gzipped is not None:
+        response.headers["Content-Encoding"] = "gzip"
+    response.vary.add("Accept-Encoding")
+    return response
+
+
+def _problem_answer(problem: ApiProblem) -> Response:
+    """The API's own 4xx unchanged; anything else is a failure behind this server."""
+    status = problem.status if problem.kind == "http" and problem.status in range(400, 500) else None
+    status = status or _PROBLEM_STATUS.get(problem.kind, 502)
+    return _error(status, problem.code or "unavailable", str(problem))
+
+
+def _error(status: int, code: str, message: str, *, field: str | None = None) -> Response:
+    error = {"code": code, "message": message} | ({"field": field} if field else {})
+    return _json(status, json.dumps({"error": error}).encode(), None)
+
+
+def _secured(response: Response) -> Response:
+    headers = response.headers
+    headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _takes_gzip() -> bool:
+    return "gzip" in request.accept_encodings
+
+
+def _board() -> Board:
+    board: Board = current_app.extensions["board"]
+    return board
+
+
+def main() -> int:
+    """Serve the dashboard until it is stopped."""
+    try:
+        settings = config.from_environment()
+    except ConfigError as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 2
+    app = create_app(settings)
+    serve(
+        app.wsgi_app,
+        host=settings.dashboard_host,
+        port=settings.dashboard_port,
+        max_body_bytes=1024,
+        on_stop=app.extensions["board"].close,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
