@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clickstream.backends.local import LocalBackend
+from clickstream.events import Limits, validate
+from clickstream.journal import Quarantine
+from clickstream.query import Query
+from clickstream.timestamps import parse, text
+
+NOW_MS = parse("2026-03-04T12:00:00Z")
+STEPS = ("page_view", "page_view", "add_to_cart", "checkout", "purchase", "search", "newsletter")
+
+
+def open_backend(path: Path) -> LocalBackend:
+    quarantine = Quarantine(path.with_name("events_rejected.ndjson"), max_bytes=1_000_000)
+    return LocalBackend(path, quarantine, fsync="always", clock_ms=lambda: NOW_MS)
+
+
+def recover(backend: LocalBackend) -> list[str]:
+    ids: list[str] = []
+    backend.recover(lambda replayed, _: ids.extend(replayed))
+    return ids
+
+
+def keep(backend: LocalBackend, first: int, count: int) -> list[str]:
+    sent = [
+        {
+            "event_id": f"e{index}",
+            "event_type": STEPS[index % len(STEPS)],
+            "timestamp": text(NOW_MS - index * 1_000),
+            "properties": {"page": f"/p/{index % 9}", "total": "12.34", "referrer": "https://example.org/x"},
+            **({"session_id": f"s{index // 8}"} if index % 3 else {"user_id": f"u{index % 11}"}),
+        }
+        for index in range(first, first + count)
+    ]
+    batch = validate([json.dumps(one).encode() for one in sent], Limits(262_144, 32), NOW_MS)
+    assert batch.rejections == []
+    backend.write(batch.records)
+    backend.count(batch.events, batch.records, batch.times_ms, NOW_MS)
+    return [one["event_id"] for one in sent]
+
+
+def numbers(backend: LocalBackend) -> dict[str, Any]:
+    return {window: backend.statistics(window, NOW_MS) for window in ("15m", "1h", "24h", "all")}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "events_backup.json"
+
+
+def checkpoint_of(path: Path) -> Path:
+    return path.with_name(path.name + ".checkpoint")
+
+
+def test_a_start_from_the_checkpoint_shows_the_same_numbers_and_remembers_the_same_ids(path: Path) -> None:
+    backend = open_backend(path)
+    recover(backend)
+    ids = keep(backend, 0, 700)
+    before = numbers(backend)
+    backend.close(ids)
+
+    again = open_backend(path)
+
+    assert recover(again) == ids
+    assert numbers(again) == before
+    assert again.condition()["integrity"] == "verified"
+    again.close(ids)
+
+
+def test_what_came_after_the_checkpoint_is_replayed_on_top_of_it(path: Path) -> None:
+    backend = open_backend(path)
+    recover(backend)
+    ids = keep(backend, 0, 300)
+    backend.close(ids)
+    old_checkpoint = checkpoint_of(path).read_bytes()
+    backend = open_backend(path)
+    recover(backend)
+    ids += keep(backend, 300, 300)
+    before = numbers(backend)
+    backend.close(ids)
+    checkpoint_of(path).write_bytes(old_checkpoint)  # as after a kill: the newer one was never written
+
+    again = open_backend(path)
+
+    assert recover(again) == ids
+    assert numbers(again) == before
+    again.close(ids)
+
+
+def test_without_the_checkpoint_the_journal_gives_the_same_numbers(path: Path) -> None:
+    backend = open_backend(path)
+    recover(backend)
+    ids = keep(backend, 0, 500)
+    before = numbers(backend)
+    backend.close(ids)
+    checkpoint_of(path).unlink()
+
+    again = open_backend(path)
+
+    assert recover(again) == ids
+    assert numbers(again) == before
+    assert again.condition()["integrity"] == "unchecked"
+    again.close(ids)
+
+
+def test_a_changed_letter_inside_a_string_is_noticed_and_everything_is_read_again(path: Path) -> None:
+    backend = open_backend(path)
+    recover(backend)
+    ids = keep(backend, 0, 50)
+    backend.close(ids)
+    path.write_bytes(path.read_bytes().replace(b'"/p/3"', b'"/p/X"', 1))
+
+    again = open_backend(path)
+    recover(again)
+
+    assert again.condition()["integrity"] == "changed"
+    assert again.statistics("all", NOW_MS)["total_events"] == 50
+    assert any(b"/p/X" in record for record in again.events(Query(), limit=100, cursor=None).records)
+    again.close(ids)
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda old: old[:-1], lambda old: b"", lambda old: b"{}\n" + old, lambda old: old[:40]]
+)
+def test_a_damaged_checkpoint_is_left_aside(path: Path, spoil: Callable[[bytes], bytes]) -> None:
+    backend = open_backend(path)
+    recover(backend)
+    ids = keep(backend, 0, 60)
+    before = numbers(backend)
+    backend.close(ids)
+    checkpoint_of(path).write_bytes(spoil(checkpoint_of(path).read_bytes()))
+
+    again = open_backend(path)
+
+    assert recover(again) == ids
+    assert numbers(again) == before
+    again.close(ids)
+
+
+def test_a_checkpoint_of_a_longer_journal_does_not_hold(path: Path) -> None:
+    backend = open_backend(path)
+    recover(backend)
+    keep(backend, 0, 10)
+    shorter = path.read_bytes()
+    ids = keep(backend, 10, 10)
+    backend.close(ids)
+    path.write_bytes(shorter)
+
+    again = open_backend(path)
+
+    assert recover(again) == [f"e{index}" for index in range(10)]
+    assert again.statistics("all", NOW_MS)["total_events"] == 10
+    again.close([])
