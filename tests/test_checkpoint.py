@@ -83,14 +83,20 @@ def test_what_came_after_the_checkpoint_is_replayed_on_top_of_it(path: Path) -> 
     backend = open_backend(path)
     recover(backend)
     ids += keep(backend, 300, 300)
-    before = numbers(backend)
+    live = numbers(backend)
+    backend.close(ids)
+    checkpoint_of(path).unlink()
+    backend = open_backend(path)
+    recover(backend)
+    from_nothing = numbers(backend)
     backend.close(ids)
     checkpoint_of(path).write_bytes(old_checkpoint)  # as after a kill: the newer one was never written
 
     again = open_backend(path)
 
     assert recover(again) == ids
-    assert numbers(again) == before
+    assert live == from_nothing
+    assert numbers(again) == from_nothing
     again.close(ids)
 
 
