@@ -15,6 +15,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _RFC3339: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,18}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
+_SECOND: Final = re.compile(r":[0-5]\d(\.\d{1,18})?Z", re.ASCII)
 _REMEMBERED: Final = 100_000
 
 
@@ -54,55 +55,51 @@ def minute_text(minute: int) -> str:
 
 
 class UtcClockReader:
-    """Reads the canonical form `YYYY-MM-DDTHH:MM:SS[.fff]Z` fast by remembering seconds and fractions it has parsed."""
+    """Reads the canonical form `YYYY-MM-DDTHH:MM:SS[.fff]Z` fast by remembering minutes and seconds it has parsed."""
 
     def __init__(self) -> None:
+        self._minutes = _Minutes()
         self._seconds = _Seconds()
-        self._tails = _Tails()
 
     def canonical_ms(self, stamp: str) -> int | None:
         """Milliseconds since 1970, or None when `stamp` is not in the canonical UTC form or not a time."""
         try:
-            return self._seconds[stamp[:19]] + self._tails[stamp[19:]]
+            return self._minutes[stamp[:16]] + self._seconds[stamp[16:]]
         except ValueError:
             return None
 
     def all_canonical_ms(self, stamps: Sequence[str]) -> list[int] | None:
         """Milliseconds since 1970 of each of `stamps`, or None when any is not canonical."""
-        seconds, tails = self._seconds, self._tails
+        minutes, seconds = self._minutes, self._seconds
         try:
-            return [seconds[stamp[:19]] + tails[stamp[19:]] for stamp in stamps]
+            return [minutes[stamp[:16]] + seconds[stamp[16:]] for stamp in stamps]
         except ValueError:
             return None
 
 
+class _Minutes(dict[str, int]):
+    """`2026-01-15T10:30` -> milliseconds since 1970; raises ValueError for what is not a minute."""
+
+    def __missing__(self, minute: str) -> int:
+        if minute[10:11] != "T":
+            raise ValueError
+        return _remember(self, minute, parse(minute + ":00Z"))
+
+
 class _Seconds(dict[str, int]):
-    """`2026-01-15T10:30:00` -> milliseconds since 1970; raises ValueError for what is not a second."""
+    """`:05Z` or `:05.123Z` -> milliseconds within the minute; raises ValueError for what is neither."""
 
     def __missing__(self, second: str) -> int:
-        if second[10:11] != "T" or second[17:] == "60":
+        if _SECOND.fullmatch(second) is None:
             raise ValueError
-        ms = parse(second + "Z")
-        if len(self) >= _REMEMBERED:
-            self.clear()
-        self[second] = ms
-        return ms
+        return _remember(self, second, int(second[1:3]) * 1000 + int((second[4:-1] + "000")[:3]))
 
 
-class _Tails(dict[str, int]):
-    """`Z` or `.123Z` -> milliseconds; raises ValueError for what is neither."""
-
-    def __missing__(self, tail: str) -> int:
-        digits = tail[1:-1]
-        if tail != "Z" and not (
-            tail[:1] == "." and tail[-1:] == "Z" and digits.isdigit() and digits.isascii() and len(digits) <= 18
-        ):
-            raise ValueError
-        ms = int((digits + "000")[:3])
-        if len(self) >= _REMEMBERED:
-            self.clear()
-        self[tail] = ms
-        return ms
+def _remember(known: dict[str, int], key: str, ms: int) -> int:
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[key] = ms
+    return ms
 
 
 def _offset(zone: str) -> timedelta:

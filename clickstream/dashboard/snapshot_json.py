@@ -12,7 +12,9 @@ from typing import Any, Final
 from clickstream.client.reading import ApiProblem
 from clickstream.dashboard.snapshots import Snapshot
 
-MAX_SHOWN_EVENT_BYTES: Final = 4096  # larger events are shown without their properties; the page fetches them when opened
+MAX_SHOWN_EVENT_BYTES: Final = (
+    4096  # larger events are shown without their properties; the page fetches them when opened
+)
 
 _ALWAYS_NEW: Final = frozenset({"generated_at"})  # moves without anything having happened
 _SHOWN_OF_LARGE: Final = ("event_id", "event_type", "user_id", "anonymous_id", "session_id", "timestamp", "received_at")
