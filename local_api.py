@@ -57,8 +57,15 @@ def run(settings: config.Settings) -> None:
             "listening host=%s port=%d events_file=%s", settings.api_host, settings.api_port, settings.events_file
         )
 
+    app = create_app(
+        pipeline,
+        max_body_bytes=settings.max_body_bytes,
+        max_records=settings.max_records,
+        read_token=settings.read_token,
+        host=settings.api_host,
+    )
     serve(
-        create_app(pipeline, max_body_bytes=settings.max_body_bytes, max_records=settings.max_records).wsgi_app,
+        app.wsgi_app,
         host=settings.api_host,
         port=settings.api_port,
         max_body_bytes=settings.max_body_bytes,

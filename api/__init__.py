@@ -5,6 +5,7 @@ ingest.py   POST /events
 sdks.py     what SDKs of other platforms send
 reads.py    /stats /events /export /rejected
 service.py  / /health /ready /metrics /openapi.json /docs
+access.py   who may read
 answers.py  how every view answers: JSON, errors, waiting for the disk, worker threads
 """
 

@@ -67,7 +67,10 @@ def reply(body: object, status: int = HTTPStatus.OK) -> Response:
 def failure(problem: BaseException) -> Response:
     """The JSON error for `problem`: its code, what is wrong, and when to try again."""
     if isinstance(problem, RequestRefused):
-        return reply({"error": error(problem.code, str(problem), problem.field)}, problem.status)
+        answer = reply({"error": error(problem.code, str(problem), problem.field)}, problem.status)
+        if problem.code == "unauthorized":
+            answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
     if isinstance(problem, Unavailable):
         answer = reply({"error": error(problem.code, str(problem))}, HTTPStatus.SERVICE_UNAVAILABLE)
         answer.headers["Retry-After"] = str(problem.retry_after_s)

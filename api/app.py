@@ -20,10 +20,12 @@ from clickstream.pipeline import Pipeline
 _ROOT: Final = Path(__file__).resolve().parent.parent
 
 
-def create_app(pipeline: Pipeline, *, max_body_bytes: int, max_records: int) -> Flask:
+def create_app(
+    pipeline: Pipeline, *, max_body_bytes: int, max_records: int, read_token: str = "", host: str = "127.0.0.1"
+) -> Flask:
     """The application; its views run on the server's loop thread, see clickstream/server.py."""
     app = Flask("clickstream", static_folder=_ROOT / "static", template_folder=_ROOT / "templates")
-    app.config.update(MAX_BODY_BYTES=max_body_bytes, MAX_RECORDS=max_records)
+    app.config.update(MAX_BODY_BYTES=max_body_bytes, MAX_RECORDS=max_records, READ_TOKEN=read_token, HOST=host)
     app.extensions["pipeline"] = pipeline
     app.extensions["metrics_page"] = MetricsPage(pipeline)
     for blueprint in (ingest, reads, service, sdks):

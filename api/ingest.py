@@ -22,7 +22,7 @@ def _allow_any_origin(response: Response) -> Response:
     return response
 
 
-@ingest.post("/events")
+@ingest.post("/events", provide_automatic_options=False)  # allow_events answers it
 def post_events() -> Response:
     """Take in events; the answer is sent once they are on disk."""
     sent = request_body()

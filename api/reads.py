@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 from flask import Blueprint, Response, request
 
+from api.access import refuse_strangers
 from api.answers import integer_parameter, on_worker, pipeline, ready_backend, reply
 from clickstream.errors import RequestRefused
 from clickstream.export import MEDIA_TYPES
@@ -17,6 +18,7 @@ from clickstream.stats import WINDOWS
 MOST_EVENTS: Final = 1000  # of one page
 
 reads: Final = Blueprint("reads", __name__)
+reads.before_request(refuse_strangers)
 
 
 @reads.get("/stats")
@@ -29,7 +31,7 @@ def get_stats() -> Response:
     return reply(pipeline().statistics(window))
 
 
-@reads.get("/events")
+@reads.get("/events", provide_automatic_options=False)  # OPTIONS: ingest.py
 def get_events() -> Response:
     """One page of events, newest first."""
     query = from_parameters(request.args, also=frozenset({"limit", "cursor"}))

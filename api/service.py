@@ -7,6 +7,7 @@ from typing import Final, cast
 
 from flask import Blueprint, Response, current_app, render_template
 
+from api.access import refuse_strangers
 from api.answers import pipeline, reply
 from clickstream import __version__
 from clickstream.metrics import MEDIA_TYPE, MetricsPage
@@ -40,6 +41,7 @@ def get_ready() -> Response:
 @service.get("/metrics")
 def get_metrics() -> Response:
     """Prometheus metrics."""
+    refuse_strangers()
     page = cast("MetricsPage", current_app.extensions["metrics_page"])
     return Response(page.text(), content_type=MEDIA_TYPE)
 
