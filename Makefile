@@ -24,7 +24,7 @@ bench: venv ## measure throughput, latency, export and replay; prints a table
 	.venv/bin/python -m benchmarks
 
 lock: venv ## pin the newest allowed packages into requirements*.txt
-	.venv/bin/python -m pip install --quiet uv
+	.venv/bin/python -m pip install --quiet --quiet uv
 	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header requirements.in -o requirements.txt
 	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header requirements-dev.in -o requirements-dev.txt
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by run_demo.sh and run_tests.sh in the directory of the project: a .venv with pinned packages.
+# Sourced by run_demo.sh and run_tests.sh in the directory of the project: pinned packages in .venv and tests/sdk.
 
 fail() { printf '%s\n' "$@" >&2; exit 1; }
 
@@ -39,4 +39,18 @@ prepare_venv() {
     fail 'The packages could not be installed (see above). Is the network reachable? The next start tries again.'
   printf '%s\n' "$hash" >"$mark" # last, so that an interrupted installation is done again
   printf 'Installed in %s s; later starts skip this.\n' "$((SECONDS - started))"
+}
+
+# The SDKs that the tests drive; without npm, or without a network, their tests are listed as not run.
+prepare_sdks() {
+  local hash mark=tests/sdk/node_modules/.installed
+  command -v node >/dev/null && command -v npm >/dev/null || return 0
+  hash=$(cksum tests/sdk/package-lock.json)
+  [ "$(cat "$mark" 2>/dev/null)" != "$hash" ] || return 0
+  printf 'Installing the SDKs that the tests drive into tests/sdk/node_modules ...\n'
+  if npm ci --prefix tests/sdk --ignore-scripts --no-audit --no-fund --silent; then
+    printf '%s\n' "$hash" >"$mark"
+  else
+    printf 'They could not be installed (see above).\n'
+  fi
 }

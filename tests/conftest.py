@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import defaultdict
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
 SLOW_MARKERS = ("aws", "sdk", "e2e", "browser", "crash")
+SDK_PACKAGES = Path(__file__).parent / "sdk" / "node_modules"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast tests first, so that a plain mistake shows within seconds."""
+    """Fast tests first, so that a plain mistake shows within seconds; skip what this machine lacks the means for."""
     items.sort(key=lambda item: any(item.get_closest_marker(marker) for marker in SLOW_MARKERS))
+    lacking = _lacking()
+    for item in items:
+        for marker, reason in lacking.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _lacking() -> dict[str, str]:
+    lacking = {}
+    if not Path("/usr/bin/chromium").exists():
+        lacking["browser"] = "there is no /usr/bin/chromium"
+    if shutil.which("node") is None:
+        lacking["sdk"] = "node is not installed"
+    elif not SDK_PACKAGES.is_dir():
+        lacking["sdk"] = "the SDKs are not installed: npm ci --ignore-scripts in tests/sdk"
+    return lacking
 
 
 @pytest.hookimpl(wrapper=True)

@@ -18,6 +18,21 @@ from tests.support.processes import RunningProcess, free_port, python, running, 
 
 pytestmark = pytest.mark.e2e
 
+# Answers like an API that is still reading its journal, three times.
+REPLAYING_API = """
+import http.server
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        asked = pathlib.Path("asked").open("a+b")
+        asked.write(b".") if asked.tell() < 4 else None
+        ready = asked.tell() > 3
+        body = b'{"status": "ready"}' if ready else b'{"status": "replaying", "progress": 0.64, "records": 7}'
+        self.send_response(200 if ready else 503); self.end_headers(); self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+http.server.HTTPServer(("127.0.0.1", int(os.environ["API_PORT"])), Answers).serve_forever()
+"""
+
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[StandIns]:
@@ -217,6 +232,41 @@ def test_a_missing_script_is_named(demo: StandIns) -> None:
 
     assert process.wait() == 1
     assert process.log == "dashboard.py not found: start the demo in the directory of the project.\n"
+
+
+def test_an_api_that_replays_its_journal_is_waited_for(demo: StandIns) -> None:
+    demo.write("local_api", REPLAYING_API)
+
+    process = started(demo)
+
+    assert "✓ API ready after" in process.log
+    assert (demo.directory / "asked").stat().st_size == 4
+    process.stop()
+
+
+def test_an_api_that_never_becomes_healthy_is_left_when_somebody_asks_to_stop(demo: StandIns) -> None:
+    demo.write("local_api", "time.sleep(60)")
+    process = demo.start()
+    demo.wait_for_children("local_api", "dashboard")
+
+    process.send(signal.SIGTERM)
+
+    assert process.wait() == 0
+    assert_nothing_is_left(demo)
+
+
+def test_the_dashboard_is_opened_in_the_browser_unless_it_is_not_wanted(demo: StandIns) -> None:
+    browser = demo.directory / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" >>{demo.directory}/opened\n')
+    browser.chmod(0o755)
+    command = [word for word in demo.command("--duration", "1") if word != "--no-browser"]
+    opened = demo.directory / "opened"
+
+    with running(command, demo.directory / "log", env={**demo.env, "BROWSER": str(browser)}, cwd=demo.directory) as one:
+        wait_until(opened.exists, "the browser was started")
+        assert one.wait() == 0
+
+    assert opened.read_text() == f"http://127.0.0.1:{demo.dashboard_port}\n"
 
 
 def test_piped_output_has_no_escape_sequences(demo: StandIns) -> None:

@@ -16,7 +16,10 @@ from clickstream.demo.service import Service, port_problem
 from clickstream.demo.supervisor import Child, StopSignals, Supervisor
 from clickstream.demo.terminal import SEPARATOR, Terminal
 
-GENERATORS: Final = {"simple": "data_generator.py", "advanced": "advanced_generator.py"}
+GENERATORS: Final = {
+    "simple": ["data_generator.py"],
+    "advanced": ["advanced_generator.py", "--users=20"],  # about 20 events/s: every step of the funnel within 20 s
+}
 _HEALTHY_WITHIN_S = 30.0  # replaying a long journal does not count: it reports progress
 _LOG_LINES = 15
 _REFRESH_S = 1.0
@@ -124,12 +127,12 @@ class Demo:
     def _start_generator(self, supervisor: Supervisor) -> Child | None:
         choice = self._options.generator
         if choice is None:
-            choice = "advanced" if Path(GENERATORS["advanced"]).is_file() else "simple"
+            choice = "advanced" if Path(GENERATORS["advanced"][0]).is_file() else "simple"
         if choice == "none":
             return None
-        script = GENERATORS[choice]
-        endpoint = [f"--endpoint={self._api.url}/events", f"--duration={_UNTIL_STOPPED}"]
-        return supervisor.start(f"generator ({script})", [sys.executable, "-u", script, *endpoint])
+        script, *options = GENERATORS[choice]
+        target = [f"--endpoint={self._api.url}/events", f"--duration={_UNTIL_STOPPED}"]
+        return supervisor.start(f"generator ({script})", [sys.executable, "-u", script, *target, *options])
 
     def _where_to_look(self) -> list[str]:
         return [
@@ -197,7 +200,7 @@ def _totals(stats: dict[str, Any]) -> list[str]:
         f"{stats['total_events']:,} events",
         f"{ingest['events_per_second']:,.1f}/s",
         f"{stats['sessions']['total']:,} sessions",
-        f"{revenue['orders']:,} orders",
+        f"{revenue['orders']:,} order{'' if revenue['orders'] == 1 else 's'}",
         f"{Decimal(revenue['total']):,} {revenue['currency']}",
         f"{stats['accounting']['rejected']:,} rejected",
     ]

@@ -1,0 +1,60 @@
+"""What cannot run is listed with its reason, and is a failure in continuous integration."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import ROOT, environment, python
+
+SKIPPING = """
+import pytest
+def test_that_needs_a_browser():
+    pytest.skip("no Chromium found")
+@pytest.mark.skip(reason="needs root")
+def test_that_needs_root():
+    raise AssertionError
+def test_that_runs():
+    assert True
+"""
+SKIPPING_MODULE = """
+import pytest
+pytest.importorskip("a_module_that_nobody_has")
+"""
+
+
+def run_pytest(directory: Path, source: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    shutil.copy(ROOT / "tests" / "conftest.py", directory)
+    (directory / "test_sample.py").write_text(source)
+    command = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(directory), str(directory))
+    return subprocess.run(
+        command, cwd=directory, env=environment(**variables), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_what_was_not_run_is_listed_with_its_reason(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, SKIPPING)
+
+    assert done.returncode == 0
+    assert "NOT RUN" in done.stdout
+    assert "   1 test   no Chromium found" in done.stdout
+    assert "   1 test   needs root" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("1 passed, 2 skipped")
+
+
+@pytest.mark.parametrize("source", [SKIPPING, SKIPPING_MODULE])
+def test_in_continuous_integration_nothing_may_be_skipped(tmp_path: Path, source: str) -> None:
+    done = run_pytest(tmp_path, source, CI="true")
+
+    assert done.returncode != 0
+    assert "may not be skipped in CI" in done.stdout
+
+
+def test_failed_static_checks_are_repeated_above_the_closing_line(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, "def test_that_runs(): assert True", CHECKS_FAILED="1")
+
+    assert "STATIC CHECKS FAILED" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("1 passed")
