@@ -6,11 +6,14 @@ from collections import Counter
 from itertools import islice
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickstream.events import STANDARD_TYPES, Limits, validate
+from clickstream.simulation.journeys import Model
+from clickstream.simulation.shopper import Session
 from clickstream.simulation.simulator import Simulator
 from clickstream.simulation.traffic import Traffic
 from tests.support.simulated import EPOCH_MS, backfill, catalogue, events_of, model, plan, sessions
@@ -39,10 +42,8 @@ def test_another_seed_preset_or_model_gives_other_ids() -> None:
     assert len(ids) == 4
 
 
-def _with_longer_dwell() -> Any:
-    from msgspec.structs import replace
-
-    return replace(model(), longest_dwell_s=1_700.0)
+def _with_longer_dwell() -> Model:
+    return msgspec.structs.replace(model(), longest_dwell_s=1_700.0)
 
 
 def test_fewer_users_are_a_subset_of_more() -> None:
@@ -225,5 +226,5 @@ def test_a_fresh_demo_shows_every_type_and_a_purchase_within_20_seconds() -> Non
     assert seen == {"": 20}
 
 
-def timed(session: Any) -> list[tuple[int, str]]:
+def timed(session: Session) -> list[tuple[int, str]]:
     return [(session.start_ms + step.offset_ms, step.event_type) for step in session.steps]

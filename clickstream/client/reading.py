@@ -30,7 +30,13 @@ class ApiProblem(ClickstreamError):
     """
 
     def __init__(
-        self, kind: str, message: str, *, status: int | None = None, code: str | None = None, progress: float | None = None
+        self,
+        kind: str,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        progress: float | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -60,7 +66,9 @@ class ApiReader:
         """What `/stats` says about `window`; raises ApiProblem."""
         stats = self.get("/stats", [] if window == "all" else [("window", window)])
         if type(stats.get("total_events")) is not int or not isinstance(stats.get("events_by_type"), dict):
-            raise ApiProblem("garbage", f"{self.api_url}/stats answered JSON that is not statistics: is it this platform?")
+            raise ApiProblem(
+                "garbage", f"{self.api_url}/stats answered JSON that is not statistics: is it this platform?"
+            )
         return stats
 
     def get(self, path: str, params: Params = ()) -> dict[str, Any]:
@@ -84,7 +92,9 @@ class ApiReader:
     def _exchange(self, url: str, params: Params) -> tuple[int, bytes]:
         deadline = time.monotonic() + self._read_timeout_s
         timeout = (CONNECT_TIMEOUT_S, self._read_timeout_s)
-        with self._session().get(url, params=list(params), timeout=timeout, allow_redirects=False, stream=True) as reply:
+        with self._session().get(
+            url, params=list(params), timeout=timeout, allow_redirects=False, stream=True
+        ) as reply:
             parts: list[bytes] = []
             size = 0
             # read1 returns after each arrival, so that a trickling answer meets the deadline as well.

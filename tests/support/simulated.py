@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -33,13 +34,12 @@ def sessions(count: int, *, seed: int = 1, users: int = 50, preset: str = "defau
     return list(islice(simulator.sessions(), count))
 
 
-def plan(**changes: Any) -> Plan:
-    settings: dict[str, Any] = {"model": model(), "users": 5, "epoch_ms": EPOCH_MS, "seed": 1, "speed": 60.0}
-    return Plan(**{**settings, "rates": NO_FAULTS, **changes})
+def plan(**changes: object) -> Plan:
+    return replace(Plan(model=model(), users=5, epoch_ms=EPOCH_MS, seed=1, speed=60.0), **changes)  # type: ignore[arg-type]
 
 
-def backfill(events: int, days: float = 7.0, *, rates: Rates = NO_FAULTS, **changes: Any) -> list[Outgoing]:
-    return list(Traffic(plan(backfill_s=days * 86_400, events=events, rates=rates, **changes)).outgoing())
+def backfill(events: int, days: float = 7.0, *, rates: Rates = NO_FAULTS) -> list[Outgoing]:
+    return list(Traffic(plan(backfill_s=days * 86_400, events=events, rates=rates)).outgoing())
 
 
 def events_of(session: Session) -> list[dict[str, Any]]:
