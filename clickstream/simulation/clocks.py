@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import accumulate, pairwise
+from threading import Event
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -18,6 +19,7 @@ from clickstream.simulation.shopper import Session
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _HOUR_MS: Final = 3_600_000
+_NEVER_MS: Final = 2**63
 
 
 class Placed(NamedTuple):
@@ -131,22 +133,24 @@ class Moments:
         return since + (round((until - since) * (wanted - below) / (above - below)) if above > below else 0)
 
 
-def happenings(placed: Iterable[Placed]) -> Iterator[Happening]:
-    """The events of all sessions in the order in which they happen."""
+def happenings(placed: Iterable[Placed], stop: Event) -> Iterator[Happening]:
+    """The events of all sessions in the order in which they happen, until `stop` is set."""
     heap: list[tuple[int, int, int, Placed]] = []
     for order, one in enumerate(placed):
         if not one.moments:
             continue
         start_ms = one.moments[0]
         if heap and heap[0][0] < start_ms:
-            yield from _until(heap, start_ms)
+            yield from _until(heap, start_ms, stop)
+        if stop.is_set():
+            return
         heapq.heappush(heap, (start_ms, order, 0, one))
-    yield from _until(heap, None)
+    yield from _until(heap, _NEVER_MS, stop)
 
 
-def _until(heap: list[tuple[int, int, int, Placed]], limit_ms: int | None) -> Iterator[Happening]:
-    replace, pop = heapq.heapreplace, heapq.heappop
-    while heap and (limit_ms is None or heap[0][0] < limit_ms):
+def _until(heap: list[tuple[int, int, int, Placed]], limit_ms: int, stop: Event) -> Iterator[Happening]:
+    replace, pop, is_stopped = heapq.heapreplace, heapq.heappop, stop.is_set
+    while heap and heap[0][0] < limit_ms and not is_stopped():
         at_ms, order, number, placed = heap[0]
         session, moments = placed
         following = number + 1

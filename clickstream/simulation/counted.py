@@ -79,12 +79,7 @@ class StoredEvent(msgspec.Struct):
     properties: StoredProperties = msgspec.field(default_factory=StoredProperties)
 
 
-class _OnlyId(msgspec.Struct):
-    event_id: str
-
-
 _stats: Final = msgspec.json.Decoder(Stats)
-_ids: Final = msgspec.json.Decoder(_OnlyId)
 _events: Final = msgspec.json.Decoder(StoredEvent)
 
 
@@ -114,11 +109,12 @@ class CountingApi:
 
     def stored(self, run_id: str, since: str) -> Iterator[StoredEvent]:
         """The stored events of a run, in the order in which they were kept."""
-        marker = f'"{run_id}-'.encode()
+        prefix = f"{run_id}-"
+        marker = f'"{prefix}'.encode()
         with self._get("/export", {"format": "ndjson", "since": since}, stream=True) as answer:
             for line in _checked(answer).iter_lines(chunk_size=1 << 20):
-                if marker in line and _ids.decode(line).event_id.startswith(f"{run_id}-"):
-                    yield _events.decode(line)
+                if marker in line and (event := _events.decode(line)).event_id.startswith(prefix):
+                    yield event
 
     def _get(self, path: str, parameters: Mapping[str, Any], *, stream: bool) -> requests.Response:
         try:

@@ -21,7 +21,7 @@ _REASONS_KEPT: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records that travel together; `due` is the moment (time.monotonic) at which the first of them was scheduled."""
+    """Records that travel together; `due` is the moment (time.monotonic) at which they should be sent."""
 
     records: Sequence[bytes]
     due: float
@@ -221,26 +221,27 @@ class Batcher:
         self._linger_s = linger_s
         self._records: list[bytes] = []
         self._bytes = 0
-        self._due = 0.0
+        self._first_due = self._last_due = 0.0
 
     def add(self, record: bytes, due: float) -> Batch | None:
         """Take one record; the full batch, if the record had no room in it or filled it."""
         full = self.take() if self._bytes + len(record) > MAX_BODY_BYTES else None
         if not self._records:
-            self._due = due
+            self._first_due = due
+        self._last_due = due
         self._records.append(record)
         self._bytes += len(record) + 1
         return self.take() if full is None and len(self._records) >= self._batch_size else full
 
     def ready_at(self) -> float | None:
         """The moment at which the waiting records should go even though the batch is not full; None when none wait."""
-        return self._due + self._linger_s if self._records else None
+        return self._first_due + self._linger_s if self._records else None
 
     def take(self) -> Batch | None:
         """The waiting records, or None."""
         if not self._records:
             return None
-        batch = Batch(self._records, self._due)
+        batch = Batch(self._records, min(self._last_due, self._first_due + self._linger_s))
         self._records, self._bytes = [], 0
         return batch
 

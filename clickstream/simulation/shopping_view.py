@@ -97,7 +97,13 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
 
 def explanation_table(rows: Sequence[tuple[str, float, Expectation]]) -> Table:
     """What the model promises for each persona and for the whole, per session."""
-    table = Table(title="Expected per session, computed from the model", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        title="Expected per session, computed from the model",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     headings = ("persona", "share", "events", "s", "bounce", "search", "cart", "checkout", "purchase")
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "persona" else "right", no_wrap=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 
 from clickstream.simulation.catalogue import Catalogue
-from clickstream.simulation.clocks import BackfillClock, Clock, Curve, Happening, SteadyClock, happenings
+from clickstream.simulation.clocks import BackfillClock, Clock, Curve, SteadyClock, happenings
 from clickstream.simulation.explain import events_per_second
 from clickstream.simulation.faults import NO_FAULTS, Faults, Outgoing, Rates
 from clickstream.simulation.journeys import Model
@@ -69,21 +69,13 @@ class Traffic:
         sessions: Iterable[Session] = self._simulator.sessions()
         if plan.rates.bot:
             sessions = faults.with_bots(sessions, self._catalogue.products.values)
-        happening = happenings(clock.place(sessions))
-        return faults.outgoing(_until_stopped(happening, stop) if stop else happening)
+        return faults.outgoing(happenings(clock.place(sessions), stop or Event()))
 
     def stream(self, ledger: Ledger, stop: Event | None = None) -> Iterator[Scheduled]:
         """The records as they are sent, each noted in the ledger."""
         for outgoing in self.outgoing(stop):
             ledger.note(outgoing)
             yield Scheduled(outgoing.at_ms / 1000, outgoing.record)
-
-
-def _until_stopped(happening: Iterable[Happening], stop: Event) -> Iterator[Happening]:
-    for one in happening:
-        if stop.is_set():
-            return
-        yield one
 
 
 def write_records(traffic: Traffic, name: str, truth: Path | None) -> int:

@@ -8,14 +8,15 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NamedTuple
+
+import msgspec
 
 from clickstream.simulation.sender import Batcher, Counters, Sender
 
 LINGER_S = 0.2
 
 
-class Scheduled(NamedTuple):
+class Scheduled(msgspec.Struct, frozen=True, gc=False):
     """One record and when to send it, in seconds since the start of the run."""
 
     at_s: float
