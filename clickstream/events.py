@@ -65,8 +65,10 @@ class _CompleteEvent(Event, kw_only=True, gc=False):
     session_id: _Id | None = None
 
 
-class _KnownFieldsOnly(_CompleteEvent, forbid_unknown_fields=True, gc=False):
-    """A complete event without further top-level fields: the decoder has looked at every byte of it."""
+class _KnownFieldsOnly(_CompleteEvent, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """A complete event without unknown top-level fields: the decoder has looked at every byte of it."""
+
+    sdk: dict[str, Any] | None = None  # what wire/ adds to the events of SDKs
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,10 @@ def _has_unique_keys(blob: bytes, events: Sequence[_CompleteEvent]) -> bool:
         b'"anonymous_id"': count - [event.anonymous_id for event in events].count(None),
         b'"session_id"': count - [event.session_id for event in events].count(None),
     }
+    if events and isinstance(events[0], _KnownFieldsOnly):
+        with_sdk = count - [getattr(event, "sdk", None) for event in events].count(None)
+        if blob.count(b'"sdk"') != with_sdk:
+            return False
     return all(blob.count(key) == present.get(key, count) for key in _ENVELOPE_KEYS)
 
 

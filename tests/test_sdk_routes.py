@@ -77,7 +77,7 @@ def test_an_event_at_fault_stays_in_quarantine_while_its_batch_is_kept(api: Plat
     assert api.get("/events", event_type="good")["events"][0]["event_id"] == "good-1"
     newest = api.get("/rejected", limit="1")["rejected"][0]
     assert (newest["code"], newest["source"]) == ("missing_identity", "segment")
-    assert json.loads(newest["raw"])["source"]["original_event"] == "x"
+    assert json.loads(newest["raw"])["sdk"]["original_event"] == "x"
 
 
 @pytest.mark.parametrize("path", [*EVENTS, "/v1/t", "/flags/?v=2", "/beacon/v1/batch"])

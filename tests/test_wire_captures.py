@@ -25,7 +25,7 @@ def test_segment_python_sends_a_product_view_and_a_page() -> None:
             "user_id": "user_1",
             "timestamp": "2026-11-24T09:19:35.480Z",
             "properties": {"product_id": "SKU-1", "price": 9.99},
-            "source": {
+            "sdk": {
                 "family": "segment",
                 "library": "analytics-python",
                 "version": "2.4.0",
@@ -43,7 +43,7 @@ def test_segment_python_sends_a_product_view_and_a_page() -> None:
             "user_id": "user_1",
             "timestamp": "2026-11-24T09:19:35.481Z",
             "properties": {"url": "http://shop.test/", "page": "/", "title": "Home"},
-            "source": {
+            "sdk": {
                 "family": "segment",
                 "library": "analytics-python",
                 "version": "2.4.0",
@@ -72,7 +72,7 @@ def test_posthog_python_sends_a_product_view_and_a_page_view() -> None:
     assert product_view["timestamp"] == "2026-11-24T09:19:32.515Z"
     assert product_view["properties"]["product_id"] == "SKU-1"
     assert product_view["properties"]["price"] == 9.99
-    assert product_view["source"] == {
+    assert product_view["sdk"] == {
         "family": "posthog",
         "library": "posthog-python",
         "version": "7.91.1",
@@ -80,7 +80,7 @@ def test_posthog_python_sends_a_product_view_and_a_page_view() -> None:
         "original_timestamp": "2026-11-24T09:19:32.515406+00:00",
     }
     assert page_view["properties"]["page"] == "/"
-    assert page_view["source"]["original_event"] == "$pageview"
+    assert page_view["sdk"]["original_event"] == "$pageview"
 
 
 @pytest.mark.parametrize("name", ["py_snowplow", "py_snowplow_get"])
@@ -95,11 +95,11 @@ def test_snowplow_python_sends_a_structured_event_and_a_page_view(name: str) -> 
         "se_label": "SKU-1",
         "value": 9.99,
     }
-    assert structured["source"]["original_event"] == "product_viewed"
+    assert structured["sdk"]["original_event"] == "product_viewed"
     assert page_view["event_type"] == "page_view"
     assert page_view["properties"] == {"page": "/", "title": "Home"}
-    assert page_view["source"]["library"] == "sp"
-    assert page_view["source"]["fields"] == {"e": "pv", "url": "http://shop.test/", "p": "pc", "aid": "shop"}
+    assert page_view["sdk"]["library"] == "sp"
+    assert page_view["sdk"]["fields"] == {"e": "pv", "url": "http://shop.test/", "p": "pc", "aid": "shop"}
 
 
 def test_aws_clickstream_web_sends_its_session_page_views_and_a_custom_event() -> None:
@@ -118,7 +118,7 @@ def test_aws_clickstream_web_sends_its_session_page_views_and_a_custom_event() -
     assert [event.get("user_id") for event in sent] == [None, None, None, "user_1", "user_1", "user_1"]
     assert sent[2]["timestamp"] == "2026-11-24T09:20:38.221Z"
     assert sent[2]["properties"]["page"] == "/home"
-    assert sent[2]["source"]["original_event"] == "_page_view"
+    assert sent[2]["sdk"]["original_event"] == "_page_view"
     assert sent[4]["properties"]["product_id"] == "SKU-1"
 
 
@@ -157,8 +157,8 @@ def test_a_sender_whose_clock_is_an_hour_behind_gets_its_times_corrected() -> No
     (request,) = captured("py_segment", received_at=received_at)
 
     assert [event["timestamp"] for event in events(request)] == ["2026-11-24T10:19:35.480Z", "2026-11-24T10:19:35.481Z"]
-    assert events(request)[0]["source"]["original_timestamp"] == "2026-11-24T09:19:35.480+00:00"
-    assert events(request)[0]["source"]["clock_skew_ms"] == 3_600_000
+    assert events(request)[0]["sdk"]["original_timestamp"] == "2026-11-24T09:19:35.480+00:00"
+    assert events(request)[0]["sdk"]["clock_skew_ms"] == 3_600_000
 
 
 def _originals(body: bytes) -> list[dict[str, Any]]:

@@ -83,7 +83,7 @@ def aws(event_type: str, **fields: object) -> dict[str, Any]:
 def test_a_name_means_the_same_in_segment_and_posthog_and_stays_readable(name: str, event_type: str) -> None:
     for event in (segment(type="track", event=name), posthog(name)):
         assert event["event_type"] == event_type
-        assert event["source"]["original_event"] == name
+        assert event["sdk"]["original_event"] == name
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_segment_calls_become_types_and_keep_their_traits(kind: str, event_type:
 
     assert event["event_type"] == event_type
     assert event["properties"]["traits"] == {"plan": "pro"}
-    assert event["source"]["fields"]["groupId"] == "g-1"
+    assert event["sdk"]["fields"]["groupId"] == "g-1"
 
 
 @pytest.mark.parametrize("kind", ["track", "t"])
@@ -182,7 +182,7 @@ def test_posthog_own_events_become_standard_or_custom_types(
     event = posthog(name, **properties)
 
     assert event["event_type"] == event_type
-    assert event["source"]["original_event"] == name
+    assert event["sdk"]["original_event"] == name
 
 
 def test_posthog_browser_ids_are_anonymous_until_somebody_is_identified() -> None:
@@ -243,13 +243,13 @@ def test_snowplow_self_describing_events_are_opened(
     assert event["event_type"] == event_type
     assert {key: event["properties"].get(key) for key in expected} == expected
     assert data.items() <= event["properties"].items()
-    assert event["source"]["fields"]["ue_pr"]["data"]["data"] == data
+    assert event["sdk"]["fields"]["ue_pr"]["data"]["data"] == data
 
 
 def test_snowplow_base64_that_is_none_stays_as_it_came() -> None:
     event = snowplow(e="pv", url="https://shop.test/", cx="%%%")
 
-    assert event["source"]["fields"]["cx"] == "%%%"
+    assert event["sdk"]["fields"]["cx"] == "%%%"
 
 
 def test_snowplow_old_transactions_are_purchases() -> None:
@@ -257,7 +257,7 @@ def test_snowplow_old_transactions_are_purchases() -> None:
 
     assert event["event_type"] == "purchase"
     assert event["properties"] == {"order_id": "o-1", "currency": "EUR", "total": 25.5}
-    assert event["source"]["fields"]["tr_tt"] == "25.50"
+    assert event["sdk"]["fields"]["tr_tt"] == "25.50"
 
 
 def test_snowplow_true_time_is_not_corrected() -> None:
@@ -300,7 +300,7 @@ def test_stubs_answer_what_browser_sdks_fetch_before_they_start() -> None:
 
     integration = json.loads(route_of(settings).answer(decode(settings), []).body)["integrations"]["Segment.io"]
     assert integration["apiHost"] == "127.0.0.1:3000/v1"
-    assert json.loads(route_of(config).answer(decode(config), []).body)["source"]["enabled"] is True
+    assert json.loads(route_of(config).answer(decode(config), []).body)["sdk"]["enabled"] is True
     assert json.loads(route_of(flags).answer(decode(flags), []).body)["flags"] == {}
     assert [decode(sent).records for sent in (settings, config, flags)] == [[], [], []]
 

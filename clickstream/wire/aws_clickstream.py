@@ -6,7 +6,7 @@ from typing import Final
 
 from clickstream.wire import mapping
 from clickstream.wire.base import Answer, Answers, WireBatch, WireRequest, json_answer
-from clickstream.wire.mapping import Object, Record, Source, as_object, identifier
+from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier
 
 # These SDKs know success (200) and "again": a batch with an event at fault would block all later ones for ever,
 # so it is answered 200 as well. Its events are in quarantine.
@@ -55,7 +55,7 @@ def _record(event: object, skew: int, user_agent: str) -> bytes:
         return mapping.encode(event)
     name, attributes, user = event.get("event_type"), as_object(event.get("attributes")), as_object(event.get("user"))
     fields = {key: value for key, value in event.items() if key not in _CARRIED}
-    source = Source("aws_clickstream", event.get("sdk_name"), event.get("sdk_version"), name, fields=fields)
+    sdk = Sdk("aws_clickstream", event.get("sdk_name"), event.get("sdk_version"), name, fields=fields)
     record = Record(
         _event_type(name),
         identifier(event.get("event_id")),
@@ -63,9 +63,9 @@ def _record(event: object, skew: int, user_agent: str) -> bytes:
         identifier(event.get("device_id") or event.get("unique_id")),
         identifier(attributes.get("_session_id")),
         properties=attributes,
-        source=source,
+        sdk=sdk,
     )
-    mapping.set_time(record, source, event.get("timestamp"), skew)
+    mapping.set_time(record, sdk, event.get("timestamp"), skew)
     _fill(attributes, event, record.event_type, user_agent)
     return mapping.encode(record)
 

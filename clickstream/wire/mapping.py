@@ -42,7 +42,7 @@ _NOT_WORD: Final = re.compile(r"[^a-z0-9]+")
 _MILLISECONDS_FROM: Final = 100_000_000_000  # as seconds this is the year 5138
 
 
-class Source(msgspec.Struct, omit_defaults=True):
+class Sdk(msgspec.Struct, omit_defaults=True):
     """Where an event came from, and everything its SDK sent that has no place of its own in our event."""
 
     family: str
@@ -64,7 +64,7 @@ class Record(msgspec.Struct, omit_defaults=True):
     session_id: Json = None
     timestamp: Json = None
     properties: Object = {}
-    source: Source | None = None
+    sdk: Sdk | None = None
 
 
 encode: Final = msgspec.json.encode
@@ -164,8 +164,8 @@ def skew_ms(sent_at: Json, received_ms: int) -> int:
     return received_ms - sent_ms
 
 
-def set_time(record: Record, source: Source, stamp: Json, skew: int) -> None:
-    """Give `record` the corrected time; what the sender wrote stays in `source` wherever it reads differently."""
+def set_time(record: Record, sdk: Sdk, stamp: Json, skew: int) -> None:
+    """Give `record` the corrected time; what the sender wrote stays in `sdk` wherever it reads differently."""
     canonical = _canonical(stamp) if skew == 0 and isinstance(stamp, str) else None
     ms = None if canonical else epoch_ms(stamp)
     if canonical is None and ms is None:
@@ -173,8 +173,8 @@ def set_time(record: Record, source: Source, stamp: Json, skew: int) -> None:
         return
     record.timestamp = canonical or _text((ms or 0) + skew)
     if record.timestamp != stamp:
-        source.original_timestamp = stamp
-    source.clock_skew_ms = skew
+        sdk.original_timestamp = stamp
+    sdk.clock_skew_ms = skew
 
 
 def _text(ms: int) -> str:

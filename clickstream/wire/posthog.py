@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 from clickstream.wire import mapping
 from clickstream.wire.base import Answer, Answers, WireBatch, WireRequest, json_answer
-from clickstream.wire.mapping import Object, Record, Source, as_object, identifier
+from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier
 
 _RETRY: Final = {"Retry-After": "1"}
 # 4xx but 408 and 429 is final for these SDKs; some of them count only 200 as success.
@@ -68,14 +68,14 @@ def _record(event: object, skew: int, received_ms: int, user_agent: str) -> byte
     said = as_object(properties)
     name = event.get("event")
     fields = {key: value for key, value in event.items() if key not in _CARRIED and value is not None}
-    source = Source("posthog", said.get("$lib"), said.get("$lib_version"), name, fields=fields)
-    record = Record(_event_type(name, said), identifier(event.get("uuid")), properties=properties, source=source)
+    sdk = Sdk("posthog", said.get("$lib"), said.get("$lib_version"), name, fields=fields)
+    record = Record(_event_type(name, said), identifier(event.get("uuid")), properties=properties, sdk=sdk)
     _identify(record, event, said)
     offset = event.get("offset")
     if event.get("timestamp") is None and isinstance(offset, int):
-        mapping.set_time(record, source, received_ms - offset, 0)
+        mapping.set_time(record, sdk, received_ms - offset, 0)
     else:
-        mapping.set_time(record, source, event.get("timestamp"), 0 if said.get("$ignore_sent_at") else skew)
+        mapping.set_time(record, sdk, event.get("timestamp"), 0 if said.get("$ignore_sent_at") else skew)
     _fill(said, record.event_type, user_agent)
     return mapping.encode(record)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from clickstream.wire import mapping
 from clickstream.wire.base import Answer, Answers, WireBatch, WireRequest, json_answer
-from clickstream.wire.mapping import Object, Record, Source, as_object, identifier
+from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier
 
 _RETRY: Final = {"Retry-After": "1"}
 # 4xx but 408, 410, 429 and 460 is final for these SDKs; they come back after 5xx and honour Retry-After.
@@ -24,7 +24,7 @@ PIXEL_ANSWERS: Final = Answers(
 )
 
 _SHORT_NAMES: Final = {"t": "track", "p": "page", "i": "identify", "g": "group", "a": "alias", "s": "screen"}
-# What has a place of its own in our event; everything else goes to source.fields.
+# What has a place of its own in our event; everything else goes to sdk.fields.
 _CARRIED: Final = frozenset(
     {"event", "messageId", "userId", "anonymousId", "properties", "traits", "timestamp", "writeKey"}
 )
@@ -78,16 +78,16 @@ def _record(event: object, batch_context: Object, skew: int, user_agent: str) ->
     fields = {key: value for key, value in event.items() if key not in _CARRIED and value is not None and value != {}}
     if batch_context:
         fields.setdefault("context", batch_context)
-    source = Source("segment", library.get("name"), library.get("version"), name, fields=fields)
+    sdk = Sdk("segment", library.get("name"), library.get("version"), name, fields=fields)
     record = Record(
         "page_view" if kind in ("page", "screen") else mapping.type_of(name),
         identifier(event.get("messageId")),
         identifier(event.get("userId")),
         identifier(event.get("anonymousId")),
         identifier(context.get("sessionId")),
-        source=source,
+        sdk=sdk,
     )
-    mapping.set_time(record, source, event.get("timestamp") or event.get("originalTimestamp"), skew)
+    mapping.set_time(record, sdk, event.get("timestamp") or event.get("originalTimestamp"), skew)
     record.properties = _properties(event, record.event_type, context, user_agent)
     return mapping.encode(record)
 

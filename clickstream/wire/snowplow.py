@@ -6,7 +6,7 @@ from typing import Final
 
 from clickstream.wire import iglu, mapping
 from clickstream.wire.base import Answers, WireBatch, WireRequest, json_answer
-from clickstream.wire.mapping import Object, Record, Source, as_object, identifier, number
+from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier, number
 from clickstream.wire.segment import PIXEL_ANSWERS as _SEGMENT_PIXEL
 
 _RETRY: Final = {"Retry-After": "1"}
@@ -27,7 +27,7 @@ _ECOMMERCE_ACTIONS: Final = {
     "checkout_step": "checkout",
     "transaction": "purchase",
 }
-# The tracker protocol's name -> ours; what is in neither list goes to source.fields.
+# The tracker protocol's name -> ours; what is in neither list goes to sdk.fields.
 _PROPERTIES: Final = {
     "page": "title",
     "refr": "referrer",
@@ -83,7 +83,7 @@ def _record(event: object, received_ms: int, user_agent: str) -> bytes:
         for key, value in event.items()
         if key not in _CARRIED and (key not in _PROPERTIES or properties.get(_PROPERTIES[key]) != value)
     }
-    source = Source("snowplow", event.get("tna"), event.get("tv"), name, fields=fields)
+    sdk = Sdk("snowplow", event.get("tna"), event.get("tv"), name, fields=fields)
     record = Record(
         _event_type(event.get("e"), name, data),
         identifier(event.get("eid")),
@@ -91,11 +91,11 @@ def _record(event: object, received_ms: int, user_agent: str) -> bytes:
         identifier(event.get("duid") or event.get("nuid") or session.get("userId")),
         identifier(event.get("sid") or session.get("sessionId")),
         properties=properties,
-        source=source,
+        sdk=sdk,
     )
     skew = mapping.skew_ms(event.get("stm"), received_ms)
     true_time = event.get("ttm")
-    mapping.set_time(record, source, true_time or event.get("dtm"), 0 if true_time else skew)
+    mapping.set_time(record, sdk, true_time or event.get("dtm"), 0 if true_time else skew)
     mapping.fill_agent(properties, event.get("ua") or user_agent)
     mapping.fill_commerce(properties, record.event_type)
     return mapping.encode(record)
