@@ -1,0 +1,223 @@
+// The two drawings that need a canvas: events over time and the distribution. Everything they show stands in a
+// table beside them too. Animation is off: an animated refresh costs five times as much and says nothing more.
+
+import * as ui from "./ui.js";
+
+const { byId, say } = ui;
+const RUNNING = "running minute, shown as the last 60 seconds";
+const MOST_SERIES = 8; // types drawn by themselves; the rest is one line
+const MOST_LEGEND = 40;
+
+let series = null;
+let mix = null;
+let latest = null;
+
+// ---- colours: a canvas knows no CSS variables, so they are read once per theme
+
+let colours = new Map();
+const probe = ui.make("span", { hidden: "" });
+
+function colour(name) {
+  if (!colours.has(name)) {
+    if (!probe.isConnected) document.body.append(probe);
+    probe.style.color = `var(${name})`;
+    colours.set(name, getComputedStyle(probe).color);
+  }
+  return colours.get(name);
+}
+
+const faded = (rgb, alpha) => rgb.replace(/^rgb\((.*)\)$/, (_, parts) => `rgba(${parts}, ${alpha})`);
+
+/** The theme has changed: draw both again in its colours. */
+export function recolour() {
+  colours = new Map();
+  series?.destroy();
+  mix?.destroy();
+  series = mix = null;
+  if (latest) {
+    drawSeries(latest.stats, latest.view);
+    drawMix(latest.stats, latest.view);
+  }
+}
+
+function font() {
+  const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+  return { family: getComputedStyle(document.body).fontFamily, size: Math.round(rem * 0.75) };
+}
+
+const tooltip = () => ({
+  animation: false, backgroundColor: colour("--raised"), titleColor: colour("--text"), bodyColor: colour("--text"), footerColor: colour("--muted"),
+  borderColor: colour("--border"), borderWidth: 1, padding: 10, cornerRadius: 8, titleFont: { ...font(), weight: 600 }, bodyFont: font(), footerFont: { ...font(), weight: 400 },
+  boxWidth: 8, boxHeight: 8, boxPadding: 6, usePointStyle: false, caretSize: 0, caretPadding: 12,
+});
+
+// ---- events over time
+
+const seen = (point, hidden) => (hidden.size
+  ? Object.entries(point.by_type).reduce((sum, [type, count]) => sum + (hidden.has(type) ? 0 : count), 0)
+  : point.events);
+
+export function drawSeries(stats, view) {
+  latest = { stats, view };
+  const { interval_s: interval, points } = stats.series;
+  const byType = view.lines === "types";
+  const rolling = interval === 60 && !byType && view.hidden.size === 0;
+  const values = points.map((point) => seen(point, view.hidden));
+  values[values.length - 1] = rolling ? stats.rolling_minute.events : null; // incomplete: it would look like a fall
+  const labels = points.map((point) => ui.minute(point.start));
+  series ??= makeSeries();
+  series.data.labels = labels;
+  series.data.datasets = byType ? typeSets(points, view.hidden) : [totalSet(values, rolling)];
+  series.options.scales.y.stacked = byType;
+  series.points = { points, rolling, minutes: interval / 60 };
+  series.update("none");
+  const span = ui.duration(interval * points.length * 1000);
+  describe(stats, values, labels, span, interval);
+  if (!byId("table-series").hidden) byId("table-series").replaceChildren(seriesTable(stats, view));
+}
+
+function totalSet(values, rolling) {
+  const last = values.length - 1;
+  const line = colour("--accent");
+  return {
+    data: values, borderColor: line, backgroundColor: faded(line, 0.1), fill: "origin", borderWidth: 2, tension: 0.2, cubicInterpolationMode: "monotone",
+    pointRadius: values.map((_, index) => (index === last ? 4 : 0)), pointHoverRadius: 5, pointBackgroundColor: colour("--surface"), pointBorderWidth: 2,
+    segment: { borderDash: (segment) => (rolling && segment.p1DataIndex === last ? [3, 4] : undefined) },
+  };
+}
+
+function typeSets(points, hidden) {
+  const totals = new Map();
+  for (const point of points) {
+    for (const [type, count] of Object.entries(point.by_type)) totals.set(type, (totals.get(type) ?? 0) + count);
+  }
+  const types = [...totals.keys()].filter((type) => !hidden.has(type)).sort((a, b) => totals.get(b) - totals.get(a));
+  const drawn = types.slice(0, MOST_SERIES);
+  const rest = types.slice(MOST_SERIES);
+  const complete = points.slice(0, -1);
+  const sets = drawn.map((type) => typeSet(ui.typeName(type), colour(ui.typeColour(type)), complete.map((point) => point.by_type[type] ?? 0)));
+  if (rest.length) {
+    const sum = (point) => rest.reduce((total, type) => total + (point.by_type[type] ?? 0), 0);
+    sets.push(typeSet(`${rest.length} further types`, colour("--muted"), complete.map(sum)));
+  }
+  return sets;
+}
+
+const typeSet = (label, line, data) => ({
+  label, data, borderColor: colour("--surface"), backgroundColor: line, fill: "stack", borderWidth: 1, pointRadius: 0, pointHoverRadius: 0, tension: 0.2, cubicInterpolationMode: "monotone",
+});
+
+function makeSeries() {
+  const text = colour("--muted");
+  return new window.Chart(byId("canvas-series"), {
+    type: "line",
+    data: { labels: [], datasets: [] },
+    options: {
+      animation: false, responsive: true, maintainAspectRatio: false, interaction: { mode: "index", intersect: false }, layout: { padding: { right: 6, top: 6 } },
+      plugins: { legend: { display: false }, tooltip: { ...tooltip(), callbacks: tooltipTexts } },
+      scales: {
+        x: { grid: { display: false }, border: { display: false }, ticks: { color: text, font: font(), maxRotation: 0, autoSkip: true, autoSkipPadding: 28 } },
+        y: { beginAtZero: true, suggestedMax: 4, border: { display: false }, grid: { color: colour("--grid") }, ticks: { color: text, font: font(), precision: 0, maxTicksLimit: 6, padding: 8, callback: (value) => ui.count(value) } },
+      },
+    },
+  });
+}
+
+const tooltipTexts = {
+  title: ([item]) => (item ? ui.full(series.points.points[item.dataIndex].start) : ""),
+  label: (item) => ` ${item.dataset.label ? `${item.dataset.label}: ` : ""}${ui.exact(item.parsed.y)}${item.dataset.label ? "" : " events"}`,
+  footer: ([item]) => (item && series.points.rolling && item.dataIndex === series.points.points.length - 1 ? RUNNING : ""),
+};
+
+function describe(stats, values, labels, span, interval) {
+  const complete = values.slice(0, -1);
+  const peak = Math.max(...complete);
+  say(byId("title-series"), interval === 60 ? "Events per minute" : `Events per ${interval / 60} minutes`);
+  say(byId("note-series"), peak > 0 ? `last ${span} · peak ${ui.exact(peak)} at ${labels[complete.indexOf(peak)]}` : `none in the last ${span}`);
+  const reader = byId("reader");
+  ui.attribute(reader, "max", String(values.length - 1));
+  readPoint();
+}
+
+/** What the reader's slider stands on, in words. */
+export function readPoint() {
+  if (!series) return;
+  const { points, rolling } = series.points;
+  const index = Math.min(Number(byId("reader").value), points.length - 1);
+  const point = points[index];
+  const running = index === points.length - 1;
+  const shown = running && rolling ? latest.stats.rolling_minute.events : seen(point, latest.view.hidden);
+  const text = `${ui.minute(point.start)}, ${ui.exact(shown)} events${running ? ` (${rolling ? RUNNING : "not complete yet"})` : ""}`;
+  ui.attribute(byId("reader"), "aria-valuetext", text);
+  say(byId("reader-text"), text);
+}
+
+export function seriesTable(stats, view) {
+  const types = Object.keys(stats.events_by_type).filter((type) => !view.hidden.has(type)).slice(0, MOST_SERIES);
+  const points = stats.series.points;
+  const rows = points.map((point, index) => [
+    index === points.length - 1 ? `${ui.minute(point.start)} (running)` : ui.minute(point.start),
+    ui.exact(seen(point, view.hidden)), ...types.map((type) => ui.exact(point.by_type[type] ?? 0)),
+  ]);
+  return ui.table("Events over time, newest first", ["Time", "Events", ...types.map(ui.typeName)], rows.reverse());
+}
+
+// ---- distribution
+
+export function drawMix(stats, view) {
+  latest = { stats, view };
+  const types = Object.entries(stats.events_by_type);
+  const visible = types.filter(([type]) => !view.hidden.has(type));
+  const total = visible.reduce((sum, [, count]) => sum + count, 0);
+  mix ??= makeMix();
+  const [set] = mix.data.datasets;
+  const data = total ? visible.map(([, count]) => count) : [1];
+  const changed = data.length !== set.data.length || data.some((value, index) => value !== set.data[index]);
+  if (changed) {
+    set.data = data;
+    set.backgroundColor = total ? visible.map(([type]) => colour(ui.typeColour(type))) : [colour("--border")];
+    mix.data.labels = visible.map(([type]) => ui.typeName(type));
+    mix.options.plugins.tooltip.enabled = total > 0;
+    mix.update("none");
+  }
+  say(byId("mix-total"), ui.count(total));
+  ui.attribute(byId("mix-total"), "title", ui.exact(total));
+  say(byId("mix-unit"), view.hidden.size ? "shown" : "events");
+  drawLegend(types, total, view);
+}
+
+function drawLegend(types, total, view) {
+  const gone = [...view.hidden].filter((type) => !types.some(([name]) => name === type)).map((type) => [type, 0]);
+  const rows = [...types, ...gone].slice(0, MOST_LEGEND);
+  const rest = types.slice(MOST_LEGEND);
+  const shown = rest.length ? [...rows, [null, rest.reduce((sum, [, count]) => sum + count, 0)]] : rows;
+  ui.each(byId("legend"), shown, makeLegendRow, (node, [type, count]) => {
+    const button = node.querySelector("button");
+    const off = type !== null && view.hidden.has(type);
+    if (type !== null) ui.paint(button, type);
+    button.disabled = type === null;
+    button.dataset.type = type ?? "";
+    ui.attribute(button, "aria-pressed", String(!off));
+    say(button.lastElementChild, type === null ? `${rest.length} further types` : ui.typeName(type));
+    ui.attribute(button, "title", type ?? "");
+    say(node.children[1], ui.count(count));
+    say(node.children[2], off ? "hidden" : ui.share(count, total));
+  });
+}
+
+const makeLegendRow = () => ui.make(
+  "tr", {},
+  ui.make("th", { scope: "row" }, ui.make("button", { type: "button", class: "type" }, ui.make("span", { class: "swatch", "aria-hidden": "true" }), ui.make("span", {}))),
+  ui.make("td", {}), ui.make("td", { class: "muted" }),
+);
+
+function makeMix() {
+  return new window.Chart(byId("canvas-mix"), {
+    type: "doughnut",
+    data: { labels: [], datasets: [{ data: [], borderColor: colour("--surface"), borderWidth: 2, hoverOffset: 0, hoverBorderColor: colour("--surface") }] },
+    options: {
+      animation: false, responsive: true, maintainAspectRatio: false, cutout: "70%",
+      plugins: { legend: { display: false }, tooltip: { ...tooltip(), callbacks: { label: (item) => ` ${ui.exact(item.parsed)}` } } },
+    },
+  });
+}

@@ -1,0 +1,389 @@
+// The page: asks for the numbers, keeps its state in the URL, draws the parts, says how fresh they are.
+
+import { drawFeed } from "./feed.js";
+import * as charts from "./charts.js";
+import * as panels from "./panels.js";
+import * as ui from "./ui.js";
+
+const { byId, say } = ui;
+const API_URL = document.body.dataset.apiUrl;
+const PAUSE_MS = Number(document.body.dataset.pollIntervalS) * 1000;
+const TIMEOUT_MS = 4000;
+const BACK_OFF_MS = [2000, 4000, 8000, 15_000]; // only while the dashboard itself does not answer
+const QUIET_MS = 60_000;
+const SPEAK_EVERY_MS = 10_000;
+
+// ---- what is looked at; it lives in the URL, so that a view can be shared
+
+const WINDOWS = ["15m", "1h", "24h", "all"];
+const TOPS = ["pages", "products", "referrers", "devices"];
+const oneOf = (value, values, otherwise) => (values.includes(value) ? value : otherwise);
+
+function readView() {
+  const query = new URLSearchParams(location.search);
+  return {
+    window: oneOf(query.get("window"), WINDOWS, "all"),
+    hidden: new Set(query.getAll("hide")),
+    search: query.get("q") ?? "",
+    lines: oneOf(query.get("lines"), ["total", "types"], "total"),
+    top: oneOf(query.get("top"), TOPS, "pages"),
+  };
+}
+
+const view = readView();
+
+function writeView() {
+  const query = new URLSearchParams();
+  if (view.window !== "all") query.set("window", view.window);
+  for (const type of [...view.hidden].sort()) query.append("hide", type);
+  if (view.search) query.set("q", view.search);
+  if (view.lines !== "total") query.set("lines", view.lines);
+  if (view.top !== "pages") query.set("top", view.top);
+  history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
+}
+
+// ---- asking
+
+let stats = null; // the newest numbers of view.window
+let drawn = null; // those on the page; not the newest while paused
+let etag = "";
+let freshAt = 0; // performance.now() of the newest numbers
+let problem = { kind: "loading" };
+let paused = false;
+let failures = 0;
+let timer = 0;
+let request = null;
+
+async function poll() {
+  clearTimeout(timer);
+  request?.abort();
+  const mine = (request = new AbortController());
+  const timeout = setTimeout(() => mine.abort("timeout"), TIMEOUT_MS);
+  const found = await ask(mine.signal);
+  clearTimeout(timeout);
+  if (request !== mine) return; // another window was chosen meanwhile
+  request = null;
+  failures = found.kind === "offline" || found.kind === "slow" ? failures + 1 : 0;
+  problem = found.kind === "live" ? null : found;
+  refresh();
+  if (!document.hidden) timer = setTimeout(poll, failures ? BACK_OFF_MS[Math.min(failures, BACK_OFF_MS.length) - 1] : PAUSE_MS);
+}
+
+/** Fetch once and take what came; the answer says what kind of answer it was. */
+async function ask(signal) {
+  let response;
+  let answer;
+  try {
+    response = await fetch(`/api/stats?window=${view.window}`, { signal, cache: "no-store", headers: etag ? { "If-None-Match": etag } : {} });
+    if (response.status !== 304) answer = await response.json();
+  } catch (error) {
+    if (error instanceof SyntaxError) return { kind: "garbage", message: `the dashboard answered ${response.status} with something that is not JSON` };
+    return { kind: signal.reason === "timeout" ? "slow" : "offline" };
+  }
+  const age = Number(response.headers.get("X-Snapshot-Age-Ms") ?? 0);
+  if (response.status === 304) {
+    freshAt = performance.now() - age;
+    return problem ?? { kind: "live" };
+  }
+  const told = answer.dashboard;
+  if (response.status !== 200 && !told) return { kind: "http", message: answer.error?.message ?? `the dashboard answered ${response.status}` };
+  if (response.status === 200) {
+    stats = answer;
+    etag = response.headers.get("ETag") ?? "";
+    freshAt = performance.now() - age;
+  }
+  return { kind: told.state, ...told.problem };
+}
+
+// ---- drawing: a part that fails is named and does not take the others with it
+
+const PARTS = {
+  cards: () => panels.drawCards(drawn),
+  "events over time": () => charts.drawSeries(drawn, view),
+  "event distribution": () => charts.drawMix(drawn, view),
+  funnel: () => panels.drawFunnel(drawn),
+  "top lists": () => panels.drawTop(drawn, view.top),
+  "recent events": () => drawFeed(drawn, view),
+  "rejected events": () => panels.drawRejected(drawn),
+  footer: () => panels.drawFooter(drawn),
+};
+let broken = [];
+
+function draw(names = Object.keys(PARTS)) {
+  if (!drawn) return;
+  broken = broken.filter((name) => !names.includes(name));
+  for (const name of names) {
+    try {
+      PARTS[name]();
+    } catch (error) {
+      console.error(name, error);
+      broken.push(name);
+    }
+  }
+}
+
+let lastDrawn = null;
+
+function refresh() {
+  if (stats && !paused) drawn = stats;
+  const empty = drawn !== null && drawn.total_events === 0 && !drawn.ingest?.dedupe?.ids && !drawn.accounting?.accepted;
+  if (empty) showWelcome();
+  else if (drawn && drawn !== lastDrawn) draw();
+  lastDrawn = drawn;
+  document.body.dataset.view = drawn === null ? (problem?.kind === "loading" ? "loading" : "unknown") : empty ? "empty" : "dashboard";
+  ui.show(byId("welcome"), empty);
+  ui.show(byId("dashboard"), !empty);
+  drawNotice();
+  drawFilter();
+  drawState();
+}
+
+async function showWelcome() {
+  const { drawWelcome } = await import("./welcome.js");
+  drawWelcome(byId("welcome"), drawn, API_URL);
+}
+
+// ---- how fresh
+
+let spokenAt = -SPEAK_EVERY_MS;
+let announced = "";
+
+function speak(state, text) {
+  if (state === announced) return; // once a state, not once a retry
+  const now = performance.now();
+  if (now - spokenAt < SPEAK_EVERY_MS && announced) return setTimeout(() => drawState(), SPEAK_EVERY_MS);
+  if (announced || state !== "live") {
+    say(byId("spoken"), text);
+    spokenAt = now;
+  }
+  announced = state;
+  return undefined;
+}
+
+function currentState() {
+  const age = performance.now() - freshAt;
+  const ago = stats ? ui.duration(age) : "";
+  const kind = problem?.kind;
+  if (kind === "loading") return { name: "loading", text: "Connecting" };
+  if (kind === "unreachable") return { name: "down", text: stats ? `API down · ${ago}` : "API down" };
+  if (kind === "offline") return { name: "down", text: stats ? `Offline · ${ago}` : "Offline" };
+  if (kind === "replaying") return { name: "replaying", text: `Replaying${problem.progress === undefined ? "" : ` ${Math.floor(problem.progress * 100)} %`}` };
+  if (kind === "timeout" || kind === "slow") return { name: "stale", text: stats ? `Stale · ${ago}` : "No answer yet" };
+  if (kind) return { name: "error", text: stats ? `Error · ${ago}` : "Error" };
+  if (paused) return { name: "paused", text: waitingText() };
+  if (age > PAUSE_MS * 3 + TIMEOUT_MS) return { name: "stale", text: `Stale · ${ago}` };
+  const lastEvent = stats.recent_events?.[0]?.received_at;
+  const quiet = lastEvent ? Date.now() - new Date(lastEvent) : 0;
+  if (quiet > QUIET_MS) return { name: "quiet", text: `Live · no events for ${ui.duration(quiet)}` };
+  return { name: "live", text: age < 4000 ? "Live · just now" : `Live · ${ago} ago` };
+}
+
+function waitingText() {
+  const waiting = stats && drawn && stats.window?.name === drawn.window?.name ? stats.total_events - drawn.total_events : 0;
+  return waiting > 0 ? `Paused · ${ui.count(waiting)} new` : "Paused";
+}
+
+function drawState() {
+  const state = currentState();
+  const pill = byId("status");
+  ui.attribute(pill, "data-state", state.name);
+  say(byId("status-text"), state.text);
+  document.body.dataset.fresh = String(!problem || problem.kind === "loading");
+  const banner = bannerText();
+  ui.show(byId("banner"), banner !== null);
+  if (banner) {
+    ui.attribute(byId("banner"), "data-tone", banner.tone);
+    say(byId("banner-title"), banner.title);
+    say(byId("banner-text"), banner.text);
+  }
+  speak(banner ? banner.title.replace(/\d+.*/, "") : "live", banner ? `${banner.title} ${banner.text}` : "Live again.");
+}
+
+function bannerText() {
+  const kept = stats ? ` Showing the numbers from ${ui.clock(Date.now() - (performance.now() - freshAt))}.` : "";
+  const said = problem?.message ? `${problem.message.charAt(0).toUpperCase()}${problem.message.slice(1)}.` : "";
+  switch (problem?.kind) {
+    case undefined:
+      if (broken.length === 0) return null;
+      return { tone: "error", title: `Could not draw: ${broken.join(", ")}.`, text: "The numbers arrived; this is a fault of the page. Its console says more." };
+    case "loading": return null;
+    case "unreachable": return { tone: "error", title: "The API is not answering.", text: `Tried ${API_URL}.${kept} If you stopped it, start it with ./run_demo.sh or python local_api.py.` };
+    case "offline": return { tone: "error", title: "The dashboard is not answering.", text: `Tried ${location.origin}.${kept} If you stopped it, start it with ./run_demo.sh or python dashboard.py.` };
+    case "slow": return { tone: "warning", title: stats ? `Last update ${ui.duration(performance.now() - freshAt)} ago, trying again.` : "No answer yet, trying again.", text: `The dashboard did not answer within ${TIMEOUT_MS / 1000} s.` };
+    case "timeout": return { tone: "warning", title: stats ? `Last update ${ui.duration(performance.now() - freshAt)} ago, trying again.` : "No answer yet, trying again.", text: said };
+    case "replaying": return { tone: "info", title: "The API is reading its journal.", text: `It has just started; the numbers come when it has finished.${kept}` };
+    default: return { tone: "error", title: "The API gave an answer that cannot be used.", text: `${said}${kept}` };
+  }
+}
+
+// ---- what is left out
+
+function drawNotice() {
+  const nothing = drawn?.total_events === 0 && drawn.window?.name !== "all";
+  const words = { "15m": "15 minutes", "1h": "hour", "24h": "24 hours" };
+  ui.show(byId("notice"), Boolean(nothing || view.hidden.size) && document.body.dataset.view === "dashboard");
+  if (nothing) {
+    say(byId("notice-text"), `No events in the last ${words[drawn.window.name]}.`);
+    say(byId("notice-action"), "Show all time");
+  } else {
+    const names = [...view.hidden].map(ui.typeName);
+    say(byId("notice-text"), `Hidden from both charts and the recent events: ${names.join(", ")}. Cards and funnel count everything.`);
+    say(byId("notice-action"), "Show all types");
+  }
+  byId("notice-action").dataset.action = nothing ? "window" : "types";
+}
+
+function drawFilter() {
+  ui.show(byId("filter-count"), view.hidden.size > 0);
+  say(byId("filter-count"), `${view.hidden.size} hidden`);
+  if (!drawn || !byId("filter-panel").matches(":popover-open")) return;
+  const types = [...new Set([...Object.keys(drawn.events_by_type ?? {}), ...view.hidden])].slice(0, 100);
+  ui.each(byId("filter-types"), types, makeCheck, (node, type) => {
+    const [box, swatch, name] = node.firstElementChild.children;
+    box.checked = !view.hidden.has(type);
+    box.value = type;
+    ui.paint(swatch, type);
+    say(name, ui.typeName(type));
+  });
+}
+
+const makeCheck = () => ui.make("li", {}, ui.make("label", {}, ui.make("input", { type: "checkbox" }), ui.make("span", { class: "swatch", "aria-hidden": "true" }), ui.make("span", {})));
+
+// ---- what the reader does
+
+function changeTypes(change) {
+  change(view.hidden);
+  writeView();
+  draw(["events over time", "event distribution", "recent events"]);
+  drawNotice();
+  drawFilter();
+}
+
+const toggle = (type) => changeTypes((hidden) => (hidden.delete(type) ? hidden : hidden.add(type)));
+
+function chooseWindow(name) {
+  view.window = name;
+  writeView();
+  stats = null;
+  etag = "";
+  drawControls();
+  poll();
+}
+
+function setPaused(on) {
+  paused = on;
+  ui.attribute(byId("pause"), "aria-pressed", String(on));
+  ui.attribute(byId("pause"), "aria-label", on ? "Resume" : "Pause");
+  say(byId("pause-word"), on ? "Resume" : "Pause");
+  refresh();
+}
+
+function drawControls() {
+  for (const input of byId("window").elements) if (input.name === "window") input.checked = input.value === view.window;
+  byId("search").value = view.search;
+  for (const lines of ["total", "types"]) ui.attribute(byId(`series-${lines}`), "aria-pressed", String(view.lines === lines));
+  for (const name of TOPS) {
+    ui.attribute(byId(`tab-${name}`), "aria-selected", String(view.top === name));
+    byId(`tab-${name}`).tabIndex = view.top === name ? 0 : -1;
+  }
+  ui.attribute(byId("top"), "aria-labelledby", `tab-${view.top}`);
+}
+
+const THEMES = { system: "as the system", light: "light", dark: "dark" };
+
+function chooseTheme(name) {
+  if (name === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = name;
+  const age = name === "system" ? 0 : 31_536_000;
+  document.cookie = `theme=${name};path=/;max-age=${age};samesite=strict`;
+  labelTheme(name);
+  charts.recolour();
+}
+
+function labelTheme(name) {
+  ui.attribute(byId("theme"), "aria-label", `Theme: ${THEMES[name]}`);
+  ui.attribute(byId("theme"), "title", `Theme: ${THEMES[name]}`);
+}
+
+const themeNow = () => document.documentElement.dataset.theme ?? "system";
+
+async function open(kind, detail) {
+  const sheets = await import("./sheets.js");
+  sheets.open(kind, detail);
+}
+
+function onClick(event) {
+  const node = event.target.closest("button");
+  const row = event.target.closest("tr");
+  if (node?.dataset.type && node.classList.contains("type")) toggle(node.dataset.type);
+  else if (node?.classList.contains("row-open") && row?.event) open("event", row.event);
+  else if (node?.dataset.open) open(node.dataset.open, {});
+  else if (node?.dataset.query) open(node.dataset.query.startsWith("rejected:") ? "rejected" : "events", { query: node.dataset.query, code: node.dataset.query.split(":")[1], title: node.dataset.title });
+  else if (node?.dataset.table) showTable(node);
+  else if (node?.dataset.top) {
+    view.top = node.dataset.top;
+    writeView();
+    drawControls();
+    draw(["top lists"]);
+  }
+}
+
+function showTable(button) {
+  const region = byId(button.getAttribute("aria-controls"));
+  const on = region.hidden;
+  ui.show(region, on);
+  region.parentElement.dataset.table = String(on);
+  ui.attribute(button, "aria-expanded", String(on));
+  say(button, on ? "Show as chart" : "Show as table");
+  draw(["events over time", "funnel"]);
+}
+
+function onTabKey(event) {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const target = event.key === "Home" ? 0 : event.key === "End" ? TOPS.length - 1 : step && (TOPS.indexOf(view.top) + step + TOPS.length) % TOPS.length;
+  if (target === undefined) return;
+  event.preventDefault();
+  byId(`tab-${TOPS[target]}`).click();
+  byId(`tab-${TOPS[target]}`).focus();
+}
+
+function listen() {
+  document.addEventListener("click", onClick);
+  byId("window").addEventListener("change", (event) => chooseWindow(event.target.value));
+  byId("window").addEventListener("submit", (event) => event.preventDefault());
+  byId("pause").addEventListener("click", () => setPaused(!paused));
+  byId("theme").addEventListener("click", () => {
+    const names = Object.keys(THEMES);
+    chooseTheme(names[(names.indexOf(themeNow()) + 1) % names.length]);
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", charts.recolour);
+  byId("search").addEventListener("input", (event) => {
+    view.search = event.target.value.trim();
+    writeView();
+    draw(["recent events"]);
+  });
+  for (const lines of ["total", "types"]) {
+    byId(`series-${lines}`).addEventListener("click", () => {
+      view.lines = lines;
+      writeView();
+      drawControls();
+      draw(["events over time"]);
+    });
+  }
+  byId("reader").addEventListener("input", charts.readPoint);
+  document.querySelector("[role=tablist]").addEventListener("keydown", onTabKey);
+  byId("filter-panel").addEventListener("toggle", drawFilter);
+  byId("filter-types").addEventListener("change", (event) => toggle(event.target.value));
+  byId("filter-all").addEventListener("click", () => changeTypes((hidden) => hidden.clear()));
+  byId("notice-action").addEventListener("click", (event) => (
+    event.target.dataset.action === "window" ? chooseWindow("all") : changeTypes((hidden) => hidden.clear())));
+  byId("banner-action").addEventListener("click", poll);
+  document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : poll()));
+  window.addEventListener("popstate", () => location.reload());
+}
+
+listen();
+drawControls();
+labelTheme(themeNow());
+setInterval(() => document.hidden || drawState(), 1000);
+poll();

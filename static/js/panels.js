@@ -1,0 +1,246 @@
+// The cards, the funnel, the top lists, the refused events and the footer: HTML and SVG from one answer of /api/stats.
+
+import * as ui from "./ui.js";
+
+const { byId, say } = ui;
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
+const WINDOW_WORDS = { "15m": "15 min", "1h": "hour", "24h": "24 h" };
+const STEP_NAMES = { page_view: "View", add_to_cart: "Cart", checkout: "Checkout", purchase: "Purchase" };
+const COUNT_UP_MS = 400;
+const COUNT_UP_STEPS = 8; // each step is a layout of one card; 60 a second would cost more than the charts
+
+// ---- cards
+
+const shown = new Map();
+
+/** Count from the number shown to `target`, unless there is none yet or the reader wants no motion. */
+function countTo(id, target, format, title) {
+  const node = byId(`value-${id}`);
+  const known = shown.get(id);
+  clearInterval(known?.timer);
+  const from = known?.now;
+  const state = { now: target, timer: 0 };
+  shown.set(id, state);
+  ui.attribute(node, "title", title);
+  if (typeof from !== "number" || typeof target !== "number" || from === target || reducedMotion.matches || document.hidden) {
+    say(node, format(target));
+    return;
+  }
+  let step = 0;
+  state.now = from;
+  state.timer = setInterval(() => {
+    step += 1;
+    state.now = step === COUNT_UP_STEPS ? target : from + (target - from) * (1 - (1 - step / COUNT_UP_STEPS) ** 3);
+    say(node, format(Number.isInteger(target) ? Math.round(state.now) : state.now));
+    if (step === COUNT_UP_STEPS) clearInterval(state.timer);
+  }, COUNT_UP_MS / COUNT_UP_STEPS);
+}
+
+function change(id, now, before, name, otherwise) {
+  const node = byId(`detail-${id}`);
+  if (typeof before !== "number" || typeof now !== "number" || !WINDOW_WORDS[name]) {
+    node.dataset.change = "none";
+    return say(node, otherwise);
+  }
+  const than = `the ${WINDOW_WORDS[name]} before`;
+  node.title = `${ui.exact(before)} in ${than}`;
+  if (before === 0) {
+    node.dataset.change = "none";
+    return say(node, now ? `none in ${than}` : `as in ${than}`);
+  }
+  const ratio = now / before - 1;
+  node.dataset.change = Math.abs(ratio) < 0.0005 ? "none" : ratio > 0 ? "more" : "less";
+  const sign = { none: "same as", more: `↑ ${ui.percent(ratio)} more than`, less: `↓ ${ui.percent(-ratio)} less than` };
+  return say(node, `${sign[node.dataset.change]} ${than}`);
+}
+
+function spark(id, values, spoken) {
+  const svg = byId(`viz-${id}`).firstElementChild;
+  ui.attribute(svg, "aria-label", spoken);
+  const most = Math.max(1, ...values);
+  const step = 120 / Math.max(1, values.length - 1);
+  const points = values.map((value, index) => `${(index * step).toFixed(1)} ${(26 - (value / most) * 24).toFixed(1)}`);
+  const line = points.length > 1 ? `M${points.join("L")}` : "";
+  ui.attribute(svg.querySelector(".spark-line"), "d", line);
+  ui.attribute(svg.querySelector(".spark-area"), "d", line && `${line}L120 28L0 28Z`);
+}
+
+const portion = (node, ratio) => node.style.setProperty("--share", String(Math.max(0, Math.min(1, ratio || 0))));
+
+export function drawCards(stats) {
+  const name = stats.window.name;
+  const before = stats.previous ?? {};
+  const views = stats.events_by_type.page_view ?? 0;
+  // The running interval is incomplete: it would end every sparkline in a fall.
+  const points = stats.series.points.slice(0, -1);
+  const since = stats.window.from ? `since ${ui.day(stats.window.from)}` : "since the start";
+
+  countTo("events", stats.total_events, ui.count, ui.exact(stats.total_events));
+  say(byId("aside-events"), `${ui.decimal(stats.ingest.events_per_second)} per second`);
+  change("events", stats.total_events, before.total_events, name, since);
+  spark("events", points.map((point) => point.events), "Events over time");
+
+  countTo("views", views, ui.count, ui.exact(views));
+  say(byId("aside-views"), stats.sessions.total ? `${ui.decimal(views / stats.sessions.total)} per session` : "");
+  change("views", views, before.page_views, name, since);
+  spark("views", points.map((point) => point.by_type.page_view ?? 0), "Page views over time");
+
+  const { total, active, exact } = stats.sessions;
+  countTo("sessions", total, ui.count, exact ? ui.exact(total) : `about ${ui.exact(total)}`);
+  say(byId("aside-sessions"), `${ui.count(active)} active`);
+  change("sessions", total, before.sessions, name, `${ui.count(stats.users.total)} users, ${ui.count(stats.users.active)} active`);
+  const meter = byId("viz-sessions").firstElementChild;
+  portion(meter.firstElementChild, active / total);
+  ui.attribute(meter, "aria-label", `${ui.exact(active)} of ${ui.exact(total)} sessions active in the last 5 minutes`);
+
+  drawConversion(stats, before, name);
+
+  const { cents, currency, orders, average_order: average } = stats.revenue;
+  countTo("revenue", cents, (value) => ui.money(value, currency, 0), ui.money(cents, currency));
+  say(byId("aside-revenue"), average === null ? "" : `${ui.money(Number(average) * 100, currency, 0)} per order`);
+  change("revenue", cents, before.revenue_cents, name, `${ui.count(orders)} orders`);
+  if (before.revenue_cents) byId("detail-revenue").title = `${ui.money(before.revenue_cents, currency)} before`;
+  spark("revenue", points.map((point) => point.by_type.purchase ?? 0), "Purchases over time");
+
+  const { received, accepted, duplicates, rejected, since: started } = stats.accounting;
+  countTo("rejected", rejected, ui.count, ui.exact(rejected));
+  byId("card-rejected").dataset.calm = String(rejected === 0);
+  say(byId("aside-rejected"), received ? ui.share(rejected, received) : "");
+  say(byId("detail-rejected"), `of ${ui.count(received)} since ${ui.day(started)}`);
+  const bar = byId("viz-rejected").firstElementChild;
+  [accepted, duplicates, rejected].forEach((part, index) => portion(bar.children[index], received ? part / received : 0));
+  ui.attribute(bar, "aria-label", `${ui.exact(received)} received: ${ui.exact(accepted)} accepted, ${ui.exact(duplicates)} duplicates, ${ui.exact(rejected)} rejected`);
+}
+
+function drawConversion(stats, before, name) {
+  const ratio = stats.conversion.view_to_purchase;
+  countTo("conversion", ratio, ui.percent, "sessions that went from a page view to a purchase");
+  const toPurchase = stats.conversion.cart_abandonment;
+  say(byId("aside-conversion"), toPurchase === null ? "" : `${ui.percent(1 - toPurchase)} of carts`);
+  change("conversion", stats.events_by_type.purchase ?? 0, before.purchases, name, "view → cart → checkout → purchase");
+  if (typeof before.purchases === "number") byId("detail-conversion").prepend("purchases ");
+  const steps = byId("viz-conversion").firstElementChild;
+  const first = stats.funnel[0]?.sessions;
+  stats.funnel.forEach((step, index) => portion(steps.children[index], step.sessions / first));
+  ui.attribute(steps, "aria-label", stats.funnel.map((step) => `${STEP_NAMES[step.step]} ${ui.exact(step.sessions)}`).join(", "));
+}
+
+// ---- funnel
+
+export function drawFunnel(stats) {
+  const steps = stats.funnel;
+  const first = steps[0].sessions;
+  ui.each(byId("funnel"), steps, makeStep, (node, step, index) => {
+    const before = index ? steps[index - 1].sessions : null;
+    const next = steps[index + 1]?.sessions;
+    const [head, bar, slope] = node.children;
+    const [label, number, part] = head.children;
+    head.dataset.query = `event_type=${step.step}`;
+    say(label, STEP_NAMES[step.step] ?? ui.typeName(step.step));
+    say(number, ui.count(step.sessions));
+    say(part, ui.share(step.sessions, first));
+    portion(bar, step.sessions / first);
+    ui.show(slope, next !== undefined);
+    if (next === undefined) return;
+    const top = (sessions) => (100 - 100 * (first ? sessions / first : 0)).toFixed(2);
+    ui.attribute(slope.firstElementChild.firstElementChild, "points", `0,${top(step.sessions)} 100,${top(next)} 100,100 0,100`);
+    say(slope.children[1], ui.share(next, step.sessions));
+    say(slope.children[2], step.sessions ? `−${ui.count(step.sessions - next)}` : "");
+    slope.title = `${ui.exact(step.sessions - next)} sessions, ${ui.share(step.sessions - next, step.sessions)}, left here`;
+    void before;
+  });
+  say(byId("loss"), lossText(steps));
+  if (!byId("table-funnel").hidden) byId("table-funnel").replaceChildren(funnelTable(steps));
+}
+
+function makeStep() {
+  const svg = ui.makeSvg("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true" });
+  svg.append(ui.makeSvg("polygon"));
+  return ui.make(
+    "li", {},
+    ui.make("button", { type: "button", class: "step-head", title: "Show these events" }, ui.make("span", { class: "step-label" }), ui.make("strong", {}), ui.make("span", { class: "step-share" })),
+    ui.make("div", { class: "step-bar", "aria-hidden": "true" }),
+    ui.make("div", { class: "step-slope" }, svg, ui.make("span", { class: "step-rate" }), ui.make("span", { class: "step-lost" })),
+  );
+}
+
+function lossText(steps) {
+  const losses = steps.slice(1).map((step, index) => ({ from: steps[index], to: step, lost: steps[index].sessions - step.sessions }));
+  const most = losses.reduce((worst, loss) => (loss.lost > worst.lost ? loss : worst), { lost: 0 });
+  if (!most.lost) return steps[0].sessions ? "No session was lost on the way." : "No session has viewed a page in this window.";
+  const name = (step) => STEP_NAMES[step.step] ?? ui.typeName(step.step);
+  return `Largest loss: ${name(most.from)} → ${name(most.to)}, ${ui.count(most.lost)} sessions (${ui.share(most.lost, most.from.sessions)}) left`;
+}
+
+export function funnelTable(steps) {
+  return ui.table("Conversion funnel", ["Step", "Sessions", "Of the first", "Of the step before", "Left before"], steps.map((step, index) => {
+    const before = index ? steps[index - 1].sessions : null;
+    return [ui.typeName(step.step), ui.exact(step.sessions), ui.share(step.sessions, steps[0].sessions),
+      before === null ? "–" : ui.share(step.sessions, before), before === null ? "–" : ui.exact(before - step.sessions)];
+  }));
+}
+
+// ---- top lists
+
+const TOP = {
+  pages: { what: "page", unit: "views", property: "page" },
+  products: { what: "product", unit: "views · bought", property: "product_name" },
+  referrers: { what: "referrer", unit: "views" },
+  devices: { what: "device", unit: "views", property: "device" },
+};
+
+export function drawTop(stats, name) {
+  const { what, unit, property } = TOP[name];
+  const rows = stats.top[name] ?? [];
+  say(byId("top-what"), stats.top.exact ? what : `${what} (counts of rare ones are left out)`);
+  say(byId("top-unit"), unit);
+  drawBars(byId("top-list"), rows, (row) => ({
+    name: row.value,
+    number: row.purchases === undefined ? ui.count(row.count) : `${ui.count(row.count)} · ${ui.count(row.purchases)}`,
+    query: property && new URLSearchParams({ event_type: "page_view", [`property.${property}`]: row.value }).toString(),
+  }), "No page view in this window names one.");
+}
+
+export function drawBars(list, rows, describe, nothing) {
+  const most = Math.max(1, ...rows.map((row) => row.count));
+  const items = rows.length ? rows : nothing ? [null] : [];
+  ui.each(list, items, makeBar, (node, row) => {
+    const [button] = node.children;
+    const [name, number] = button.children;
+    node.className = row ? "" : "bar-nothing";
+    const { name: text, number: value, query } = row ? describe(row) : { name: nothing, number: "" };
+    say(name, text);
+    ui.attribute(name, "title", text);
+    say(number, value);
+    portion(button, row ? row.count / most : 0);
+    button.disabled = !query;
+    button.dataset.query = query ?? "";
+    button.dataset.title = text;
+  });
+}
+
+const makeBar = () => ui.make("li", {}, ui.make("button", { type: "button", class: "bar-row" }, ui.make("span", { class: "bar-name" }), ui.make("strong", {})));
+
+// ---- refused events, footer
+
+export function drawRejected(stats) {
+  const { received, rejected } = stats.accounting;
+  const reasons = Object.entries(stats.rejected_by_code).map(([code, count]) => ({ code, count })).sort((a, b) => b.count - a.count).slice(0, 6);
+  say(byId("rejected-total"), ui.exact(rejected));
+  byId("panel-rejected").dataset.calm = String(rejected === 0);
+  say(byId("note-rejected"), received ? `${ui.share(rejected, received)} of ${ui.count(received)} received` : "none received yet");
+  ui.show(byId("reasons-empty"), rejected === 0);
+  drawBars(byId("reasons"), reasons, ({ code, count }) => ({ name: code, number: ui.exact(count), query: `rejected:${code}` }));
+}
+
+export function drawFooter(stats) {
+  const { backend, journal_bytes: size, commit_latency_ms: latency, fsync, dedupe, damaged_records: damaged, spill } = stats.ingest;
+  const parts = [backend === "local" || !backend ? `Journal ${ui.bytes(size)}` : `Backend ${backend}`];
+  if (typeof latency?.p99 === "number") parts.push(`commit p99 ${ui.decimal(latency.p99)} ms`);
+  if (fsync) parts.push(`fsync ${fsync}`);
+  if (dedupe) parts.push(`duplicates are known for the last ${ui.exact(dedupe.window)} ids`);
+  if (damaged) parts.push(`${ui.exact(damaged)} damaged records skipped`);
+  if (spill?.waiting || spill?.records) parts.push(`${ui.exact(spill.waiting ?? spill.records)} events wait in the spill`);
+  say(byId("ingest"), parts.join(" · "));
+  say(byId("zone"), `Times in your zone (${ui.zone})`);
+}

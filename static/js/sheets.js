@@ -1,0 +1,154 @@
+// The sheet at the side: one event whole, all events by filter, the refused events with their raw text.
+
+import { makeRow, short } from "./feed.js";
+import * as ui from "./ui.js";
+
+const { byId, say } = ui;
+const PAGE = 50;
+const sheet = byId("sheet");
+const body = byId("sheet-body");
+let trail = []; // how to draw what "Back" returns to
+
+export function open(kind, detail) {
+  trail = [];
+  enter(() => DRAW[kind](detail));
+  if (!sheet.open) sheet.showModal();
+  body.focus({ preventScroll: true });
+}
+
+function enter(drawing) {
+  trail.push(drawing);
+  ui.show(byId("sheet-back"), trail.length > 1);
+  body.scrollTop = 0;
+  drawing();
+}
+
+function back() {
+  trail.pop();
+  enter(trail.pop());
+}
+
+byId("sheet-close").addEventListener("click", () => sheet.close());
+byId("sheet-back").addEventListener("click", back);
+sheet.addEventListener("click", (event) => event.target === sheet && sheet.close());
+body.addEventListener("click", (event) => {
+  const row = event.target.closest("tr");
+  if (!event.target.closest(".row-open") || !row?.event) return;
+  event.stopPropagation(); // the page would open the same event without a way back
+  enter(() => drawEvent(row.event));
+});
+
+const DRAW = {
+  event: (event) => drawEvent(event),
+  events: ({ query = "", title }) => drawEvents(query, title),
+  rejected: ({ code }) => drawRejected(code),
+};
+
+async function load(path, query) {
+  let response;
+  let answer;
+  try {
+    response = await fetch(`${path}?${query}`, { cache: "no-store", signal: AbortSignal.timeout(10_000) });
+    answer = await response.json();
+  } catch {
+    throw new Error("The dashboard did not answer.");
+  }
+  if (!response.ok) throw new Error(answer.error?.message ?? `The dashboard answered ${response.status}.`);
+  return answer;
+}
+
+const failed = (error) => ui.make("p", { class: "failed", role: "alert" }, error.message);
+
+// ---- one event
+
+function drawEvent(event) {
+  say(byId("sheet-title"), `${ui.typeName(event.event_type)} event`);
+  const fact = (name, value, title) => (value === undefined || value === null ? [] : [ui.make("dt", {}, name), ui.make("dd", title ? { title } : {}, short(value))]);
+  const facts = ui.make(
+    "dl", { class: "facts" },
+    ...fact("Happened", event.timestamp, ui.full(event.timestamp)), ...fact("Received", event.received_at, ui.full(event.received_at)),
+    ...fact("User", event.user_id), ...fact("Device id", event.anonymous_id), ...fact("Session", event.session_id), ...fact("Event id", event.event_id),
+  );
+  const text = JSON.stringify(event, null, 2);
+  const raw = ui.make("pre", { class: "raw" }, text);
+  const copy = ui.make("button", { type: "button", class: "button" }, "Copy JSON");
+  copy.addEventListener("click", () => ui.copy(raw.textContent, copy));
+  const actions = ui.make("div", { class: "actions" }, copy);
+  const all = (name, field, value) => {
+    if (typeof value !== "string") return;
+    const button = ui.make("button", { type: "button", class: "button" }, name);
+    button.addEventListener("click", () => enter(() => drawEvents(new URLSearchParams({ [field]: value }).toString(), `${field} ${value}`)));
+    actions.append(button);
+  };
+  all("All of this session", "session_id", event.session_id);
+  all("All of this user", "user_id", event.user_id);
+  body.replaceChildren(facts, actions, raw);
+  if (event.left_out_bytes) loadWhole(event, raw);
+}
+
+async function loadWhole(event, raw) {
+  const owner = ["session_id", "user_id", "anonymous_id"].find((name) => typeof event[name] === "string");
+  const query = new URLSearchParams({ event_type: event.event_type, since: event.timestamp, limit: String(PAGE), ...(owner ? { [owner]: event[owner] } : {}) });
+  try {
+    const whole = (await load("/api/events", query)).events.find((found) => found.event_id === event.event_id);
+    say(raw, whole ? JSON.stringify(whole, null, 2) : `This event has ${ui.bytes(event.left_out_bytes)} and could not be found again; /export has it.`);
+  } catch (error) {
+    raw.before(failed(error));
+  }
+}
+
+// ---- events by filter
+
+function drawEvents(query, title) {
+  say(byId("sheet-title"), title ? `Events: ${title}` : "All events");
+  const heads = ["Time", "Event", "What", "User", "Session"].map((name) => ui.make("th", { scope: "col" }, name));
+  const rows = ui.make("tbody", {});
+  const table = ui.make("table", { class: "feed" }, ui.make("caption", { class: "hidden" }, "Events, newest first"), ui.make("thead", {}, ui.make("tr", {}, ...heads)), rows);
+  const note = ui.make("p", { class: "note", role: "status" }, "Loading …");
+  const more = ui.make("p", { class: "more" });
+  body.replaceChildren(note, table, more);
+  const next = async (cursor) => {
+    more.replaceChildren();
+    try {
+      const page = await load("/api/events", `${query}${query ? "&" : ""}limit=${PAGE}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+      rows.append(...page.events.map((event) => makeRow(event, false)));
+      say(note, rows.children.length ? `${ui.exact(rows.children.length)} events, newest first${page.next_cursor ? "; there are older ones" : "; these are all"}.` : "No stored event matches.");
+      if (!page.next_cursor) return;
+      const button = ui.make("button", { type: "button", class: "button" }, "Show older events");
+      button.addEventListener("click", () => next(page.next_cursor));
+      more.append(button);
+    } catch (error) {
+      more.append(failed(error));
+    }
+  };
+  next("");
+}
+
+// ---- the quarantine
+
+async function drawRejected(code) {
+  say(byId("sheet-title"), code ? `Rejected events: ${code}` : "Rejected events");
+  const note = ui.make("p", { class: "note", role: "status" }, "Loading …");
+  body.replaceChildren(note);
+  try {
+    const { rejected, total } = await load("/api/rejected", new URLSearchParams({ limit: "100", ...(code ? { code } : {}) }));
+    say(note, rejected.length ? `The newest ${ui.exact(rejected.length)} of ${ui.exact(total)} kept. Fix the sender, then send them again: nothing here was counted.` : "Nothing was refused.");
+    body.append(...rejected.map(refusal));
+  } catch (error) {
+    say(note, "");
+    body.append(failed(error));
+  }
+}
+
+function refusal({ received_at: when, code, field, message, source, raw }) {
+  const text = typeof raw === "string" ? raw : JSON.stringify(raw, null, 2);
+  const copy = ui.make("button", { type: "button", class: "link" }, "Copy raw text");
+  copy.addEventListener("click", () => ui.copy(text, copy));
+  return ui.make(
+    "article", { class: "refusal" },
+    ui.make("p", {}, ui.make("strong", {}, ui.make("code", {}, short(code))), field ? ` in ${short(field)}` : ""),
+    ui.make("p", {}, short(message ?? "")),
+    ui.make("p", { class: "note", title: ui.full(when) }, `${ui.clock(when)} · from ${short(source ?? "unknown")} `, copy),
+    ui.make("pre", { class: "raw" }, text ?? ""),
+  );
+}

@@ -1,0 +1,153 @@
+// Small tools of the page: elements without innerHTML, numbers and times as the reader's browser writes them,
+// and one colour for each event type.
+
+export const byId = (id) => document.getElementById(id);
+
+/** Write text only when it differs: an unchanged node costs no layout. */
+export function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+export function show(node, visible) {
+  if (node.hidden === visible) node.hidden = !visible;
+}
+
+export function attribute(node, name, value) {
+  if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+}
+
+/** An element with attributes and children; children are nodes or text, never markup. */
+export function make(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== undefined && value !== null) node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+export function makeSvg(tag, attributes = {}) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  return node;
+}
+
+/** Make `parent` have one child for each item: children are kept and updated, so focus and scroll survive. */
+export function each(parent, items, create, update) {
+  while (parent.children.length > items.length) parent.lastElementChild.remove();
+  items.forEach((item, index) => {
+    if (index === parent.children.length) parent.append(create());
+    update(parent.children[index], item, index);
+  });
+}
+
+export function table(caption, head, rows) {
+  return make(
+    "table", { class: "data" }, make("caption", { class: "hidden" }, caption),
+    make("thead", {}, make("tr", {}, ...head.map((name) => make("th", { scope: "col" }, name)))),
+    make("tbody", {}, ...rows.map((cells) => make("tr", {}, ...cells.map((cell, column) => (
+      column === 0 ? make("th", { scope: "row" }, cell) : make("td", {}, cell)))))),
+  );
+}
+
+// ---- numbers
+
+const whole = new Intl.NumberFormat();
+const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
+const oneDecimal = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const percents = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const UNKNOWN = "–";
+
+const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+
+export const exact = (value) => (isNumber(value) ? whole.format(value) : UNKNOWN);
+export const count = (value) => (isNumber(value) && value >= 1e6 ? compact.format(value) : exact(value));
+export const decimal = (value) => (isNumber(value) ? oneDecimal.format(value) : UNKNOWN);
+
+export function percent(ratio) {
+  if (!isNumber(ratio)) return UNKNOWN;
+  return ratio > 0 && ratio < 0.001 ? `<${percents.format(0.001)}` : percents.format(ratio);
+}
+
+export const share = (part, all) => percent(isNumber(part) && all ? part / all : undefined);
+
+export function money(cents, currency, digits = 2) {
+  if (!isNumber(cents)) return UNKNOWN;
+  const options = { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits };
+  if (Math.abs(cents) >= 1e8) Object.assign(options, { notation: "compact", minimumFractionDigits: 0, maximumFractionDigits: 2 });
+  try {
+    return new Intl.NumberFormat(undefined, options).format(cents / 100);
+  } catch {
+    return `${whole.format(cents / 100)} ${currency}`; // a currency code that Intl does not know
+  }
+}
+
+export function bytes(value) {
+  if (!isNumber(value)) return UNKNOWN;
+  const power = value < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(value) / 3));
+  return `${oneDecimal.format(value / 1000 ** power)} ${["bytes", "kB", "MB", "GB", "TB"][power]}`;
+}
+
+// ---- times
+
+const clockTime = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const minuteTime = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
+const dayTime = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false });
+const fullTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+const formatted = (format, time) => {
+  const moment = new Date(time);
+  return Number.isNaN(moment.getTime()) ? UNKNOWN : format.format(moment);
+};
+
+const DAY_MS = 86_400_000;
+export const clock = (time) => formatted(Math.abs(Date.now() - new Date(time)) < DAY_MS ? clockTime : dayTime, time);
+export const minute = (time) => formatted(minuteTime, time);
+export const day = (time) => formatted(Math.abs(Date.now() - new Date(time)) < DAY_MS / 2 ? minuteTime : dayTime, time);
+export const full = (time) => formatted(fullTime, time);
+
+export function duration(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} days`;
+}
+
+// ---- event types
+
+const STANDARD = ["page_view", "click", "search", "add_to_cart", "remove_from_cart", "checkout", "purchase"];
+const CUSTOM_COLOURS = 8;
+
+export function typeName(type) {
+  const words = String(type).replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** Name of the CSS colour of a type; a custom type has the same one in every browser and in the terminal. */
+export function typeColour(type) {
+  if (STANDARD.includes(type)) return `--type-${type}`;
+  let sum = 0;
+  for (const character of String(type)) sum = (sum * 31 + character.codePointAt(0)) % 65_521;
+  return `--type-custom-${(sum % CUSTOM_COLOURS) + 1}`;
+}
+
+export function paint(node, type) {
+  const value = `var(${typeColour(type)})`;
+  if (node.style.getPropertyValue("--type") !== value) node.style.setProperty("--type", value);
+}
+
+// ---- clipboard
+
+export async function copy(text, button) {
+  const before = button.dataset.label ?? button.textContent;
+  button.dataset.label = before;
+  try {
+    await navigator.clipboard.writeText(text);
+    say(button, "Copied");
+  } catch {
+    say(button, "Select and copy"); // the page was opened without https or on another host
+  }
+  setTimeout(() => say(button, before), 2000);
+}
