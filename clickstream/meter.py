@@ -6,7 +6,6 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any, Final
 
-_SECONDS: Final = 60
 _RATE_SECONDS: Final = 10
 _LATENCIES_KEPT: Final = 2048
 
@@ -21,7 +20,7 @@ class Meter:
         self.rejected: Counter[str] = Counter()
         self.failed_commits = 0
         self.last_event_ms: int | None = None
-        self._per_second: deque[tuple[int, int]] = deque(maxlen=_SECONDS + 1)
+        self._per_second: deque[tuple[int, int]] = deque(maxlen=_RATE_SECONDS + 1)
         self._latencies_s: deque[float] = deque(maxlen=_LATENCIES_KEPT)
 
     def take(self, accepted: int, duplicates: int, rejected: Sequence[str], now_ms: int) -> None:
@@ -50,10 +49,6 @@ class Meter:
             "duplicates": self.duplicates,
             "rejected": rejected,
         }
-
-    def last_minute(self, now_ms: int) -> int:
-        """Events accepted in the last 60 seconds."""
-        return sum(count for second, count in self._per_second if second > now_ms // 1000 - _SECONDS)
 
     def events_per_second(self, now_ms: int) -> float:
         """Mean over the last ten whole seconds, or over the time since the start while that is shorter."""

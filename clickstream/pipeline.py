@@ -270,7 +270,6 @@ class Pipeline:
         numbers = self.backend.statistics(window, now_ms)
         numbers["accounting"] = {**meter.accounting(), "since": text(meter.since_ms)}
         numbers["rejected_by_code"] = dict(meter.rejected.most_common())
-        numbers["rolling_minute"] = {"events": meter.last_minute(now_ms)}
         numbers["ingest"] = {
             "backend": self.backend.name,
             "events_per_second": meter.events_per_second(now_ms),

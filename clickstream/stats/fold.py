@@ -42,6 +42,7 @@ class Stats:
         if not events:
             return
         self.minutes.move_horizon(now_ms // MINUTE_MS)
+        self.minutes.count_seconds(times_ms, now_ms)
         _add(self.types, Counter([event.event_type for event in events]))
         earliest = min(times_ms)
         self.first_ms = earliest if self.first_ms is None else min(self.first_ms, earliest)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
 from clickstream.stats.top import TopCounts
+from clickstream.timestamps import MINUTE_MS
 
 MINUTES_KEPT: Final = 2 * 24 * 60 + 1  # the 24 h window and the one before it
+_SECONDS_KEPT: Final = 240
 _HOURS_KEPT: Final = 26
 _TOP_PER_MINUTE: Final = 100
 _TOP_PER_HOUR: Final = 2_000
@@ -33,6 +35,7 @@ class Minutes:
     def __init__(self) -> None:
         self.minutes: dict[int, Minute] = {}
         self.hours: dict[int, TopCounts] = {}
+        self.seconds: dict[int, int] = {}
         self.horizon = 0  # no window reaches an earlier minute any more
         self._out_of_reach = Minute()
 
@@ -57,6 +60,19 @@ class Minutes:
         if hour not in self.hours:
             self.hours[hour] = TopCounts(most=_TOP_PER_HOUR)
         self.hours[hour].add(found)
+
+    def count_seconds(self, times_ms: Sequence[int], now_ms: int) -> None:
+        """Count events of the last minute by second."""
+        oldest_ms = now_ms - MINUTE_MS
+        for second, count in Counter([ms // 1000 for ms in times_ms if ms > oldest_ms]).items():
+            self.seconds[second] = self.seconds.get(second, 0) + count
+        if len(self.seconds) > _SECONDS_KEPT:
+            self.seconds = {second: count for second, count in self.seconds.items() if second * 1000 > oldest_ms}
+
+    def rolling(self, now_ms: int) -> int:
+        """Events of the last 60 seconds; those that claim to be of the future are not among them yet."""
+        now = now_ms // 1000
+        return sum(count for second, count in self.seconds.items() if now - 60 < second <= now)
 
     def move_horizon(self, now_minute: int) -> None:
         """Forget what no window that ends at `now_minute` or later can reach."""

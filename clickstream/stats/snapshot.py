@@ -37,6 +37,7 @@ def snapshot(stats: Stats, window: str, now_ms: int) -> dict[str, Any]:
         "exact": stats.people.forgotten == 0,
     }
     numbers["series"] = _series(stats, window, now)
+    numbers["rolling_minute"] = {"events": stats.minutes.rolling(now_ms)}
     numbers["window"] = _window(stats, window, now, now_ms)
     numbers["previous"] = _previous(stats, window, now)
     numbers["generated_at"] = text(now_ms)

@@ -39,6 +39,7 @@ class _State(msgspec.Struct, array_like=True):
     users: int
     first_ms: int | None
     horizon: int
+    seconds: dict[int, int]
     minutes: dict[int, Minute]
     hours: dict[int, TopCounts]
     top: TopCounts
@@ -57,6 +58,7 @@ def encode(stats: Stats, ids: list[str]) -> bytes:
         stats.users,
         stats.first_ms,
         stats.minutes.horizon,
+        stats.minutes.seconds,
         stats.minutes.minutes,
         stats.minutes.hours,
         stats.top,
@@ -73,7 +75,8 @@ def decode(content: bytes, stats: Stats) -> list[str]:
     state = msgspec.msgpack.decode(content, type=_State)
     stats.types, stats.revenue, stats.session_depths = state.types, state.revenue, state.session_depths
     stats.users, stats.first_ms, stats.top = state.users, state.first_ms, state.top
-    stats.minutes.horizon, stats.minutes.minutes, stats.minutes.hours = state.horizon, state.minutes, state.hours
+    stats.minutes.horizon, stats.minutes.seconds = state.horizon, state.seconds
+    stats.minutes.minutes, stats.minutes.hours = state.minutes, state.hours
     _restore(stats.sessions, state.sessions)
     _restore(stats.visits, state.visits)
     _restore(stats.people, state.people)
