@@ -300,7 +300,7 @@ def test_stubs_answer_what_browser_sdks_fetch_before_they_start() -> None:
 
     integration = json.loads(route_of(settings).answer(decode(settings), []).body)["integrations"]["Segment.io"]
     assert integration["apiHost"] == "127.0.0.1:3000/v1"
-    assert json.loads(route_of(config).answer(decode(config), []).body)["sdk"]["enabled"] is True
+    assert json.loads(route_of(config).answer(decode(config), []).body)["source"]["enabled"] is True
     assert json.loads(route_of(flags).answer(decode(flags), []).body)["flags"] == {}
     assert [decode(sent).records for sent in (settings, config, flags)] == [[], [], []]
 
