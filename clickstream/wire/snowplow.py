@@ -102,8 +102,8 @@ def _record(event: object, received_ms: int, user_agent: str) -> bytes:
 
 
 def _event_type(kind: object, name: object, data: Object) -> str | None:
-    if kind in _TYPES:
-        return _TYPES[str(kind)]
+    if isinstance(kind, str) and kind in _TYPES:
+        return _TYPES[kind]
     if name == "snowplow_ecommerce_action":
         action = str(data.get("type"))
         return _ECOMMERCE_ACTIONS.get(action) or mapping.type_of(action)
