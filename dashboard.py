@@ -273,6 +273,7 @@ def main() -> int:
         app.wsgi_app,
         host=settings.dashboard_host,
         port=settings.dashboard_port,
+        port_setting="DASHBOARD_PORT",
         max_body_bytes=1024,
         on_stop=app.extensions["board"].close,
     )

@@ -68,6 +68,7 @@ def run(settings: config.Settings) -> None:
         app.wsgi_app,
         host=settings.api_host,
         port=settings.api_port,
+        port_setting="API_PORT",
         max_body_bytes=settings.max_body_bytes,
         body_timeout_s=settings.body_timeout_s,
         on_start=start,

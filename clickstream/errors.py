@@ -5,6 +5,7 @@ ClickstreamError
 ├── RequestRefused       the sender: the whole request is at fault (HTTP 4xx)
 ├── Unavailable          nobody: try again later (HTTP 503 + Retry-After)
 │   └── BackendUnavailable   the place where events are kept cannot take them now
+├── PortTaken            the operator: another process listens there
 └── JournalError         the operator: the journal file needs attention
     ├── JournalLocked    another process writes this journal
     └── JournalDamaged   the file is not a journal, or cannot be made one
@@ -96,6 +97,10 @@ class Replaying(Unavailable):
 
 class BackendUnavailable(Unavailable):
     """The place where events are kept cannot take them now; nothing may be acknowledged."""
+
+
+class PortTaken(ClickstreamError):
+    """Another process listens on the address to be served."""
 
 
 class JournalError(ClickstreamError):

@@ -17,6 +17,7 @@ import contextlib
 import io
 import logging
 import signal
+import socket
 import sys
 import threading
 import time
@@ -30,7 +31,7 @@ from granian.http import HTTP1Settings
 from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
 from granian.server.embed import Server
 
-from clickstream.errors import RequestRefused
+from clickstream.errors import PortTaken, RequestRefused
 
 if TYPE_CHECKING:
     from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
@@ -84,6 +85,7 @@ def serve(
     *,
     host: str,
     port: int,
+    port_setting: str,
     max_body_bytes: int,
     body_timeout_s: float = 10,
     on_start: Callable[[asyncio.AbstractEventLoop], None] | None = None,
@@ -94,6 +96,7 @@ def serve(
     `on_start` runs on the loop before the first request; `on_stop` runs on a thread after the last one, while
     the loop still turns. Bodies larger than `max_body_bytes`, or slower than `body_timeout_s`, are BODY_REFUSED.
     """
+    _require_free(host, port, port_setting)
     adapter = _Adapter(app, host=host, port=port, max_body_bytes=max_body_bytes, body_timeout_s=body_timeout_s)
     asyncio.run(_serve(adapter, host, port, on_start, on_stop))
 
@@ -130,6 +133,18 @@ async def _serve(
         await loop.run_in_executor(None, adapter.close)
         if on_stop is not None:
             await loop.run_in_executor(None, on_stop)
+
+
+def _require_free(host: str, port: int, setting: str) -> None:
+    """Raise PortTaken now: granian would end the process with a stack trace instead."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as problem:
+            reason = f'{setting}="{port}": {host}:{port} cannot be listened on: {problem.strerror}'
+            raise PortTaken(f"{reason}; stop what listens there, or choose another {setting}") from None
 
 
 class _Adapter:

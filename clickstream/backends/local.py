@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -138,7 +139,7 @@ class LocalBackend:
 
 
 class _TimeReader:
-    """When a stored event happened; events of older versions without a usable time count as of now."""
+    """When a stored event happened; older versions wrote times without a zone, and meant UTC."""
 
     def __init__(self, now_ms: int) -> None:
         self._now_ms = now_ms
@@ -146,14 +147,14 @@ class _TimeReader:
 
     def ms(self, event: StoredEvent) -> int:
         for stamp in (event.timestamp, event.received_at):
-            if stamp is not None:
-                ms = self._clock.canonical_ms(stamp)
-                if ms is not None:
-                    return ms
-                try:
-                    return parse(stamp)
-                except ValueError:
-                    continue
+            if stamp is None:
+                continue
+            ms = self._clock.canonical_ms(stamp)
+            if ms is not None:
+                return ms
+            for form in (stamp, stamp + "Z"):
+                with contextlib.suppress(ValueError):
+                    return parse(form)
         return self._now_ms
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from clickstream.errors import BackendUnavailable, JournalLocked
+from clickstream.errors import BackendUnavailable, JournalError, JournalLocked
 from clickstream.journal import conversion, layout
 
 _log: Final = logging.getLogger(__name__)
@@ -201,7 +201,12 @@ def drop_from_cache(fd: int, start: int) -> None:
 
 def _open_locked(path: Path) -> int:
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as problem:
+            raise JournalError(
+                f"{path} cannot be opened: {problem.strerror}; make its directory writable, or change EVENTS_FILE"
+            ) from None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(fd).st_ino == path.stat().st_ino:
