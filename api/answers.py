@@ -97,6 +97,15 @@ def integer_parameter(name: str, *, default: int, least: int, most: int) -> int:
     return int(text)
 
 
+def only_parameters(*known: str) -> None:
+    """Raise RequestRefused for a query parameter that is not `known`: a misspelt one would change nothing, silently."""
+    for name in request.args:
+        if name not in known:
+            raise RequestRefused(
+                "invalid_parameter", f"{name[:40]} is not a parameter here; known: {', '.join(known)}", field=name[:40]
+            )
+
+
 def _wrong_address(problem: HTTPException) -> Response:
     status = HTTPStatus(problem.code or HTTPStatus.BAD_REQUEST)
     if status is HTTPStatus.NOT_FOUND:

@@ -9,7 +9,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from api.access import refuse_strangers
-from api.answers import integer_parameter, on_worker, pipeline, ready_backend, reply
+from api.answers import integer_parameter, on_worker, only_parameters, pipeline, ready_backend, reply
 from clickstream.errors import RequestRefused
 from clickstream.export import MEDIA_TYPES
 from clickstream.query import from_parameters
@@ -24,6 +24,7 @@ reads.before_request(refuse_strangers)
 @reads.get("/stats")
 def get_stats() -> Response:
     """The numbers of one window."""
+    only_parameters("window")
     window = request.args.get("window", "all")
     if window != "all" and window not in WINDOWS:
         known = ", ".join([*WINDOWS, "all"])
@@ -63,6 +64,7 @@ def get_export() -> Response:
 @reads.get("/rejected")
 def get_rejected() -> Response:
     """What was refused lately, newest first."""
+    only_parameters("limit", "code")
     limit = integer_parameter("limit", default=100, least=1, most=MOST_EVENTS)
     code = request.args.get("code")
     quarantine = pipeline().quarantine

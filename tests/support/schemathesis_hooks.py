@@ -1,0 +1,30 @@
+"""What schemathesis cannot derive from the description: how the bodies look that are not one JSON value."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies as st
+
+_events = st.fixed_dictionaries(
+    {"event_type": st.from_regex(r"[a-z][a-z0-9_.:-]{0,63}", fullmatch=True), "user_id": st.text("abc", min_size=1)},
+    optional={"properties": st.dictionaries(st.text(max_size=8), st.text() | st.integers() | st.booleans())},
+)
+
+
+def _lines(events: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(event).encode() + b"\n" for event in events)
+
+
+schemathesis.openapi.media_type("application/x-ndjson", st.lists(_events, min_size=1, max_size=5).map(_lines))
+schemathesis.openapi.media_type("text/plain", _events.map(lambda event: json.dumps(event).encode()))
+
+
+@schemathesis.hook
+def before_load_schema(_: object, raw_schema: dict[str, Any]) -> None:
+    """Take out the examples of such bodies, which schemathesis could only send as bytes."""
+    content = raw_schema["paths"]["/events"]["post"]["requestBody"]["content"]
+    for media_type in ("application/x-ndjson", "text/plain"):
+        del content[media_type]["example"]
