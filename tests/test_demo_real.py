@@ -58,8 +58,11 @@ def demo(tmp_path: Path, request: pytest.FixtureRequest) -> RealDemo:
     return RealDemo(process, api_port, dashboard_port, tmp_path)
 
 
-def test_events_flow_the_page_answers_and_ctrl_c_leaves_only_the_journal(demo: RealDemo) -> None:
-    demo.process.wait_for(lambda: demo.stats()["total_events"] >= 20, "20 events", deadline_s=20)
+SEVEN_TYPES = {"page_view", "click", "search", "add_to_cart", "remove_from_cart", "checkout", "purchase"}
+
+
+def test_all_seven_types_flow_the_page_answers_and_ctrl_c_leaves_only_the_journal(demo: RealDemo) -> None:
+    demo.process.wait_for(lambda: demo.stats()["events_by_type"].keys() >= SEVEN_TYPES, "seven types", deadline_s=40)
     page = http_status(f"http://127.0.0.1:{demo.dashboard_port}/")
     began = time.monotonic()
 

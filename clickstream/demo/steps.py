@@ -18,7 +18,10 @@ from clickstream.demo.terminal import SEPARATOR, Terminal
 
 GENERATORS: Final = {
     "simple": ["data_generator.py"],
-    "advanced": ["advanced_generator.py", "--users=20"],  # about 20 events/s: every step of the funnel within 20 s
+    "advanced": [
+        "advanced_generator.py",
+        "--users=50",
+    ],  # about 45 events/s: all seven types, the rare remove_from_cart too, within 20 s
 }
 _HEALTHY_WITHIN_S = 30.0  # replaying a long journal does not count: it reports progress
 _LOG_LINES = 15
