@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 import requests
 
+from clickstream.client.reading import ApiProblem, ApiReader
 from clickstream.errors import ClickstreamError
 
 _TIMEOUT_S: Final = 30.0
-_READY_WITHIN_S: Final = 120.0
+_READY_WITHIN_S: Final = 60.0
+_PART_BYTES: Final = 1 << 20
 
 
 class NotCounted(ClickstreamError):
@@ -79,7 +81,6 @@ class StoredEvent(msgspec.Struct):
     properties: StoredProperties = msgspec.field(default_factory=StoredProperties)
 
 
-_stats: Final = msgspec.json.Decoder(Stats)
 _events: Final = msgspec.json.Decoder(StoredEvent)
 
 
@@ -88,42 +89,42 @@ class CountingApi:
 
     def __init__(self, endpoint: str, read_token: str = "") -> None:
         parts = urlsplit(endpoint)
-        self.base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/events')}"
-        self._session = requests.Session()
-        self._session.trust_env = False
-        if read_token:
-            self._session.headers["Authorization"] = f"Bearer {read_token}"
+        self.url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix('/events')}"
+        self._read_token = read_token
+        self._reader = ApiReader(self.url, read_token=read_token, read_timeout_s=_TIMEOUT_S)
 
     def stats(self) -> Stats:
-        """The counts since the journal began; waits while the API replays after a start."""
+        """The counts since the journal began; waits while the API starts and replays."""
         give_up_at = time.monotonic() + _READY_WITHIN_S
         while True:
-            answer = self._get("/stats", {"window": "all"}, stream=False)
-            if answer.status_code != 503 or time.monotonic() > give_up_at:
-                break
+            try:
+                return msgspec.convert(self._reader.stats(), Stats)
+            except msgspec.ValidationError as problem:
+                raise NotCounted(f"{self.url}/stats: {problem}") from None
+            except ApiProblem as problem:
+                if problem.kind not in ("replaying", "unreachable") or time.monotonic() > give_up_at:
+                    raise NotCounted(str(problem)) from None
             time.sleep(0.2)
-        try:
-            return _stats.decode(_checked(answer).content)
-        except msgspec.MsgspecError as problem:
-            raise NotCounted(f"{self.base}/stats: {problem}") from None
 
     def stored(self, run_id: str, since: str) -> Iterator[StoredEvent]:
         """The stored events of a run, in the order in which they were kept."""
         prefix = f"{run_id}-"
         marker = f'"{prefix}'.encode()
-        with self._get("/export", {"format": "ndjson", "since": since}, stream=True) as answer:
-            for line in _checked(answer).iter_lines(chunk_size=1 << 20):
+        try:
+            for line in self._exported_lines(since):
                 if marker in line and (event := _events.decode(line)).event_id.startswith(prefix):
                     yield event
-
-    def _get(self, path: str, parameters: Mapping[str, Any], *, stream: bool) -> requests.Response:
-        try:
-            return self._session.get(self.base + path, params=parameters, timeout=_TIMEOUT_S, stream=stream)
         except requests.RequestException as problem:
-            raise NotCounted(f"{self.base}{path}: no answer ({type(problem).__name__}); is the API running?") from None
+            raise NotCounted(f"{self.url}/export broke off: {problem}") from None
 
-
-def _checked(answer: requests.Response) -> requests.Response:
-    if answer.status_code != 200:
-        raise NotCounted(f"{answer.url}: answered {answer.status_code} {answer.text[:500]}")
-    return answer
+    def _exported_lines(self, since: str) -> Iterator[bytes]:
+        headers = {"Authorization": f"Bearer {self._read_token}"} if self._read_token else {}
+        with requests.Session() as session:
+            session.trust_env = False
+            parameters = {"format": "ndjson", "since": since}
+            with session.get(
+                f"{self.url}/export", params=parameters, headers=headers, timeout=_TIMEOUT_S, stream=True
+            ) as answer:
+                if answer.status_code != 200:
+                    raise NotCounted(f"{answer.url}: answered {answer.status_code} {answer.text[:500]}")
+                yield from answer.iter_lines(chunk_size=_PART_BYTES)

@@ -96,6 +96,7 @@ class Sender:
         *,
         connections: int = 4,
         queued_batches: int = 64,
+        patience_s: float = STOPPED_PATIENCE_S,
         policy: RetryPolicy | None = None,
         on_delivery: Callable[[Batch, Delivery], None] | None = None,
     ) -> None:
@@ -103,6 +104,7 @@ class Sender:
         self.latencies = Latencies()
         self._counters = Counters()
         self._on_delivery = on_delivery
+        self._patience_s = patience_s
         self._queue: queue.Queue[Batch | None] = queue.Queue(queued_batches)
         self._lock = threading.Lock()
         self._unanswered: dict[float, int] = {}
@@ -122,7 +124,7 @@ class Sender:
             except queue.Full:
                 if stop is None or not stop.is_set():
                     continue
-            give_up_at = give_up_at or time.monotonic() + STOPPED_PATIENCE_S
+            give_up_at = give_up_at or time.monotonic() + self._patience_s
             if time.monotonic() > give_up_at:
                 return self._note(batch, Delivery(reason="stopped before it could be sent"))
 
@@ -135,7 +137,7 @@ class Sender:
                 ends += 1
             self._threads[ends - 1].join(0.05)
             if stop.is_set():
-                deadline = deadline or time.monotonic() + STOPPED_PATIENCE_S
+                deadline = deadline or time.monotonic() + self._patience_s
                 if time.monotonic() > deadline:
                     self.abandon()
         return self.snapshot()

@@ -15,7 +15,7 @@ from clickstream.simulation.counted import CountingApi, Stats, StoredEvent
 from clickstream.simulation.ledger import FUNNEL, Totals
 from clickstream.simulation.sender import Counters
 
-_VISIBLE_WITHIN_S: Final = 10.0
+_VISIBLE_WITHIN_S: Final = 3.0
 _IDS_NAMED: Final = 5
 
 

@@ -22,6 +22,8 @@ class RecordingApi:
         self.lock = threading.Lock()
         self.answers: list[Answer | None] = []
         self.rejects: Callable[[dict[str, Any]], str | None] = lambda event: None
+        self.before: Callable[[], object] = lambda: None  # called, outside the lock, before a request is answered
+        self.waiting: list[int] = []
         self.requests: list[list[dict[str, Any]]] = []
         self.events: dict[str, dict[str, Any]] = {}
         self.duplicates = 0
@@ -30,6 +32,8 @@ class RecordingApi:
 
     def take(self, body: bytes) -> Answer | None:
         records = json.loads(body)["records"]
+        self.waiting.append(len(records))
+        self.before()
         with self.lock:
             self.requests.append(records)
             answer = self.answers.pop(0) if self.answers else self._verdict(records)
