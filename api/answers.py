@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from clickstream.backends.base import Backend
 from clickstream.errors import RequestRefused, Unavailable
+from clickstream.expectations import Expectations, Refusal, checked_scope, marked, refusals_of
 from clickstream.pipeline import Pipeline, Receipt
 from clickstream.server import BODY_REFUSED, DEFERRED, Deferred
 
@@ -36,13 +37,34 @@ def accept(
 ) -> Response:
     """`answer` over the verdicts on `records`, sent once everything accepted is kept; else `unavailable`."""
     deferred = Deferred()
+    scope = test_id()
+    if scope is not None:
+        records = marked(records, scope)
 
     def when_kept(problem: Unavailable | None) -> None:
         deferred.resolve(None if problem is None else unavailable or failure(problem))
 
     receipt = pipeline().accept(records, source=source, when_kept=when_kept)
+    if receipt.rejections:
+        expectations().note_refused(refusals_of(receipt.rejections, scope))
     request.environ[DEFERRED] = deferred
     return answer(receipt)
+
+
+def refuse(body: bytes, refusal: RequestRefused, *, source: str) -> None:
+    """Account for a body that holds no records."""
+    pipeline().refuse(body, refusal, source=source)
+    expectations().note_refused([Refusal(test_id(), refusal.code, refusal.field, str(refusal), body)])
+
+
+def expectations() -> Expectations:
+    """What tests of tracking wait on."""
+    return cast("Expectations", current_app.extensions["expectations"])
+
+
+def test_id() -> str | None:
+    """The scope that the request's header X-Clickstream-Test-Id names."""
+    return checked_scope(request.environ.get("HTTP_X_CLICKSTREAM_TEST_ID"))
 
 
 def request_body() -> bytes:

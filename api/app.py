@@ -13,7 +13,9 @@ from api.ingest import ingest
 from api.reads import reads
 from api.sdks import sdks
 from api.service import service
+from api.tracking_tests import tracking_tests
 from clickstream.errors import ClickstreamError
+from clickstream.expectations import Expectations
 from clickstream.metrics import MetricsPage
 from clickstream.pipeline import Pipeline
 
@@ -27,8 +29,10 @@ def create_app(
     app = Flask("clickstream", static_folder=_ROOT / "static", template_folder=_ROOT / "templates")
     app.config.update(MAX_BODY_BYTES=max_body_bytes, MAX_RECORDS=max_records, READ_TOKEN=read_token, HOST=host)
     app.extensions["pipeline"] = pipeline
+    app.extensions["expectations"] = expectations = Expectations()
+    pipeline.subscribe(expectations.observe)
     app.extensions["metrics_page"] = MetricsPage(pipeline)
-    for blueprint in (ingest, reads, service, sdks):
+    for blueprint in (ingest, reads, service, sdks, tracking_tests):
         app.register_blueprint(blueprint)
     app.register_error_handler(ClickstreamError, failure)
     app.register_error_handler(HTTPException, failure)

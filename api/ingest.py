@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, current_app, request
 
-from api.answers import accept, error, pipeline, reply, request_body
+from api.answers import accept, error, pipeline, refuse, reply, request_body
 from clickstream.bodies import decompress, split
 from clickstream.errors import RequestRefused
 from clickstream.pipeline import Receipt
@@ -35,7 +35,7 @@ def post_events() -> Response:
         records = split(body, media_type=request.content_type or "", max_records=current_app.config["MAX_RECORDS"])
     except RequestRefused as refusal:
         pipeline().require_ready()
-        pipeline().refuse(sent, refusal, source="native")
+        refuse(sent, refusal, source="native")
         raise
     return accept(records, source="native", answer=native_answer)
 
@@ -45,7 +45,7 @@ def allow_events() -> Response:
     """Let pages of any origin send events, as trackers do; reading stays same-origin."""
     headers = {
         "Access-Control-Allow-Methods": "POST",
-        "Access-Control-Allow-Headers": "Content-Type, Content-Encoding",
+        "Access-Control-Allow-Headers": "Content-Type, Content-Encoding, X-Clickstream-Test-Id",
         "Access-Control-Max-Age": "600",
     }
     return Response(status=HTTPStatus.NO_CONTENT, headers=headers)

@@ -8,7 +8,7 @@ from typing import Final
 
 from flask import Blueprint, Response, current_app, request
 
-from api.answers import accept, pipeline, request_body
+from api.answers import accept, refuse, request_body
 from clickstream.bodies import decompress
 from clickstream.errors import RequestRefused, Unavailable
 from clickstream.pipeline import Receipt
@@ -27,7 +27,7 @@ def take(route: Route) -> Response:
     except RequestRefused as refusal:
         if refusal.code == "timeout":  # a slow network, not a fault of the events
             return _response(route.answers.unavailable)
-        pipeline().refuse(request.get_data(), refusal, source=route.family)
+        refuse(request.get_data(), refusal, source=route.family)
         return _response(route.answers.refused)
     except Unavailable:
         return _response(route.answers.unavailable)
