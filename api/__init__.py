@@ -2,6 +2,7 @@
 
 app.py      create_app: blueprints, errors, headers
 ingest.py   POST /events
+rejected.py  POST /rejected/replay
 sdks.py     what SDKs of other platforms send
 reads.py    /stats /events /export /rejected
 tracking_tests.py  /expect /micro/*
