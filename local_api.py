@@ -11,6 +11,7 @@ from typing import Final
 
 import config
 from api import create_app
+from clickstream.access import WriteAccess
 from clickstream.backends.base import Backend
 from clickstream.backends.local import LocalBackend
 from clickstream.errors import ClickstreamError, ConfigError
@@ -63,6 +64,7 @@ def run(settings: config.Settings) -> None:
         max_records=settings.max_records,
         read_token=settings.read_token,
         host=settings.api_host,
+        write_access=WriteAccess(settings.write_keys, rate_per_s=settings.rate_limit, clock_s=time.monotonic),
     )
     serve(
         app.wsgi_app,

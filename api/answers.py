@@ -11,6 +11,7 @@ import msgspec
 from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
+from clickstream.access import RateLimited
 from clickstream.backends.base import Backend
 from clickstream.errors import RequestRefused, Unavailable
 from clickstream.expectations import Expectations, Refusal, checked_scope, marked, refusals_of
@@ -92,6 +93,8 @@ def failure(problem: BaseException) -> Response:
         answer = reply({"error": error(problem.code, str(problem), problem.field)}, problem.status)
         if problem.code == "unauthorized":
             answer.headers["WWW-Authenticate"] = "Bearer"
+        if isinstance(problem, RateLimited):
+            answer.headers["Retry-After"] = str(problem.retry_after_s)
         return answer
     if isinstance(problem, Unavailable):
         answer = reply({"error": error(problem.code, str(problem))}, HTTPStatus.SERVICE_UNAVAILABLE)

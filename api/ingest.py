@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, current_app, request
 
+from api.access import admit
 from api.answers import accept, error, pipeline, refuse, reply, request_body
 from clickstream.bodies import decompress, split
 from clickstream.errors import RequestRefused
@@ -37,7 +38,8 @@ def post_events() -> Response:
         pipeline().require_ready()
         refuse(sent, refusal, source="native")
         raise
-    return accept(records, source="native", answer=native_answer)
+    source = admit(len(records))
+    return accept(records, source=source or "native", answer=native_answer)
 
 
 @ingest.route("/events", methods=["OPTIONS"])
@@ -45,7 +47,7 @@ def allow_events() -> Response:
     """Let pages of any origin send events, as trackers do; reading stays same-origin."""
     headers = {
         "Access-Control-Allow-Methods": "POST",
-        "Access-Control-Allow-Headers": "Content-Type, Content-Encoding, X-Clickstream-Test-Id",
+        "Access-Control-Allow-Headers": "Content-Type, Content-Encoding, X-Clickstream-Test-Id, X-Write-Key",
         "Access-Control-Max-Age": "600",
     }
     return Response(status=HTTPStatus.NO_CONTENT, headers=headers)

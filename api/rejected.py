@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
+from api.access import refuse_other_sites, refuse_strangers
 from api.answers import failure, pipeline, reply, request_body
 from clickstream import replay
 from clickstream.errors import ClickstreamError, Unavailable
@@ -16,6 +17,8 @@ from clickstream.pipeline import Pipeline
 from clickstream.server import DEFERRED, Deferred
 
 rejected: Final = Blueprint("rejected", __name__)
+rejected.before_request(refuse_strangers)
+rejected.before_request(refuse_other_sites)
 _running: Final[set[asyncio.Task[None]]] = set()
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
+from api.access import refuse_other_sites, refuse_strangers
 from api.answers import expectations, integer_parameter, reply, test_id
 from clickstream import micro
 from clickstream.errors import RequestRefused
@@ -17,6 +18,8 @@ from clickstream.query import from_parameters
 from clickstream.server import DEFERRED, Deferred
 
 tracking_tests: Final = Blueprint("tracking_tests", __name__)
+tracking_tests.before_request(refuse_strangers)
+tracking_tests.before_request(refuse_other_sites)
 _ALSO: Final = frozenset({"min", "timeout", "test_id"})
 
 
