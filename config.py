@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from clickstream.access import WriteKey, parse_write_keys
 from clickstream.errors import ConfigError
+from clickstream.privacy import CLIENT_IP_CHOICES
 
 T = TypeVar("T")
 
@@ -39,6 +40,11 @@ class Settings:
     write_keys: tuple[WriteKey, ...] = ()
     # RATE_LIMIT: events a second from one address without a rate of its key; beyond it 429. Default 0: no limit.
     rate_limit: int = 0
+    # CLIENT_IP: off | truncated | hashed. Default off: no address of a sender is kept, also not one inside an event.
+    #   truncated keeps the network (203.0.113.0, 2001:db8:1::), hashed a code that changes every day and restart.
+    client_ip: str = "off"
+    # STRIP_SECRETS: on | off. Default on: tokens, passwords and e-mail addresses in the parameters of URLs become ***.
+    strip_secrets: bool = True
     # LOG_LEVEL: debug | info | warning | error. Default info.
     log_level: str = "info"
 
@@ -115,6 +121,8 @@ class _Reader:
             read_token=self._text("READ_TOKEN", default.read_token),
             write_keys=self._write_keys(),
             rate_limit=self._integer("RATE_LIMIT", default.rate_limit, 0, 10**9),
+            client_ip=self._choice("CLIENT_IP", default.client_ip, CLIENT_IP_CHOICES),
+            strip_secrets=self._choice("STRIP_SECRETS", "on", ("on", "off")) == "on",
             log_level=self._choice("LOG_LEVEL", default.log_level, ("debug", "info", "warning", "error")),
             events_file=Path(self._text("EVENTS_FILE", str(default.events_file))),
             fsync=self._choice("FSYNC", default.fsync, ("always", "everysec", "no")),

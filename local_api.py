@@ -18,6 +18,7 @@ from clickstream.errors import ClickstreamError, ConfigError
 from clickstream.events import Limits
 from clickstream.journal import Quarantine
 from clickstream.pipeline import Pipeline
+from clickstream.privacy import Privacy
 from clickstream.server import serve
 
 _log: Final = logging.getLogger("clickstream.api")
@@ -65,6 +66,7 @@ def run(settings: config.Settings) -> None:
         read_token=settings.read_token,
         host=settings.api_host,
         write_access=WriteAccess(settings.write_keys, rate_per_s=settings.rate_limit, clock_s=time.monotonic),
+        privacy=Privacy(client_ip=settings.client_ip, strip_secrets=settings.strip_secrets, clock_ms=now_ms),
     )
     serve(
         app.wsgi_app,

@@ -14,8 +14,10 @@ from werkzeug.exceptions import HTTPException
 from clickstream.access import RateLimited
 from clickstream.backends.base import Backend
 from clickstream.errors import RequestRefused, Unavailable
-from clickstream.expectations import Expectations, Refusal, checked_scope, marked, refusals_of
+from clickstream.expectations import Expectations, Refusal, checked_scope, refusals_of
+from clickstream.marks import marked
 from clickstream.pipeline import Pipeline, Receipt
+from clickstream.privacy import Privacy
 from clickstream.server import BODY_REFUSED, DEFERRED, Deferred
 
 _log: Final = logging.getLogger("clickstream.api")
@@ -38,9 +40,12 @@ def accept(
 ) -> Response:
     """`answer` over the verdicts on `records`, sent once everything accepted is kept; else `unavailable`."""
     deferred = Deferred()
+    records = privacy().cleaned(
+        records, user_agent=request.environ.get("HTTP_USER_AGENT", ""), address=request.remote_addr
+    )
     scope = test_id()
     if scope is not None:
-        records = marked(records, scope)
+        records = marked(records, "test_id", scope)
 
     def when_kept(problem: Unavailable | None) -> None:
         deferred.resolve(None if problem is None else unavailable or failure(problem))
@@ -54,6 +59,7 @@ def accept(
 
 def refuse(body: bytes, refusal: RequestRefused, *, source: str) -> None:
     """Account for a body that holds no records."""
+    (body,) = privacy().cleaned([body], user_agent="", address=None)
     pipeline().refuse(body, refusal, source=source)
     expectations().note_refused([Refusal(test_id(), refusal.code, refusal.field, str(refusal), body)])
 
@@ -61,6 +67,11 @@ def refuse(body: bytes, refusal: RequestRefused, *, source: str) -> None:
 def expectations() -> Expectations:
     """What tests of tracking wait on."""
     return cast("Expectations", current_app.extensions["expectations"])
+
+
+def privacy() -> Privacy:
+    """What takes addresses and secrets out of events."""
+    return cast("Privacy", current_app.extensions["privacy"])
 
 
 def test_id() -> str | None:

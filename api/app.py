@@ -21,6 +21,7 @@ from clickstream.errors import ClickstreamError
 from clickstream.expectations import Expectations
 from clickstream.metrics import MetricsPage
 from clickstream.pipeline import Pipeline
+from clickstream.privacy import Privacy
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -33,11 +34,13 @@ def create_app(
     read_token: str = "",
     host: str = "127.0.0.1",
     write_access: WriteAccess | None = None,
+    privacy: Privacy,
 ) -> Flask:
     """The application; its views run on the server's loop thread, see clickstream/server.py."""
     app = Flask("clickstream", static_folder=_ROOT / "static", template_folder=_ROOT / "templates")
     app.config.update(MAX_BODY_BYTES=max_body_bytes, MAX_RECORDS=max_records, READ_TOKEN=read_token, HOST=host)
     app.extensions["pipeline"] = pipeline
+    app.extensions["privacy"] = privacy
     app.extensions["write_access"] = write_access or WriteAccess((), rate_per_s=0, clock_s=time.monotonic)
     app.extensions["expectations"] = expectations = Expectations()
     pipeline.subscribe(expectations.observe)

@@ -53,17 +53,6 @@ def checked_scope(text: str | None) -> str | None:
     return text
 
 
-def marked(records: Sequence[bytes], scope: str) -> list[bytes]:
-    """`records` with `"test_id": scope` in each object that has none; anything else is left to validation."""
-    addition = f',"test_id":"{scope}"}}'.encode()
-    return [
-        record[:-1] + addition
-        if record.endswith(b"}") and record.startswith(b"{") and len(record) > 2 and b'"test_id"' not in record
-        else record
-        for record in records
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """One refused record, as an expectation shows it."""
