@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from clickstream.access import WriteKey, parse_write_keys
 from clickstream.errors import ConfigError
+from clickstream.privacy import CLIENT_IP_CHOICES
 
 T = TypeVar("T")
 
@@ -33,6 +35,16 @@ class Settings:
     api_url: str = "http://127.0.0.1:3000"
     # READ_TOKEN: secret for every route that reads events. Default empty: reads are open on loopback.
     read_token: str = ""
+    # WRITE_KEYS: who may send events, e.g. "web=pk_1;origins=https://shop.example;rate=500, app=pk_2". Default empty:
+    # anybody who reaches the port may. origins: pages that may use the key; rate: its events a second and address.
+    write_keys: tuple[WriteKey, ...] = ()
+    # RATE_LIMIT: events a second from one address without a rate of its key; beyond it 429. Default 0: no limit.
+    rate_limit: int = 0
+    # CLIENT_IP: off | truncated | hashed. Default off: no address of a sender is kept, also not one inside an event.
+    #   truncated keeps the network (203.0.113.0, 2001:db8:1::), hashed a code that changes every day and restart.
+    client_ip: str = "off"
+    # STRIP_SECRETS: on | off. Default on: tokens, passwords and e-mail addresses in the parameters of URLs become ***.
+    strip_secrets: bool = True
     # LOG_LEVEL: debug | info | warning | error. Default info.
     log_level: str = "info"
 
@@ -107,6 +119,10 @@ class _Reader:
             dashboard_port=self._integer("DASHBOARD_PORT", default.dashboard_port, 1, 65535),
             api_url=self._url("API_URL", f"http://{_in_url(api_host)}:{api_port}"),
             read_token=self._text("READ_TOKEN", default.read_token),
+            write_keys=self._write_keys(),
+            rate_limit=self._integer("RATE_LIMIT", default.rate_limit, 0, 10**9),
+            client_ip=self._choice("CLIENT_IP", default.client_ip, CLIENT_IP_CHOICES),
+            strip_secrets=self._choice("STRIP_SECRETS", "on", ("on", "off")) == "on",
             log_level=self._choice("LOG_LEVEL", default.log_level, ("debug", "info", "warning", "error")),
             events_file=Path(self._text("EVENTS_FILE", str(default.events_file))),
             fsync=self._choice("FSYNC", default.fsync, ("always", "everysec", "no")),
@@ -163,6 +179,15 @@ class _Reader:
             return choices[choices.index(text.lower())]
 
         return self._value(name, default, parse, " or ".join(choices))
+
+    def _write_keys(self) -> tuple[WriteKey, ...]:
+        try:
+            return parse_write_keys(self._environ.get("WRITE_KEYS", ""))
+        except ValueError as problem:  # says what is wrong without the value: keys do not belong into logs
+            self._problems.append(
+                f"WRITE_KEYS: {problem}; expected source=key;origins=https://…;rate=500, source=key …"
+            )
+            return ()
 
     def _integer(self, name: str, default: int, least: int, most: int) -> int:
         def parse(text: str) -> int:

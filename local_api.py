@@ -11,12 +11,14 @@ from typing import Final
 
 import config
 from api import create_app
+from clickstream.access import WriteAccess
 from clickstream.backends.base import Backend
 from clickstream.backends.local import LocalBackend
 from clickstream.errors import ClickstreamError, ConfigError
 from clickstream.events import Limits
 from clickstream.journal import Quarantine
 from clickstream.pipeline import Pipeline
+from clickstream.privacy import Privacy
 from clickstream.server import serve
 
 _log: Final = logging.getLogger("clickstream.api")
@@ -63,6 +65,8 @@ def run(settings: config.Settings) -> None:
         max_records=settings.max_records,
         read_token=settings.read_token,
         host=settings.api_host,
+        write_access=WriteAccess(settings.write_keys, rate_per_s=settings.rate_limit, clock_s=time.monotonic),
+        privacy=Privacy(client_ip=settings.client_ip, strip_secrets=settings.strip_secrets, clock_ms=now_ms),
     )
     serve(
         app.wsgi_app,

@@ -2,8 +2,10 @@
 
 app.py      create_app: blueprints, errors, headers
 ingest.py   POST /events
+rejected.py  POST /rejected/replay
 sdks.py     what SDKs of other platforms send
 reads.py    /stats /events /export /rejected
+tracking_tests.py  /expect /micro/*
 service.py  / /health /ready /metrics /openapi.json /docs
 access.py   who may read
 answers.py  how every view answers: JSON, errors, waiting for the disk, worker threads

@@ -1,9 +1,12 @@
-"""Who may read events: the holder of READ_TOKEN, or without one whoever sits at this machine."""
+"""Who may do what: read events, change what is kept, send events."""
 
 from __future__ import annotations
 
+from typing import cast
+
 from flask import current_app, request
 
+from clickstream.access import WriteAccess
 from clickstream.dashboard.access import holds, is_this_machine
 from clickstream.errors import RequestRefused
 
@@ -20,3 +23,25 @@ def refuse_strangers() -> None:
         raise RequestRefused(
             "forbidden", f"{request.host[:60]} is not this machine; use 127.0.0.1, or set READ_TOKEN and send it"
         )
+
+
+def refuse_other_sites() -> None:
+    """Raise RequestRefused when a page of another site wants something changed: browsers name it in Origin."""
+    origin = request.headers.get("Origin")
+    if request.method not in ("GET", "HEAD", "OPTIONS") and origin and origin.partition("://")[2] != request.host:
+        raise RequestRefused("forbidden", f"pages of {origin[:100]} may not change anything here")
+
+
+def admit(events: int, key_in_body: str | None = None) -> str | None:
+    """Source that sends these `events`, by its write key wherever that stands; raises RequestRefused."""
+    access = cast("WriteAccess", current_app.extensions["write_access"])
+    if access.is_open:
+        return None
+    origin = request.headers.get("Origin")
+    return access.admit(_presented(key_in_body), origin=origin, address=request.remote_addr or "", events=events)
+
+
+def _presented(key_in_body: str | None) -> str | None:
+    given = request.authorization
+    in_header = None if given is None else given.token or given.username
+    return request.headers.get("X-Write-Key") or key_in_body or request.args.get("write_key") or in_header

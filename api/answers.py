@@ -11,9 +11,13 @@ import msgspec
 from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException
 
+from clickstream.access import RateLimited
 from clickstream.backends.base import Backend
 from clickstream.errors import RequestRefused, Unavailable
+from clickstream.expectations import Expectations, Refusal, checked_scope, refusals_of
+from clickstream.marks import marked
 from clickstream.pipeline import Pipeline, Receipt
+from clickstream.privacy import Privacy
 from clickstream.server import BODY_REFUSED, DEFERRED, Deferred
 
 _log: Final = logging.getLogger("clickstream.api")
@@ -36,13 +40,43 @@ def accept(
 ) -> Response:
     """`answer` over the verdicts on `records`, sent once everything accepted is kept; else `unavailable`."""
     deferred = Deferred()
+    records = privacy().cleaned(
+        records, user_agent=request.environ.get("HTTP_USER_AGENT", ""), address=request.remote_addr
+    )
+    scope = test_id()
+    if scope is not None:
+        records = marked(records, "test_id", scope)
 
     def when_kept(problem: Unavailable | None) -> None:
         deferred.resolve(None if problem is None else unavailable or failure(problem))
 
     receipt = pipeline().accept(records, source=source, when_kept=when_kept)
+    if receipt.rejections:
+        expectations().note_refused(refusals_of(receipt.rejections, scope))
     request.environ[DEFERRED] = deferred
     return answer(receipt)
+
+
+def refuse(body: bytes, refusal: RequestRefused, *, source: str) -> None:
+    """Account for a body that holds no records."""
+    (body,) = privacy().cleaned([body], user_agent="", address=None)
+    pipeline().refuse(body, refusal, source=source)
+    expectations().note_refused([Refusal(test_id(), refusal.code, refusal.field, str(refusal), body)])
+
+
+def expectations() -> Expectations:
+    """What tests of tracking wait on."""
+    return cast("Expectations", current_app.extensions["expectations"])
+
+
+def privacy() -> Privacy:
+    """What takes addresses and secrets out of events."""
+    return cast("Privacy", current_app.extensions["privacy"])
+
+
+def test_id() -> str | None:
+    """The scope that the request's header X-Clickstream-Test-Id names."""
+    return checked_scope(request.environ.get("HTTP_X_CLICKSTREAM_TEST_ID"))
 
 
 def request_body() -> bytes:
@@ -70,6 +104,8 @@ def failure(problem: BaseException) -> Response:
         answer = reply({"error": error(problem.code, str(problem), problem.field)}, problem.status)
         if problem.code == "unauthorized":
             answer.headers["WWW-Authenticate"] = "Bearer"
+        if isinstance(problem, RateLimited):
+            answer.headers["Retry-After"] = str(problem.retry_after_s)
         return answer
     if isinstance(problem, Unavailable):
         answer = reply({"error": error(problem.code, str(problem))}, HTTPStatus.SERVICE_UNAVAILABLE)

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, current_app, request
 
-from api.answers import accept, error, pipeline, reply, request_body
+from api.access import admit
+from api.answers import accept, error, pipeline, refuse, reply, request_body
 from clickstream.bodies import decompress, split
 from clickstream.errors import RequestRefused
 from clickstream.pipeline import Receipt
@@ -35,9 +36,10 @@ def post_events() -> Response:
         records = split(body, media_type=request.content_type or "", max_records=current_app.config["MAX_RECORDS"])
     except RequestRefused as refusal:
         pipeline().require_ready()
-        pipeline().refuse(sent, refusal, source="native")
+        refuse(sent, refusal, source="native")
         raise
-    return accept(records, source="native", answer=native_answer)
+    source = admit(len(records))
+    return accept(records, source=source or "native", answer=native_answer)
 
 
 @ingest.route("/events", methods=["OPTIONS"])
@@ -45,7 +47,7 @@ def allow_events() -> Response:
     """Let pages of any origin send events, as trackers do; reading stays same-origin."""
     headers = {
         "Access-Control-Allow-Methods": "POST",
-        "Access-Control-Allow-Headers": "Content-Type, Content-Encoding",
+        "Access-Control-Allow-Headers": "Content-Type, Content-Encoding, X-Clickstream-Test-Id, X-Write-Key",
         "Access-Control-Max-Age": "600",
     }
     return Response(status=HTTPStatus.NO_CONTENT, headers=headers)

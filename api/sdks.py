@@ -8,7 +8,8 @@ from typing import Final
 
 from flask import Blueprint, Response, current_app, request
 
-from api.answers import accept, pipeline, request_body
+from api.access import admit
+from api.answers import accept, failure, refuse, request_body
 from clickstream.bodies import decompress
 from clickstream.errors import RequestRefused, Unavailable
 from clickstream.pipeline import Receipt
@@ -25,9 +26,11 @@ def take(route: Route) -> Response:
             return _response(route.answer(batch, ()))
         return _accept(route, batch)
     except RequestRefused as refusal:
+        if refusal.code in ("unauthorized", "forbidden", "rate_limited"):
+            return _with_cors(failure(refusal))
         if refusal.code == "timeout":  # a slow network, not a fault of the events
             return _response(route.answers.unavailable)
-        pipeline().refuse(request.get_data(), refusal, source=route.family)
+        refuse(request.get_data(), refusal, source=route.family)
         return _response(route.answers.refused)
     except Unavailable:
         return _response(route.answers.unavailable)
@@ -62,11 +65,13 @@ def _accept(route: Route, batch: WireBatch) -> Response:
     if len(batch.records) > limit:
         raise RequestRefused("too_many_records", f"{len(batch.records):,} events, at most {limit:,} (MAX_RECORDS)")
 
+    source = admit(len(batch.records), batch.write_key)
+
     def answer(receipt: Receipt) -> Response:
         return _response(route.answer(batch, frozenset(one.index for one in receipt.rejections)))
 
     unavailable = _response(route.answers.unavailable)
-    return accept(list(batch.records), source=route.family, answer=answer, unavailable=unavailable)
+    return accept(list(batch.records), source=source or route.family, answer=answer, unavailable=unavailable)
 
 
 def _body() -> bytes:
@@ -75,10 +80,14 @@ def _body() -> bytes:
 
 
 def _response(answer: Answer) -> Response:
-    headers = {**answer.headers, **cors_headers(request.headers.get("Origin"))}
-    response = Response(answer.body, answer.status, headers)
+    response = Response(answer.body, answer.status, dict(answer.headers))
     if "Content-Type" not in answer.headers:
         del response.headers["Content-Type"]
+    return _with_cors(response)
+
+
+def _with_cors(response: Response) -> Response:
+    response.headers.update(cors_headers(request.headers.get("Origin")))
     return response
 
 

@@ -48,7 +48,12 @@ def _native(event_id: str, now: str) -> dict[str, Any]:
 def _segment(event_id: str, now: str, url: str) -> dict[str, Any]:
     context = {"library": {"name": "analytics-python", "version": "2.4.0"}}
     event = {"type": "page", "name": "Shoe", "messageId": event_id, "userId": "user_1", "timestamp": now}
-    return {**event, "integrations": {}, "context": context, "properties": {"url": url, "product_id": "SKU-1", "price": 9.99}}
+    return {
+        **event,
+        "integrations": {},
+        "context": context,
+        "properties": {"url": url, "product_id": "SKU-1", "price": 9.99},
+    }
 
 
 def _posthog(event_id: str, now: str, url: str) -> dict[str, Any]:

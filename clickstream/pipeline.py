@@ -72,7 +72,7 @@ class Pipeline:
         self.meter = Meter(clock_ms())
         self.backend = backend
         self.quarantine = quarantine
-        self._limits = limits
+        self.limits = limits
         self._max_waiting_bytes = max_waiting_bytes
         self._run_soon: Callable[[Callable[[], None]], object] = _not_started
         self._clock_ms = clock_ms
@@ -149,7 +149,7 @@ class Pipeline:
             raise Unavailable("more events wait for the disk than MAX_WAITING_BYTES; send them again in a second")
         started_s = time.perf_counter()
         now_ms = self._clock_ms()
-        batch = validate(records, self._limits, now_ms)
+        batch = validate(records, self.limits, now_ms)
         duplicates = self._take_out_duplicates(batch)
         receipt = Receipt(len(batch.events), duplicates, batch.rejections)
         ids = [event.event_id or "" for event in batch.events]

@@ -27,7 +27,7 @@ _TABLET: Final = re.compile(r"iPad|Tablet|Android(?!.*Mobile)")
 _MOBILE: Final = re.compile(r"Mobi|iPhone|iPod")
 _BOT: Final = re.compile(
     r"bot\b|bot/|crawl|spider|slurp|facebookexternalhit|headlesschrome|phantomjs|lighthouse|pingdom|"
-    r"monitor|preview|archiver|scrapy|curl/|wget/|python-urllib|go-http-client",
+    r"monitor|preview|archiver|scrapy",
     re.IGNORECASE,
 )
 

@@ -1,59 +1,211 @@
-"""Who may read events, and who may send them from a browser."""
+"""Who may do what: every route of the API with no key, a write key, the read token and a wrong one."""
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.support.platform import platform
+import config
+from clickstream.access import RateLimited, WriteAccess, WriteKey, parse_write_keys
+from clickstream.errors import ConfigError, RequestRefused
+from clickstream.wire import ROUTES
+from tests.support.platform import Platform, platform
 
-PRIVATE = ["/stats", "/events", "/export", "/rejected", "/metrics"]
-OPEN = ["/", "/health", "/ready", "/docs", "/openapi.json", "/tracker.js"]
-
-
-@pytest.mark.e2e
-def test_with_a_read_token_everything_that_shows_events_asks_for_it(tmp_path: Path) -> None:
-    with platform(tmp_path, READ_TOKEN="secret") as running:
-        for path in PRIVATE:
-            without = requests.get(running.url + path, timeout=5)
-            wrong = requests.get(running.url + path, headers={"Authorization": "Bearer other"}, timeout=5)
-            right = requests.get(running.url + path, headers=running.headers, timeout=5)
-
-            assert (without.status_code, wrong.status_code, right.status_code) == (401, 401, 200), path
-            assert without.json()["error"]["code"] == "unauthorized"
-            assert without.headers["WWW-Authenticate"] == "Bearer"
+EVENT = {"event_type": "a", "user_id": "u"}
+OPEN = {"GET /", "GET /health", "GET /ready", "GET /openapi.json", "GET /docs", "GET /tracker.js"}
+STUBS = {route.rules for route in ROUTES if not route.decode.__module__.endswith(route.family)}
 
 
-@pytest.mark.e2e
-def test_sending_and_the_pages_about_the_api_need_no_token(tmp_path: Path) -> None:
-    with platform(tmp_path, READ_TOKEN="secret") as running:
-        sent = requests.post(running.url + "/events", json={"event_type": "click", "user_id": "u"}, timeout=5)
-
-        assert sent.status_code == 202
-        assert [path for path in OPEN if requests.get(running.url + path, timeout=5).status_code != 200] == []
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    keys = "web=pk_web;origins=https://shop.test, app=pk_app"
+    with platform(tmp_path_factory.mktemp("access"), READ_TOKEN="secret", WRITE_KEYS=keys) as running:
+        yield running
 
 
-@pytest.mark.e2e
-def test_a_name_that_somebody_pointed_at_this_machine_reads_nothing(tmp_path: Path) -> None:
-    with platform(tmp_path) as running:
-        foreign = {"Host": "pages.example:3000"}
+def bodies(path: str) -> bytes:
+    """A good event for the route, without any key in it."""
+    if path == "/events":
+        return json.dumps(EVENT).encode()
+    if path.startswith("/collect"):
+        return json.dumps([{"event_type": "a", "device_id": "d"}]).encode()
+    if "tp2" in path:
+        return b'{"data":[{"e":"se","se_ac":"a","uid":"u"}]}'
+    if "posthog" in path or path.strip("/") in ("batch", "e", "capture", "i/v0/e", "i/v1/analytics/events"):
+        return b'{"batch":[{"event":"a","distinct_id":"u"}]}'
+    return b'{"batch":[{"type":"track","event":"a","userId":"u"}],"event":"a","userId":"u"}'
 
-        answers = [requests.get(running.url + path, headers=foreign, timeout=5) for path in PRIVATE]
 
-        assert [answer.status_code for answer in answers] == [403] * len(PRIVATE)
-        assert answers[0].json()["error"]["code"] == "forbidden"
-        assert requests.get(running.url + "/stats", headers={"Host": "localhost:3000"}, timeout=5).status_code == 200
+def kinds(api: Platform) -> dict[str, str]:
+    """`METHOD /path` of every route -> open, read, write or stub."""
+    found = dict.fromkeys(OPEN, "open")
+    for rule in requests.get(f"{api.url}/", timeout=5).json()["endpoints"]:
+        for route in ROUTES:
+            if rule in route.rules:
+                kind = "stub" if route.rules in STUBS else "write"
+                found.update({f"{method} {rule}": kind for method in route.methods})
+    reads = [
+        "/stats",
+        "/events",
+        "/export",
+        "/rejected",
+        "/metrics",
+        "/micro/all",
+        "/micro/good",
+        "/micro/bad",
+        "/micro/reset",
+    ]
+    found.update({f"GET {path}": "read" for path in reads})
+    found.update({"POST /events": "write", "POST /rejected/replay": "read", "DELETE /expect": "read"})
+    found["GET /expect"] = "read"
+    return found
 
 
-@pytest.mark.e2e
-def test_a_page_of_another_origin_may_send_json_but_not_read(tmp_path: Path) -> None:
-    with platform(tmp_path) as running:
-        asked = requests.options(running.url + "/events", headers={"Origin": "https://shop.example"}, timeout=5)
-        read = requests.get(running.url + "/events", headers={"Origin": "https://shop.example"}, timeout=5)
+def status(api: Platform, name: str, key: str) -> int:
+    method, path = name.split(" ")
+    path = re.sub("<[^>]+>", "x", path)
+    headers = {} if key == "none" else {"Authorization": f"Bearer {key}"}
+    query = {"timeout": "0"} if path == "/expect" else {}
+    if path in ("/i",):
+        query = {"e": "se", "se_ac": "a", "uid": "u"}
+    elif method == "GET" and "pixel" in path:
+        query = {"event": "a", "userId": "u"}
+    elif method == "GET" and name in kinds(api) and kinds(api)[name] == "write":
+        query = {"data": '{"event":"a","distinct_id":"u"}'}
+    body = bodies(path) if method == "POST" and path not in ("/rejected/replay",) else b""
+    return requests.request(method, api.url + path, data=body, params=query, headers=headers, timeout=10).status_code
 
-        assert asked.status_code == 204
-        assert asked.headers["Access-Control-Allow-Origin"] == "*"
-        assert asked.headers["Access-Control-Allow-Headers"] == "Content-Type, Content-Encoding"
-        assert "Access-Control-Allow-Origin" not in read.headers
+
+EXPECTED = {
+    # kind: none, write key, read token, wrong key
+    "open": ({200}, {200}, {200}, {200}),
+    "stub": ({200}, {200}, {200}, {200}),
+    "write": ({401}, {200, 202}, {403}, {403}),
+    "read": ({401}, {401}, {200, 404}, {401}),
+}
+
+
+def test_every_route_lets_in_exactly_whom_it_should(api: Platform) -> None:
+    wrong = []
+    for name, kind in kinds(api).items():
+        for key, allowed in zip(("none", "pk_app", "secret", "wrong"), EXPECTED[kind], strict=True):
+            found = status(api, name, key)
+            if found not in allowed:
+                wrong.append(f"{name} with {key}: {found}, expected {allowed}")
+
+    assert wrong == []
+
+
+def test_every_route_of_the_api_is_in_the_matrix(api: Platform) -> None:
+    served = set(requests.get(f"{api.url}/", timeout=5).json()["endpoints"])
+
+    assert served <= {name.split(" ")[1] for name in kinds(api)}
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "body"),
+    [
+        ({"X-Write-Key": "pk_app"}, "", EVENT),
+        ({"Authorization": "Bearer pk_app"}, "", EVENT),
+        ({}, "?write_key=pk_app", EVENT),
+    ],
+)
+def test_native_senders_may_give_the_key_in_three_places(
+    api: Platform, headers: dict[str, str], query: str, body: object
+) -> None:
+    assert requests.post(f"{api.url}/events{query}", json=body, headers=headers, timeout=5).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/batch", {"writeKey": "pk_app", "batch": [{"type": "track", "event": "a", "userId": "u"}]}),
+        ("/batch/", {"api_key": "pk_app", "batch": [{"event": "a", "distinct_id": "u"}]}),
+        ("/collect?appId=pk_app", [{"event_type": "a", "device_id": "d"}]),
+        ("/com.snowplowanalytics.snowplow/tp2", {"data": [{"e": "pv", "uid": "u", "aid": "pk_app"}]}),
+    ],
+)
+def test_sdks_give_the_key_where_they_always_do(api: Platform, path: str, body: object) -> None:
+    assert requests.post(api.url + path, json=body, timeout=5).status_code == 200
+
+
+def test_a_page_may_use_a_key_only_from_its_own_origins(api: Platform) -> None:
+    def send(origin: str, key: str = "pk_web") -> requests.Response:
+        headers = {"Origin": origin, "X-Write-Key": key}
+        return requests.post(f"{api.url}/v1/track", json={"event": "a", "userId": "u"}, headers=headers, timeout=5)
+
+    assert send("https://shop.test").status_code == 200
+    assert send("https://evil.test").status_code == 403
+    assert send("https://evil.test").headers["Access-Control-Allow-Origin"] == "https://evil.test"
+    assert send("https://evil.test", "pk_app").status_code == 200
+
+
+def test_reads_carry_no_cors_header_and_another_site_can_change_nothing(api: Platform) -> None:
+    headers = {"Origin": "https://evil.test", "Authorization": "Bearer secret"}
+
+    read = requests.get(f"{api.url}/stats", headers=headers, timeout=5)
+    change = requests.post(f"{api.url}/rejected/replay", headers=headers, timeout=5)
+
+    assert "Access-Control-Allow-Origin" not in read.headers
+    assert change.status_code == 403
+
+
+def test_beyond_the_rate_senders_are_told_when_to_come_back(tmp_path: Path) -> None:
+    with platform(tmp_path, RATE_LIMIT="5") as limited:
+        statuses = [requests.post(f"{limited.url}/events", json=[EVENT] * 30, timeout=5) for _ in range(3)]
+        sdk = requests.post(f"{limited.url}/v1/track", json={"event": "a", "userId": "u"}, timeout=5)
+
+    assert [answer.status_code for answer in statuses] == [202, 202, 429]
+    assert statuses[2].json()["error"]["code"] == "rate_limited"
+    assert (sdk.status_code, sdk.headers["Retry-After"]) == (429, statuses[2].headers["Retry-After"])
+    assert 1 <= int(sdk.headers["Retry-After"]) <= 3
+
+
+def test_a_bucket_fills_again_and_each_key_and_address_has_its_own() -> None:
+    now = [0.0]
+    access = WriteAccess((WriteKey("a", "k1", rate_per_s=1), WriteKey("b", "k2")), rate_per_s=2, clock_s=lambda: now[0])
+
+    def admit(key: str, address: str = "1", events: int = 10) -> str | None:
+        return access.admit(key, origin=None, address=address, events=events)
+
+    assert admit("k1") == "a"
+    with pytest.raises(RateLimited) as limited:
+        admit("k1")
+    assert limited.value.retry_after_s == 1
+    assert (admit("k1", "2"), admit("k2", events=20)) == ("a", "b")
+    now[0] = 1.0
+    assert admit("k1", events=1) == "a"
+    with pytest.raises(RequestRefused, match="unknown"):
+        admit("k3")
+
+
+def test_keys_are_read_from_one_line() -> None:
+    text = "web=pk_1;origins=https://a.test https://b.test:8080;rate=0.5, app=pk_2"
+
+    assert parse_write_keys(text) == (
+        WriteKey("web", "pk_1", frozenset({"https://a.test", "https://b.test:8080"}), 0.5),
+        WriteKey("app", "pk_2"),
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["pk_1", "web=", "web=a,web=b", "a=k,b=k", "web=k;rate=0", "web=k;rate=x", "web=k;origin=x", "web=k;origins=x"],
+)
+def test_a_wrong_line_is_a_problem_that_does_not_show_the_key(text: str) -> None:
+    with pytest.raises(ConfigError) as problem:
+        config.load({"WRITE_KEYS": text.replace("k", "topsecret")})
+
+    assert "WRITE_KEYS" in str(problem.value)
+    assert "topsecret" not in str(problem.value)
+
+
+def test_another_address_than_loopback_needs_a_read_token() -> None:
+    with pytest.raises(ConfigError, match="READ_TOKEN"):
+        config.load({"API_HOST": "0.0.0.0"})
+    assert config.load({"API_HOST": "0.0.0.0", "READ_TOKEN": "t"}).api_host == "0.0.0.0"

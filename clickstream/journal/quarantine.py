@@ -6,7 +6,7 @@ import base64
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -65,13 +65,31 @@ class Quarantine:
     def newest(self, *, limit: int, code: str | None = None) -> list[dict[str, Any]]:
         """At most `limit` entries, newest first, of one `code` or all."""
         found: list[dict[str, Any]] = []
-        for line in self._lines_backward():
-            entry = _decoded(line)
-            if entry is not None and (code is None or entry.get("code") == code):
+        for _, entry in self.entries():
+            if code is None or entry.get("code") == code:
                 found.append(entry)
                 if len(found) == limit:
                     break
         return found
+
+    def entries(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        """Each line with the entry it holds, newest first."""
+        for line in self._lines_backward():
+            entry = _decoded(line)
+            if entry is not None:
+                yield line, entry
+
+    def remove(self, is_unwanted: Callable[[bytes], bool]) -> int:
+        """Rewrite the file without the lines that `is_unwanted`; how many those were. A kill leaves old or new."""
+        with self._lock:
+            try:
+                lines = self.path.read_bytes().splitlines(keepends=True)
+            except FileNotFoundError:
+                return 0
+            kept = [line for line in lines if not is_unwanted(line.rstrip(b"\n"))]
+            if len(kept) < len(lines):
+                self._replace(b"".join(kept))
+            return len(lines) - len(kept)
 
     def size_bytes(self) -> int:
         """Bytes on disk now."""
@@ -108,15 +126,18 @@ class Quarantine:
     def _drop_older_half(self) -> None:
         content = self.path.read_bytes()
         middle = content.find(b"\n", len(content) - self._max_bytes // 2) + 1
+        self._replace(content[middle:])
+        _log.warning("quarantine full: older half dropped path=%s max_bytes=%d", self.path, self._max_bytes)
+
+    def _replace(self, content: bytes) -> None:
         fresh = self.path.with_name(self.path.name + ".shrinking")
         with fresh.open("wb") as file:
             os.fchmod(file.fileno(), 0o600)
-            file.write(content[middle:])
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self.path)
         sync_directory(self.path.parent)
-        _log.warning("quarantine full: older half dropped path=%s max_bytes=%d", self.path, self._max_bytes)
 
 
 def _write_all(fd: int, payload: bytes) -> None:

@@ -63,7 +63,7 @@ class WireBatch:
     """Records in the native event shape, one JSON object each, in the order the SDK sent them."""
 
     records: Sequence[bytes]
-    # The key the SDK presented (Segment's writeKey, PostHog's api_key, Clickstream's appId); None when it has none.
+    # The key the SDK presented: Segment's writeKey, PostHog's api_key; trackers without keys present their app id.
     write_key: str | None = None
     # Replaces the route's `accepted` where the answer depends on the request.
     accepted: Answer | None = None

@@ -61,13 +61,16 @@ def decode_tp2(request: WireRequest) -> WireBatch:
     if not isinstance(events, list):
         return WireBatch([request.body])
     received_ms = mapping.milliseconds(request.received_at)
-    return WireBatch([_record(event, received_ms, request.user_agent) for event in events])
+    key = as_object(events[0]).get("aid") if events else None
+    records = [_record(event, received_ms, request.user_agent) for event in events]
+    return WireBatch(records, key if isinstance(key, str) else None)
 
 
 def decode_pixel(request: WireRequest) -> WireBatch:
     """Read one event from the address of the one-pixel image."""
     event = dict(request.query)
-    return WireBatch([_record(event, mapping.milliseconds(request.received_at), request.user_agent)])
+    received_ms = mapping.milliseconds(request.received_at)
+    return WireBatch([_record(event, received_ms, request.user_agent)], request.query.get("aid"))
 
 
 def _record(event: object, received_ms: int, user_agent: str) -> bytes:

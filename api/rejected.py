@@ -1,0 +1,64 @@
+"""POST /rejected/replay: refused records tried again after a fix, each kept once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from flask import Blueprint, Response, request
+
+from api.access import refuse_other_sites, refuse_strangers
+from api.answers import failure, pipeline, reply, request_body
+from clickstream import replay
+from clickstream.errors import ClickstreamError, Unavailable
+from clickstream.pipeline import Pipeline
+from clickstream.server import DEFERRED, Deferred
+
+rejected: Final = Blueprint("rejected", __name__)
+rejected.before_request(refuse_strangers)
+rejected.before_request(refuse_other_sites)
+_running: Final[set[asyncio.Task[None]]] = set()
+
+
+@rejected.post("/rejected/replay")
+def post_replay() -> Response:
+    """Try quarantined records again; what is kept now leaves the quarantine."""
+    selection = replay.read_selection(request_body())
+    pipeline().require_ready()
+    deferred = Deferred()
+    _start(_replay(pipeline(), selection, deferred))
+    request.environ[DEFERRED] = deferred
+    return Response()
+
+
+async def _replay(pipe: Pipeline, selection: replay.Selection, deferred: Deferred) -> None:
+    try:
+        deferred.resolve(reply(await _replayed(pipe, selection)))
+    except (ClickstreamError, OSError) as problem:
+        deferred.resolve(failure(problem))
+
+
+async def _replayed(pipe: Pipeline, selection: replay.Selection) -> dict[str, Any]:
+    now_ms = time.time_ns() // 1_000_000
+    trial = await asyncio.to_thread(replay.attempt, pipe.quarantine, selection, pipe.limits, now_ms)
+    if selection.dry_run:
+        return replay.answer(trial, replayed=len(trial.records), duplicates=0, dry_run=True)
+    if not trial.records:
+        return replay.answer(trial, replayed=0, duplicates=0, dry_run=False)
+    kept: asyncio.Future[Unavailable | None] = asyncio.get_running_loop().create_future()
+    receipt = pipe.accept(trial.records, source="replay", when_kept=kept.set_result)
+    problem = await kept
+    if problem is not None:
+        raise problem
+    # Only now: killed before this line, the same replay can be asked for again and finds its own copies.
+    lines = frozenset(trial.lines)
+    await asyncio.to_thread(pipe.quarantine.remove, lines.__contains__)
+    return replay.answer(trial, replayed=receipt.accepted, duplicates=receipt.duplicates, dry_run=False)
+
+
+def _start(work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.get_running_loop().create_task(work)
+    _running.add(task)  # the loop itself holds tasks only weakly
+    task.add_done_callback(_running.discard)

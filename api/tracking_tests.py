@@ -1,0 +1,93 @@
+"""Routes to test one's tracking with: /expect, and Snowplow Micro's /micro/*."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from flask import Blueprint, Response, request
+
+from api.access import refuse_other_sites, refuse_strangers
+from api.answers import expectations, integer_parameter, reply, test_id
+from clickstream import micro
+from clickstream.errors import RequestRefused
+from clickstream.expectations import REMEMBERED, checked_scope, seconds
+from clickstream.query import from_parameters
+from clickstream.server import DEFERRED, Deferred
+
+tracking_tests: Final = Blueprint("tracking_tests", __name__)
+tracking_tests.before_request(refuse_strangers)
+tracking_tests.before_request(refuse_other_sites)
+_ALSO: Final = frozenset({"min", "timeout", "test_id"})
+
+
+@tracking_tests.get("/expect")
+def get_expect() -> Response:
+    """Wait until at least `min` matching events have come: 200 with them, else 404 with what came instead."""
+    query = from_parameters(request.args, also=_ALSO)
+    least = integer_parameter("min", default=1, least=1, most=REMEMBERED)
+    timeout_s = seconds(request.args.get("timeout", "5s"))
+    deferred = Deferred()
+
+    def done(answer: dict[str, Any]) -> None:
+        deferred.resolve(reply(answer, HTTPStatus.OK if answer["status"] == "met" else HTTPStatus.NOT_FOUND))
+
+    time_is_over = expectations().expect(query, scope=_scope(), least=least, done=done)
+    asyncio.get_running_loop().call_later(timeout_s, time_is_over)
+    request.environ[DEFERRED] = deferred
+    return Response()
+
+
+@tracking_tests.delete("/expect")
+def delete_expect() -> Response:
+    """Begin anew: expectations of this scope no longer see what has come so far."""
+    expectations().reset(_scope())
+    return reply({"status": "reset"})
+
+
+@tracking_tests.get("/micro/all")
+def get_micro_all() -> Response:
+    """How many Snowplow events were good and bad since the last reset."""
+    return reply(_micro_totals())
+
+
+@tracking_tests.route("/micro/good", methods=["GET", "POST"])
+def get_micro_good() -> Response:
+    """The good Snowplow events, newest first."""
+    return reply(micro.filtered(micro.good_events(expectations().kept(_scope())), _conditions()))
+
+
+@tracking_tests.route("/micro/bad", methods=["GET", "POST"])
+def get_micro_bad() -> Response:
+    """The refused events, newest first."""
+    limit = _conditions().get("limit")
+    return reply(micro.bad_events(expectations().refused(_scope()))[: None if limit is None else max(0, int(limit))])
+
+
+@tracking_tests.route("/micro/reset", methods=["GET", "POST"])
+def reset_micro() -> Response:
+    """Begin anew, as DELETE /expect."""
+    expectations().reset(_scope())
+    return reply(_micro_totals())
+
+
+def _scope() -> str | None:
+    return checked_scope(request.args.get("test_id")) or test_id()
+
+
+def _micro_totals() -> dict[str, int]:
+    good = len(micro.good_events(expectations().kept(_scope())))
+    bad = len(expectations().refused(_scope()))
+    return {"total": good + bad, "good": good, "bad": bad}
+
+
+def _conditions() -> Mapping[str, Any]:
+    conditions = (request.get_json(force=True, silent=True) if request.get_data() else None) or request.args
+    limit = conditions.get("limit", 0) if isinstance(conditions, Mapping) else "?"
+    if not str(limit).isdigit():
+        raise RequestRefused(
+            "invalid_parameter", "expected conditions such as schema, event_type, limit", field="limit"
+        )
+    return conditions

@@ -1,0 +1,61 @@
+"""Asks a running API for events that a test expects, and words what came instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import requests
+
+from clickstream.client.reading import ApiProblem
+
+_NETWORK_S: Final = 5.0  # on top of the time that the API itself waits
+
+
+def expect(
+    api_url: str,
+    conditions: Mapping[str, str],
+    *,
+    least: int = 1,
+    timeout_s: float = 5.0,
+    test_id: str | None = None,
+    read_token: str = "",
+) -> dict[str, Any]:
+    """The answer of `GET /expect`, met or unmet; raises ApiProblem when the API gives none."""
+    parameters = {**conditions, "min": str(least), "timeout": f"{timeout_s:g}s"}
+    if test_id:
+        parameters["test_id"] = test_id
+    headers = {"Authorization": f"Bearer {read_token}"} if read_token else {}
+    try:
+        answer = requests.get(
+            f"{api_url}/expect",
+            params=parameters,
+            headers=headers,
+            timeout=timeout_s + _NETWORK_S,
+            allow_redirects=False,
+        )
+        document = answer.json()
+    except requests.exceptions.JSONDecodeError:
+        raise ApiProblem("garbage", f"{api_url} did not answer with JSON; is it the clickstream API?") from None
+    except requests.RequestException as problem:
+        raise ApiProblem("unreachable", f"{api_url} did not answer: {problem.__class__.__name__}") from None
+    if not isinstance(document, dict) or "status" not in document:
+        message = (
+            document["error"]["message"] if isinstance(document, dict) and "error" in document else "no such route"
+        )
+        raise ApiProblem("http", f"{api_url}/expect: {message}", status=answer.status_code)
+    return document
+
+
+def report(answer: Mapping[str, Any], conditions: Mapping[str, str], *, least: int = 1) -> str:
+    """A few lines that tell a person what was expected and what came instead."""
+    wanted = " ".join(f"{name}={value}" for name, value in conditions.items()) or "any event"
+    lines = [f"expected {least} x {wanted}; {answer['matched']} came"]
+    for miss in answer.get("near_misses", ()):
+        event = miss["event"]
+        reasons = ", ".join(f"{one['field']} is {one['found']}, not {one['expected']}" for one in miss["differs"])
+        lines.append(f"  near miss: {event['event_type']} {event['event_id']}: {reasons or 'matches'}")
+    for refusal in answer.get("rejected", ()):
+        lines.append(f"  rejected: {refusal['code']}: {refusal['message']}: {refusal['raw'][:200]}")
+    seen = ", ".join(f"{count} x {name}" for name, count in answer.get("seen", {}).items())
+    return "\n".join([*lines, f"  seen: {seen or 'nothing'}"])

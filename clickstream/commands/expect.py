@@ -1,0 +1,46 @@
+"""Wait until expected events have arrived, else say what came instead: `expect event_type=purchase user_id=42`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from clickstream.client.expecting import expect, report
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what `expect` takes."""
+    parser.add_argument(
+        "conditions",
+        nargs="*",
+        metavar="NAME=VALUE",
+        help="event_type, user_id, anonymous_id, session_id, property.NAME",
+    )
+    parser.add_argument("--min", type=int, default=1, help="how many events at least (default 1)")
+    parser.add_argument("--timeout", type=float, default=5.0, help="seconds to wait (default 5)")
+    parser.add_argument("--test-id", help="only events sent with this X-Clickstream-Test-Id")
+    parser.add_argument("--api-url", default="http://127.0.0.1:3000", help="where the API is (default %(default)s)")
+    parser.add_argument("--token", default="", help="the READ_TOKEN, where one is set")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 and the events, one a line, when they have come; 1 and what came instead when not."""
+    wrong = [condition for condition in args.conditions if "=" not in condition]
+    if wrong:
+        print(f"{wrong[0]}: expected NAME=VALUE, such as event_type=purchase", file=sys.stderr)
+        return 2
+    conditions = dict(condition.split("=", 1) for condition in args.conditions)
+    answer = expect(
+        args.api_url,
+        conditions,
+        least=args.min,
+        timeout_s=args.timeout,
+        test_id=args.test_id,
+        read_token=args.token,
+    )
+    if answer["status"] == "met":
+        print("\n".join(json.dumps(event, ensure_ascii=False) for event in answer["events"]))
+        return 0
+    print(report(answer, conditions, least=args.min), file=sys.stderr)
+    return 1

@@ -1,0 +1,204 @@
+"""Waiting for events: what a test of one's tracking expects, and what came instead."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from clickstream.errors import RequestRefused
+from clickstream.events import Event, Rejection
+from clickstream.query import Query, as_text
+
+# Events and rejections that an expectation can look back on; enough for any test, little memory (about 10 MB).
+REMEMBERED: Final = 10_000
+MAX_WAIT_S: Final = 60.0
+
+_SHOWN_MISSES: Final = 5
+_SHOWN_REJECTIONS: Final = 10
+_SHOWN_RAW_BYTES: Final = 2_000
+_SCOPES_REMEMBERED: Final = 10_000
+_DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|)")
+_SCOPE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
+
+Answer = dict[str, Any]
+
+
+def seconds(text: str) -> float:
+    """A duration such as `5s`, `500ms` or `2`; raises RequestRefused beyond a minute."""
+    match = _DURATION.fullmatch(text)
+    value = float(match[1]) / (1000 if match[2] == "ms" else 1) if match else -1.0
+    if not 0 <= value <= MAX_WAIT_S:
+        raise RequestRefused(
+            "invalid_parameter",
+            f"timeout={text[:40]}: expected 0s to {MAX_WAIT_S:g}s, such as 5s or 500ms",
+            field="timeout",
+        )
+    return value
+
+
+def checked_scope(text: str | None) -> str | None:
+    """A test id, or None when there is none; raises RequestRefused for one that could not be compared safely."""
+    if not text:
+        return None
+    if _SCOPE.fullmatch(text) is None:
+        raise RequestRefused(
+            "invalid_parameter", "a test id has 1 to 128 of the characters A-Z a-z 0-9 . _ : -", field="test_id"
+        )
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One refused record, as an expectation shows it."""
+
+    scope: str | None
+    code: str
+    field: str | None
+    message: str
+    raw: bytes
+
+    def shown(self) -> Answer:
+        """For an answer: the reason, and the beginning of the record."""
+        raw = self.raw[:_SHOWN_RAW_BYTES].decode("utf-8", "replace")
+        return {"code": self.code, "field": self.field, "message": self.message, "raw": raw}
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    query: Query
+    scope: str | None
+    least: int
+    done: Callable[[Answer], None]
+    found: list[bytes] = field(default_factory=list)
+
+
+class Expectations:
+    """Remembers what came lately and answers who waits for it; everything on the loop thread."""
+
+    def __init__(self) -> None:
+        self._arrivals = 0
+        self._kept: deque[tuple[int, Event, bytes]] = deque(maxlen=REMEMBERED)
+        self._refused: deque[tuple[int, Refusal]] = deque(maxlen=REMEMBERED)
+        self._began: dict[str | None, int] = {}
+        self._waiting: list[_Waiting] = []
+
+    def observe(self, events: Sequence[Event], records: Sequence[bytes]) -> None:
+        """Take in events that have been kept; answers those whose expectation is now met."""
+        first = self._arrivals
+        self._arrivals += len(events)
+        self._kept.extend(zip(range(first, self._arrivals), events, records, strict=True))
+        for waiting in tuple(self._waiting):
+            for event, record in zip(events, records, strict=True):
+                if _matches(event, record, waiting.query, waiting.scope):
+                    waiting.found.append(record)
+            if len(waiting.found) >= waiting.least:
+                self._waiting.remove(waiting)
+                waiting.done(_met(waiting.found))
+
+    def note_refused(self, refusals: Sequence[Refusal]) -> None:
+        """Take in records that have been refused, to be shown to those who wait in vain."""
+        self._refused.extend((self._arrivals, refusal) for refusal in refusals)
+
+    def expect(
+        self,
+        query: Query,
+        *,
+        scope: str | None,
+        least: int,
+        done: Callable[[Answer], None],
+    ) -> Callable[[], None]:
+        """Call `done` once `least` matching events have come since the scope began, those already here included.
+
+        Returns what to call when the time is over: `done` is then told what came instead.
+        """
+        waiting = _Waiting(query, scope, least, done)
+        waiting.found.extend(record for event, record in self._in_scope(scope) if _matches(event, record, query, scope))
+        if len(waiting.found) >= least:
+            done(_met(waiting.found))
+            return lambda: None
+        self._waiting.append(waiting)
+
+        def time_is_over() -> None:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+                done(self._unmet(waiting))
+
+        return time_is_over
+
+    def reset(self, scope: str | None) -> None:
+        """Forget, for `scope`, everything that has come so far."""
+        if len(self._began) >= _SCOPES_REMEMBERED:
+            del self._began[next(iter(self._began))]
+        self._began[scope] = self._arrivals
+
+    def kept(self, scope: str | None) -> Iterator[bytes]:
+        """The records that came since the scope began, oldest first."""
+        return (record for _, record in self._in_scope(scope))
+
+    def refused(self, scope: str | None) -> list[Refusal]:
+        """What was refused since the scope began, oldest first."""
+        began = self._began.get(scope, 0)
+        return [one for at, one in self._refused if at >= began and scope in (None, one.scope)]
+
+    def _in_scope(self, scope: str | None) -> Iterator[tuple[Event, bytes]]:
+        began = self._began.get(scope, 0)
+        mark = b"" if scope is None else f'"test_id":"{scope}"'.encode()
+        return ((event, record) for at, event, record in self._kept if at >= began and mark in record)
+
+    def _unmet(self, waiting: _Waiting) -> Answer:
+        records = [record for event, record in self._in_scope(waiting.scope) if record not in waiting.found]
+        near = [(_differences(_decode(record), waiting.query), record) for record in reversed(records[-1000:])]
+        refused = self.refused(waiting.scope)[-_SHOWN_REJECTIONS:]
+        return {
+            "status": "unmet",
+            "matched": len(waiting.found),
+            "events": [msgspec.Raw(record) for record in waiting.found],
+            "near_misses": [
+                {"differs": [_shown(difference) for difference in differences], "event": msgspec.Raw(record)}
+                for differences, record in sorted(near, key=lambda one: len(one[0]))[:_SHOWN_MISSES]
+            ],
+            "rejected": [refusal.shown() for refusal in refused],
+            "seen": dict(Counter(event.event_type for event, _ in self._in_scope(waiting.scope)).most_common()),
+        }
+
+
+def refusals_of(rejections: Sequence[Rejection], scope: str | None) -> list[Refusal]:
+    """The verdicts of one request for Expectations.note_refused."""
+    return [Refusal(scope, one.code, one.field, one.message, one.record) for one in rejections]
+
+
+def _met(found: Sequence[bytes]) -> Answer:
+    return {"status": "met", "matched": len(found), "events": [msgspec.Raw(record) for record in found]}
+
+
+def _matches(event: Event, record: bytes, query: Query, scope: str | None) -> bool:
+    wanted = query.fields.get("event_type")
+    if wanted is not None and wanted != event.event_type:
+        return False
+    return (scope is None or f'"test_id":"{scope}"'.encode() in record) and query.matches(record)
+
+
+def _differences(event: dict[str, Any], query: Query) -> list[tuple[str, str, str | None]]:
+    """Name, expected and found value of each condition that `event` does not meet."""
+    properties = event.get("properties") or {}
+    compared = [(name, value, event.get(name), name in event) for name, value in query.fields.items()]
+    compared += [
+        (f"property.{name}", value, properties.get(name), name in properties)
+        for name, value in query.properties.items()
+    ]
+    return [
+        (name, expected, as_text(found) if present else None)
+        for name, expected, found, present in compared
+        if not present or as_text(found) != expected
+    ]
+
+
+def _shown(difference: tuple[str, str, str | None]) -> Answer:
+    name, expected, found = difference
+    return {"field": name, "expected": expected, "found": found}

@@ -1,0 +1,127 @@
+"""Quarantined records tried again, with an optional patch: which are good now, and which still are not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from clickstream.errors import RequestRefused
+from clickstream.events import Limits, validate
+from clickstream.journal import Quarantine
+
+MOST_REPLAYED: Final = 1_000
+
+_decode: Final = msgspec.json.Decoder().decode
+_encode: Final = msgspec.json.encode
+
+
+class Selection(msgspec.Struct, forbid_unknown_fields=True):
+    """What `POST /rejected/replay` asks for; every condition left out holds."""
+
+    code: str | None = None
+    source: str | None = None
+    event_id: str | None = None
+    field: str | None = None
+    # JSON merge patch (RFC 7396) that is applied to each record before it is tried.
+    patch: dict[str, Any] = {}
+    limit: int = MOST_REPLAYED
+    dry_run: bool = False
+
+
+@dataclass(slots=True)
+class Trial:
+    """Good records with the quarantine lines they came from, and the reasons of the others."""
+
+    records: list[bytes] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    still_rejected: list[dict[str, Any]] = field(default_factory=list)
+
+
+def read_selection(body: bytes) -> Selection:
+    """The selection in a request body, an empty one selects everything; raises RequestRefused."""
+    try:
+        selection = msgspec.json.decode(body or b"{}", type=Selection)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as problem:
+        raise RequestRefused("invalid_body", f"not a replay request: {problem}") from None
+    if not 1 <= selection.limit <= MOST_REPLAYED:
+        raise RequestRefused("invalid_parameter", f"limit: expected 1 to {MOST_REPLAYED}", field="limit")
+    return selection
+
+
+def attempt(quarantine: Quarantine, selection: Selection, limits: Limits, now_ms: int) -> Trial:
+    """Try what `selection` names, oldest first; changes nothing."""
+    trial = Trial()
+    chosen = [(line, entry) for line, entry in quarantine.entries() if _is_selected(entry, selection)]
+    for line, entry in chosen[-selection.limit :][::-1]:
+        record, reason = _patched(entry, selection.patch)
+        batch = validate([record], limits, now_ms) if record else None
+        if batch is not None and batch.events:
+            trial.records.append(record)
+            trial.lines.append(line)
+            continue
+        verdict = {"code": entry.get("code"), "field": entry.get("field"), "message": reason}
+        if batch is not None:
+            fault = batch.rejections[0]
+            verdict = {"code": fault.code, "field": fault.field, "message": fault.message}
+        trial.still_rejected.append({"received_at": entry["received_at"], "event_id": entry.get("event_id"), **verdict})
+    return trial
+
+
+def _is_selected(entry: Mapping[str, Any], selection: Selection) -> bool:
+    return all(
+        wanted is None or entry.get(name) == wanted
+        for name, wanted in (
+            ("code", selection.code),
+            ("source", selection.source),
+            ("event_id", selection.event_id),
+            ("field", selection.field),
+        )
+    )
+
+
+def _patched(entry: Mapping[str, Any], patch: Mapping[str, Any]) -> tuple[bytes, str]:
+    """The record to try, or nothing and why there is none."""
+    raw = entry.get("raw")
+    if not isinstance(raw, str):
+        return b"", "the record is not UTF-8; send it again from its source"
+    if "raw_bytes" in entry:
+        return b"", f"only the first part of {entry['raw_bytes']:,} bytes was kept; send it again from its source"
+    try:
+        event = _decode(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        return raw.encode(), ""
+    if not isinstance(event, dict):
+        return raw.encode(), ""
+    event = merged(event, patch)
+    # Both make a second replay find the copies of the first one, and keep the event where it happened.
+    event.setdefault("event_id", f"replay-{hashlib.sha256((entry['received_at'] + raw).encode()).hexdigest()[:32]}")
+    event.setdefault("timestamp", entry["received_at"])
+    return _encode(event), ""
+
+
+def merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """`target` with `patch` applied as RFC 7396 says: null removes, objects merge, everything else replaces."""
+    result = dict(target)
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, dict):
+            inner = result.get(name)
+            result[name] = merged(inner if isinstance(inner, dict) else {}, value)
+        else:
+            result[name] = value
+    return result
+
+
+def answer(trial: Trial, *, replayed: int, duplicates: int, dry_run: bool) -> dict[str, Any]:
+    """What the requester is told."""
+    return {
+        "status": "dry_run" if dry_run else "replayed",
+        "replayed": replayed,
+        "duplicates": duplicates,
+        "still_rejected": trial.still_rejected,
+    }

@@ -1,0 +1,221 @@
+"""Testing one's tracking: waiting for events over HTTP, in pytest and in the shell."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.support.platform import Platform, platform
+from tests.support.processes import ROOT, environment, python
+from tests.support.waiting import until
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    with platform(tmp_path_factory.mktemp("expect")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def empty(api: Platform) -> None:
+    assert requests.delete(f"{api.url}/expect", timeout=5).status_code == 200
+
+
+def send(api: Platform, *events: object, test_id: str | None = None) -> int:
+    headers = {"X-Clickstream-Test-Id": test_id} if test_id else {}
+    return requests.post(f"{api.url}/events", json=list(events), headers=headers, timeout=5).status_code
+
+
+def expect(api: Platform, **parameters: str) -> tuple[int, Any]:
+    answer = requests.get(f"{api.url}/expect", params=parameters, timeout=15)
+    return answer.status_code, answer.json()
+
+
+def purchase(**properties: object) -> dict[str, object]:
+    return {"event_type": "purchase", "user_id": "u-1", "properties": properties}
+
+
+def test_events_that_are_already_here_are_given_at_once(api: Platform) -> None:
+    send(api, purchase(total=25.5), {"event_type": "click", "user_id": "u-1"})
+
+    status, answer = expect(api, event_type="purchase", user_id="u-1", timeout="10s")
+
+    assert (status, answer["status"], answer["matched"]) == (200, "met", 1)
+    assert answer["events"][0]["properties"] == {"total": 25.5}
+
+
+def test_events_that_come_later_end_the_waiting(api: Platform) -> None:
+    answers: list[tuple[int, Any]] = []
+    waiting = threading.Thread(
+        target=lambda: answers.append(expect(api, event_type="purchase", min="2", timeout="10s"))
+    )
+    waiting.start()
+
+    send(api, purchase(order_id="o-1"))
+    send(api, purchase(order_id="o-2"))
+    waiting.join(5)
+
+    ((status, answer),) = answers
+    assert status == 200
+    assert [event["properties"]["order_id"] for event in answer["events"]] == ["o-1", "o-2"]
+
+
+def test_waiting_in_vain_ends_in_time_and_says_what_came_instead(api: Platform) -> None:
+    send(api, purchase(total=25), {"event_type": "page_view", "user_id": "u-2"})
+    send(api, {"event_type": "Purchase", "user_id": "u-1"})
+    started = time.monotonic()
+
+    conditions = {"event_type": "purchase", "user_id": "u-1", "property.total": "25.5"}
+    status, answer = expect(api, **conditions, timeout="300ms")
+
+    assert 0.3 <= time.monotonic() - started < 2
+    assert (status, answer["status"], answer["matched"]) == (404, "unmet", 0)
+    nearest = answer["near_misses"][0]
+    assert nearest["differs"] == [{"field": "property.total", "expected": "25.5", "found": "25"}]
+    assert nearest["event"]["event_type"] == "purchase"
+    assert answer["rejected"][0]["code"] == "invalid_value"
+    assert answer["rejected"][0]["raw"] == '{"event_type": "Purchase", "user_id": "u-1"}'
+    assert answer["seen"] == {"purchase": 1, "page_view": 1}
+
+
+def test_a_scope_sees_only_its_own_events_and_rejections(api: Platform) -> None:
+    send(api, purchase(order_id="a"), test_id="test-a")
+    send(api, purchase(order_id="b"), {"event_type": 7}, test_id="test-b")
+
+    _, met = expect(api, event_type="purchase", test_id="test-a")
+    status, unmet = expect(api, event_type="purchase", min="2", test_id="test-a", timeout="0")
+
+    assert [event["properties"]["order_id"] for event in met["events"]] == ["a"]
+    assert met["events"][0]["test_id"] == "test-a"
+    assert (status, unmet["rejected"], unmet["seen"]) == (404, [], {"purchase": 1})
+
+
+def test_a_reset_hides_what_came_before_in_that_scope_only(api: Platform) -> None:
+    send(api, purchase(), test_id="test-a")
+    send(api, purchase(), test_id="test-b")
+
+    requests.delete(f"{api.url}/expect?test_id=test-a", timeout=5)
+
+    assert expect(api, test_id="test-a", timeout="0")[0] == 404
+    assert expect(api, test_id="test-b", timeout="0")[0] == 200
+
+
+def test_events_of_sdks_can_be_scoped_and_expected_too(api: Platform) -> None:
+    batch = {"batch": [{"type": "track", "event": "Order Completed", "userId": "u-9", "properties": {"total": 5}}]}
+    requests.post(f"{api.url}/v1/batch", json=batch, headers={"X-Clickstream-Test-Id": "sdk-1"}, timeout=5)
+
+    status, answer = expect(api, event_type="purchase", test_id="sdk-1", **{"property.total": "5"})
+
+    assert (status, answer["events"][0]["user_id"]) == (200, "u-9")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"timeout": "1h"}, {"timeout": "61s"}, {"min": "0"}, {"test_id": "a b"}, {"evnt_type": "purchase"}],
+)
+def test_a_wrong_parameter_is_named(api: Platform, parameters: dict[str, str]) -> None:
+    status, answer = expect(api, **parameters)
+
+    assert (status, answer["error"]["code"]) == (400, "invalid_parameter")
+    assert answer["error"]["field"] == next(iter(parameters))
+
+
+def test_the_shell_command_prints_the_events_or_what_came_instead(api: Platform, tmp_path: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = python("-m", "clickstream", "expect", "--api-url", api.url, "--timeout", "0.2", *arguments)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=30, cwd=ROOT, env=environment(), check=False
+        )
+
+    send(api, purchase(total=25))
+
+    met = run("event_type=purchase", "property.total=25")
+    unmet = run("event_type=purchase", "property.total=26")
+
+    assert (met.returncode, met.stderr) == (0, "")
+    assert '"total": 25' in met.stdout
+    assert unmet.returncode == 1
+    assert "property.total is 25, not 26" in unmet.stderr
+    assert run("purchase").returncode == 2
+
+
+CONTEXTS = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-0"
+PLUGIN_TEST = """
+import requests
+
+def test_a_purchase_arrives(clickstream_api):
+    order = {"event_type": "purchase", "user_id": "u", "properties": {"total": 5}}
+    requests.post(clickstream_api.url + "/events", json=order)
+    (event,) = clickstream_api.expect(event_type="purchase", property={"total": 5})
+    assert event["user_id"] == "u"
+
+def test_every_test_begins_empty(clickstream_api):
+    mine = clickstream_api.scope()
+    requests.post(mine.url + "/events", json={"event_type": "click", "user_id": "u"}, headers=mine.headers)
+    mine.expect(event_type="click")
+    clickstream_api.expect(event_type="purchase", timeout=0.1)
+"""
+
+
+def test_the_pytest_plugin_starts_a_platform_and_fails_with_what_came_instead(tmp_path: Path) -> None:
+    (tmp_path / "test_shop.py").write_text(PLUGIN_TEST)
+
+    done = subprocess.run(
+        python("-m", "pytest", "-p", "clickstream.testing", "-p", "no:cacheprovider", "--rootdir", ".", "test_shop.py"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env=environment(),
+        check=False,
+    )
+
+    assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert "near miss: click" in done.stdout
+    assert "event_type is click, not purchase" in done.stdout
+
+
+def test_suites_for_snowplow_micro_find_their_endpoints(api: Platform) -> None:
+    tp2 = f"{api.url}/com.snowplowanalytics.snowplow/tp2"
+    context = {"schema": "iglu:com.acme/product/jsonschema/1-0-0", "data": {"sku": "S"}}
+    view = {
+        "e": "pv",
+        "eid": "e-1",
+        "uid": "u",
+        "aid": "shop",
+        "url": "https://shop.test/",
+        "page": "Home",
+        "dtm": "1795511940000",
+        "tv": "js",
+        "tna": "sp",
+        "co": json.dumps({"schema": CONTEXTS, "data": [context]}),
+    }
+    struct = {"e": "se", "eid": "e-2", "uid": "u", "se_ca": "shop", "se_ac": "add", "se_va": "5"}
+
+    requests.post(tp2, json={"schema": "s", "data": [view, struct, {"e": "pv"}]}, timeout=5)
+
+    until(lambda: micro(api, "all") == {"total": 3, "good": 2, "bad": 1})
+    good = micro(api, "good", event_type="page_view")
+    assert [event["schema"] for event in good] == ["iglu:com.snowplowanalytics.snowplow/page_view/jsonschema/1-0-0"]
+    assert good[0]["contexts"] == ["iglu:com.acme/product/jsonschema/1-0-0"]
+    assert good[0]["event"]["page_title"] == "Home"
+    assert good[0]["rawEvent"]["parameters"]["url"] == "https://shop.test/"
+    assert [event["event"]["se_action"] for event in micro(api, "good", event_type="struct")] == ["add"]
+    assert micro(api, "good", contexts="iglu:com.acme/other/jsonschema/1-0-0") == []
+    asked = requests.post(f"{api.url}/micro/good", json={"contexts": [context["schema"]], "limit": 1}, timeout=5).json()
+    assert [event["event"]["event_id"] for event in asked] == ["e-1"]
+    assert "missing_identity" in micro(api, "bad")[0]["errors"][0]
+    assert micro(api, "reset") == {"total": 0, "good": 0, "bad": 0}
+    assert micro(api, "good") == []
+
+
+def micro(api: Platform, name: str, **conditions: str) -> Any:  # noqa: ANN401 - any JSON
+    return requests.get(f"{api.url}/micro/{name}", params=conditions, timeout=5).json()
