@@ -4,7 +4,7 @@
 import * as ui from "./ui.js";
 
 const { byId, say } = ui;
-const RUNNING = "running minute, shown as the last 60 seconds";
+const RUNNING = "still running, estimated from what has passed of it";
 const MOST_SERIES = 8; // types drawn by themselves; the rest is one line
 const MOST_LEGEND = 40;
 
@@ -40,8 +40,10 @@ export function recolour() {
   }
 }
 
+const scale = () => Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+
 function font() {
-  const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const rem = 16 * scale();
   return { family: getComputedStyle(document.body).fontFamily, size: Math.round(rem * 0.75) };
 }
 
@@ -53,6 +55,18 @@ const tooltip = () => ({
 
 // ---- events over time
 
+/**
+ * The last interval is incomplete and would look like a fall: show what a full interval up to now holds, taking the
+ * missing part from the interval before. Exact at its end, an estimate before it.
+ */
+function estimate(stats, value) {
+  const { points, interval_s: interval } = stats.series;
+  const running = points[points.length - 1];
+  const passed = (Date.parse(stats.window.to) - Date.parse(running.start)) / (interval * 1000);
+  const missing = Math.max(0, Math.min(1, 1 - passed));
+  return Math.round(value(running) + missing * (points.length > 1 ? value(points[points.length - 2]) : 0));
+}
+
 const seen = (point, hidden) => (hidden.size
   ? Object.entries(point.by_type).reduce((sum, [type, count]) => sum + (hidden.has(type) ? 0 : count), 0)
   : point.events);
@@ -61,32 +75,33 @@ export function drawSeries(stats, view) {
   latest = { stats, view };
   const { interval_s: interval, points } = stats.series;
   const byType = view.lines === "types";
-  const rolling = interval === 60 && !byType && view.hidden.size === 0;
   const values = points.map((point) => seen(point, view.hidden));
-  values[values.length - 1] = rolling ? stats.rolling_minute.events : null; // incomplete: it would look like a fall
+  values[values.length - 1] = estimate(stats, (point) => seen(point, view.hidden));
   const labels = points.map((point) => ui.minute(point.start));
   series ??= makeSeries();
   series.data.labels = labels;
-  series.data.datasets = byType ? typeSets(points, view.hidden) : [totalSet(values, rolling)];
+  series.data.datasets = byType ? typeSets(stats, view.hidden) : [totalSet(values)];
   series.options.scales.y.stacked = byType;
-  series.points = { points, rolling, minutes: interval / 60 };
+  series.points = points;
+  series.values = values;
   series.update("none");
   const span = ui.duration(interval * points.length * 1000);
   describe(stats, values, labels, span, interval);
   if (!byId("table-series").hidden) byId("table-series").replaceChildren(seriesTable(stats, view));
 }
 
-function totalSet(values, rolling) {
+function totalSet(values) {
   const last = values.length - 1;
   const line = colour("--accent");
   return {
-    data: values, borderColor: line, backgroundColor: faded(line, 0.1), fill: "origin", borderWidth: 2, tension: 0.2, cubicInterpolationMode: "monotone",
-    pointRadius: values.map((_, index) => (index === last ? 4 : 0)), pointHoverRadius: 5, pointBackgroundColor: colour("--surface"), pointBorderWidth: 2,
-    segment: { borderDash: (segment) => (rolling && segment.p1DataIndex === last ? [3, 4] : undefined) },
+    data: values, borderColor: line, backgroundColor: faded(line, 0.1), fill: "origin", borderWidth: 2 * scale(), tension: 0.2, cubicInterpolationMode: "monotone",
+    pointRadius: values.map((_, index) => (index === last ? 4 * scale() : 0)), pointHoverRadius: 5, pointBackgroundColor: colour("--surface"), pointBorderWidth: 2 * scale(),
+    segment: { borderDash: (segment) => (segment.p1DataIndex === last ? [3, 4] : undefined) },
   };
 }
 
-function typeSets(points, hidden) {
+function typeSets(stats, hidden) {
+  const { points } = stats.series;
   const totals = new Map();
   for (const point of points) {
     for (const [type, count] of Object.entries(point.by_type)) totals.set(type, (totals.get(type) ?? 0) + count);
@@ -94,11 +109,11 @@ function typeSets(points, hidden) {
   const types = [...totals.keys()].filter((type) => !hidden.has(type)).sort((a, b) => totals.get(b) - totals.get(a));
   const drawn = types.slice(0, MOST_SERIES);
   const rest = types.slice(MOST_SERIES);
-  const complete = points.slice(0, -1);
-  const sets = drawn.map((type) => typeSet(ui.typeName(type), colour(ui.typeColour(type)), complete.map((point) => point.by_type[type] ?? 0)));
+  const data = (value) => [...points.slice(0, -1).map(value), estimate(stats, value)];
+  const sets = drawn.map((type) => typeSet(ui.typeName(type), colour(ui.typeColour(type)), data((point) => point.by_type[type] ?? 0)));
   if (rest.length) {
     const sum = (point) => rest.reduce((total, type) => total + (point.by_type[type] ?? 0), 0);
-    sets.push(typeSet(`${rest.length} further types`, colour("--muted"), complete.map(sum)));
+    sets.push(typeSet(`${rest.length} further types`, colour("--muted"), data(sum)));
   }
   return sets;
 }
@@ -124,9 +139,9 @@ function makeSeries() {
 }
 
 const tooltipTexts = {
-  title: ([item]) => (item ? ui.full(series.points.points[item.dataIndex].start) : ""),
+  title: ([item]) => (item ? ui.full(series.points[item.dataIndex].start) : ""),
   label: (item) => ` ${item.dataset.label ? `${item.dataset.label}: ` : ""}${ui.exact(item.parsed.y)}${item.dataset.label ? "" : " events"}`,
-  footer: ([item]) => (item && series.points.rolling && item.dataIndex === series.points.points.length - 1 ? RUNNING : ""),
+  footer: ([item]) => (item?.dataIndex === series.points.length - 1 ? RUNNING : ""),
 };
 
 function describe(stats, values, labels, span, interval) {
@@ -142,12 +157,9 @@ function describe(stats, values, labels, span, interval) {
 /** What the reader's slider stands on, in words. */
 export function readPoint() {
   if (!series) return;
-  const { points, rolling } = series.points;
+  const { points, values } = series;
   const index = Math.min(Number(byId("reader").value), points.length - 1);
-  const point = points[index];
-  const running = index === points.length - 1;
-  const shown = running && rolling ? latest.stats.rolling_minute.events : seen(point, latest.view.hidden);
-  const text = `${ui.minute(point.start)}, ${ui.exact(shown)} events${running ? ` (${rolling ? RUNNING : "not complete yet"})` : ""}`;
+  const text = `${ui.minute(points[index].start)}, ${ui.exact(values[index])} events${index === points.length - 1 ? ` (${RUNNING})` : ""}`;
   ui.attribute(byId("reader"), "aria-valuetext", text);
   say(byId("reader-text"), text);
 }

@@ -1,6 +1,7 @@
 // The page: asks for the numbers, keeps its state in the URL, draws the parts, says how fresh they are.
 
 import { drawFeed } from "./feed.js";
+import { banner, status, TIMEOUT_MS } from "./freshness.js";
 import * as charts from "./charts.js";
 import * as panels from "./panels.js";
 import * as ui from "./ui.js";
@@ -8,9 +9,7 @@ import * as ui from "./ui.js";
 const { byId, say } = ui;
 const API_URL = document.body.dataset.apiUrl;
 const PAUSE_MS = Number(document.body.dataset.pollIntervalS) * 1000;
-const TIMEOUT_MS = 4000;
 const BACK_OFF_MS = [2000, 4000, 8000, 15_000]; // only while the dashboard itself does not answer
-const QUIET_MS = 60_000;
 const SPEAK_EVERY_MS = 10_000;
 
 // ---- what is looked at; it lives in the URL, so that a view can be shared
@@ -160,60 +159,23 @@ function speak(state, text) {
   return undefined;
 }
 
-function currentState() {
-  const age = performance.now() - freshAt;
-  const ago = stats ? ui.duration(age) : "";
-  const kind = problem?.kind;
-  if (kind === "loading") return { name: "loading", text: "Connecting" };
-  if (kind === "unreachable") return { name: "down", text: stats ? `API down · ${ago}` : "API down" };
-  if (kind === "offline") return { name: "down", text: stats ? `Offline · ${ago}` : "Offline" };
-  if (kind === "replaying") return { name: "replaying", text: `Replaying${problem.progress === undefined ? "" : ` ${Math.floor(problem.progress * 100)} %`}` };
-  if (kind === "timeout" || kind === "slow") return { name: "stale", text: stats ? `Stale · ${ago}` : "No answer yet" };
-  if (kind) return { name: "error", text: stats ? `Error · ${ago}` : "Error" };
-  if (paused) return { name: "paused", text: waitingText() };
-  if (age > PAUSE_MS * 3 + TIMEOUT_MS) return { name: "stale", text: `Stale · ${ago}` };
-  const lastEvent = stats.recent_events?.[0]?.received_at;
-  const quiet = lastEvent ? Date.now() - new Date(lastEvent) : 0;
-  if (quiet > QUIET_MS) return { name: "quiet", text: `Live · no events for ${ui.duration(quiet)}` };
-  return { name: "live", text: age < 4000 ? "Live · just now" : `Live · ${ago} ago` };
-}
-
-function waitingText() {
-  const waiting = stats && drawn && stats.window?.name === drawn.window?.name ? stats.total_events - drawn.total_events : 0;
-  return waiting > 0 ? `Paused · ${ui.count(waiting)} new` : "Paused";
-}
-
 function drawState() {
-  const state = currentState();
+  const age = performance.now() - freshAt;
+  const waiting = stats && drawn && stats.window?.name === drawn.window?.name ? stats.total_events - drawn.total_events : 0;
+  const known = { ...problem, stats, age, paused, waiting, broken, apiUrl: API_URL, staleAfter: PAUSE_MS * 3 + TIMEOUT_MS };
+  const state = status(known);
   const pill = byId("status");
   ui.attribute(pill, "data-state", state.name);
   say(byId("status-text"), state.text);
   document.body.dataset.fresh = String(!problem || problem.kind === "loading");
-  const banner = bannerText();
-  ui.show(byId("banner"), banner !== null);
-  if (banner) {
-    ui.attribute(byId("banner"), "data-tone", banner.tone);
-    say(byId("banner-title"), banner.title);
-    say(byId("banner-text"), banner.text);
+  const told = banner(known);
+  ui.show(byId("banner"), told !== null);
+  if (told) {
+    ui.attribute(byId("banner"), "data-tone", told.tone);
+    say(byId("banner-title"), told.title);
+    say(byId("banner-text"), told.text);
   }
-  speak(banner ? banner.title.replace(/\d+.*/, "") : "live", banner ? `${banner.title} ${banner.text}` : "Live again.");
-}
-
-function bannerText() {
-  const kept = stats ? ` Showing the numbers from ${ui.clock(Date.now() - (performance.now() - freshAt))}.` : "";
-  const said = problem?.message ? `${problem.message.charAt(0).toUpperCase()}${problem.message.slice(1)}.` : "";
-  switch (problem?.kind) {
-    case undefined:
-      if (broken.length === 0) return null;
-      return { tone: "error", title: `Could not draw: ${broken.join(", ")}.`, text: "The numbers arrived; this is a fault of the page. Its console says more." };
-    case "loading": return null;
-    case "unreachable": return { tone: "error", title: "The API is not answering.", text: `Tried ${API_URL}.${kept} If you stopped it, start it with ./run_demo.sh or python local_api.py.` };
-    case "offline": return { tone: "error", title: "The dashboard is not answering.", text: `Tried ${location.origin}.${kept} If you stopped it, start it with ./run_demo.sh or python dashboard.py.` };
-    case "slow": return { tone: "warning", title: stats ? `Last update ${ui.duration(performance.now() - freshAt)} ago, trying again.` : "No answer yet, trying again.", text: `The dashboard did not answer within ${TIMEOUT_MS / 1000} s.` };
-    case "timeout": return { tone: "warning", title: stats ? `Last update ${ui.duration(performance.now() - freshAt)} ago, trying again.` : "No answer yet, trying again.", text: said };
-    case "replaying": return { tone: "info", title: "The API is reading its journal.", text: `It has just started; the numbers come when it has finished.${kept}` };
-    default: return { tone: "error", title: "The API gave an answer that cannot be used.", text: `${said}${kept}` };
-  }
+  speak(told ? problem?.kind ?? "broken" : "live", told ? `${told.title} ${told.text}` : "Live again.");
 }
 
 // ---- what is left out

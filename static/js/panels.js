@@ -36,22 +36,20 @@ function countTo(id, target, format, title) {
   }, COUNT_UP_MS / COUNT_UP_STEPS);
 }
 
-function change(id, now, before, name, otherwise) {
+/** Say how `now` stands against the same-length window before; "all" has none, so it says something else. */
+function change(id, now, before, name, { otherwise, what = "", format = ui.exact }) {
   const node = byId(`detail-${id}`);
-  if (typeof before !== "number" || typeof now !== "number" || !WINDOW_WORDS[name]) {
-    node.dataset.change = "none";
-    return say(node, otherwise);
-  }
+  const comparable = typeof before === "number" && typeof now === "number" && WINDOW_WORDS[name];
   const than = `the ${WINDOW_WORDS[name]} before`;
-  node.title = `${ui.exact(before)} in ${than}`;
-  if (before === 0) {
-    node.dataset.change = "none";
-    return say(node, now ? `none in ${than}` : `as in ${than}`);
-  }
-  const ratio = now / before - 1;
-  node.dataset.change = Math.abs(ratio) < 0.0005 ? "none" : ratio > 0 ? "more" : "less";
-  const sign = { none: "same as", more: `↑ ${ui.percent(ratio)} more than`, less: `↓ ${ui.percent(-ratio)} less than` };
-  return say(node, `${sign[node.dataset.change]} ${than}`);
+  const ratio = comparable && before > 0 ? now / before - 1 : 0;
+  const direction = Math.abs(ratio) < 0.0005 ? "none" : ratio > 0 ? "more" : "less";
+  ui.attribute(node, "data-change", direction);
+  ui.attribute(node, "title", comparable ? `${format(before)}${what} in ${than}` : "");
+  if (!comparable) say(node, otherwise);
+  else if (before === 0) say(node, now ? `none${what} in ${than}` : `none in ${than} either`);
+  else if (ratio > 9) say(node, `↑ ${ui.decimal(now / before)} times as many${what} as before`);
+  else if (direction === "none") say(node, `= as many${what} as before`);
+  else say(node, `${direction === "more" ? "↑" : "↓"} ${ui.percent(Math.abs(ratio))} ${direction}${what} than before`);
 }
 
 function spark(id, values, spoken) {
@@ -77,18 +75,18 @@ export function drawCards(stats) {
 
   countTo("events", stats.total_events, ui.count, ui.exact(stats.total_events));
   say(byId("aside-events"), `${ui.decimal(stats.ingest.events_per_second)} per second`);
-  change("events", stats.total_events, before.total_events, name, since);
+  change("events", stats.total_events, before.total_events, name, { otherwise: since });
   spark("events", points.map((point) => point.events), "Events over time");
 
   countTo("views", views, ui.count, ui.exact(views));
   say(byId("aside-views"), stats.sessions.total ? `${ui.decimal(views / stats.sessions.total)} per session` : "");
-  change("views", views, before.page_views, name, since);
+  change("views", views, before.page_views, name, { otherwise: since });
   spark("views", points.map((point) => point.by_type.page_view ?? 0), "Page views over time");
 
   const { total, active, exact } = stats.sessions;
   countTo("sessions", total, ui.count, exact ? ui.exact(total) : `about ${ui.exact(total)}`);
   say(byId("aside-sessions"), `${ui.count(active)} active`);
-  change("sessions", total, before.sessions, name, `${ui.count(stats.users.total)} users, ${ui.count(stats.users.active)} active`);
+  change("sessions", total, before.sessions, name, { otherwise: `${ui.count(stats.users.total)} users, ${ui.count(stats.users.active)} active` });
   const meter = byId("viz-sessions").firstElementChild;
   portion(meter.firstElementChild, active / total);
   ui.attribute(meter, "aria-label", `${ui.exact(active)} of ${ui.exact(total)} sessions active in the last 5 minutes`);
@@ -98,8 +96,7 @@ export function drawCards(stats) {
   const { cents, currency, orders, average_order: average } = stats.revenue;
   countTo("revenue", cents, (value) => ui.money(value, currency, 0), ui.money(cents, currency));
   say(byId("aside-revenue"), average === null ? "" : `${ui.money(Number(average) * 100, currency, 0)} per order`);
-  change("revenue", cents, before.revenue_cents, name, `${ui.count(orders)} orders`);
-  if (before.revenue_cents) byId("detail-revenue").title = `${ui.money(before.revenue_cents, currency)} before`;
+  change("revenue", cents, before.revenue_cents, name, { otherwise: `${ui.count(orders)} orders`, format: (value) => ui.money(value, currency) });
   spark("revenue", points.map((point) => point.by_type.purchase ?? 0), "Purchases over time");
 
   const { received, accepted, duplicates, rejected, since: started } = stats.accounting;
@@ -117,8 +114,7 @@ function drawConversion(stats, before, name) {
   countTo("conversion", ratio, ui.percent, "sessions that went from a page view to a purchase");
   const toPurchase = stats.conversion.cart_abandonment;
   say(byId("aside-conversion"), toPurchase === null ? "" : `${ui.percent(1 - toPurchase)} of carts`);
-  change("conversion", stats.events_by_type.purchase ?? 0, before.purchases, name, "view → cart → checkout → purchase");
-  if (typeof before.purchases === "number") byId("detail-conversion").prepend("purchases ");
+  change("conversion", stats.events_by_type.purchase ?? 0, before.purchases, name, { otherwise: "from view to purchase", what: " purchases" });
   const steps = byId("viz-conversion").firstElementChild;
   const first = stats.funnel[0]?.sessions;
   stats.funnel.forEach((step, index) => portion(steps.children[index], step.sessions / first));
@@ -131,7 +127,6 @@ export function drawFunnel(stats) {
   const steps = stats.funnel;
   const first = steps[0].sessions;
   ui.each(byId("funnel"), steps, makeStep, (node, step, index) => {
-    const before = index ? steps[index - 1].sessions : null;
     const next = steps[index + 1]?.sessions;
     const [head, bar, slope] = node.children;
     const [label, number, part] = head.children;
@@ -147,7 +142,6 @@ export function drawFunnel(stats) {
     say(slope.children[1], ui.share(next, step.sessions));
     say(slope.children[2], step.sessions ? `−${ui.count(step.sessions - next)}` : "");
     slope.title = `${ui.exact(step.sessions - next)} sessions, ${ui.share(step.sessions - next, step.sessions)}, left here`;
-    void before;
   });
   say(byId("loss"), lossText(steps));
   if (!byId("table-funnel").hidden) byId("table-funnel").replaceChildren(funnelTable(steps));
@@ -230,6 +224,8 @@ export function drawRejected(stats) {
   byId("panel-rejected").dataset.calm = String(rejected === 0);
   say(byId("note-rejected"), received ? `${ui.share(rejected, received)} of ${ui.count(received)} received` : "none received yet");
   ui.show(byId("reasons-empty"), rejected === 0);
+  for (const name of ["received", "accepted", "duplicates", "rejected"]) say(byId(`sum-${name}`), ui.exact(stats.accounting[name]));
+  say(byId("sum-since"), `since the API started ${ui.day(stats.accounting.since)}`);
   drawBars(byId("reasons"), reasons, ({ code, count }) => ({ name: code, number: ui.exact(count), query: `rejected:${code}` }));
 }
 

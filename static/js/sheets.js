@@ -13,7 +13,7 @@ export function open(kind, detail) {
   trail = [];
   enter(() => DRAW[kind](detail));
   if (!sheet.open) sheet.showModal();
-  body.focus({ preventScroll: true });
+  byId("sheet-title").focus();
 }
 
 function enter(drawing) {

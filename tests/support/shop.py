@@ -28,7 +28,7 @@ def visits(count: int, *, until: datetime, minutes: float = 62, seed: int = 7) -
     for number in range(count):
         while True:  # a tide over the hour, with one short rush
             share = rng.random()
-            tide = 0.55 + 0.3 * math.sin(share * 5.5) + (0.9 if 0.61 < share < 0.635 else 0)
+            tide = 0.62 + 0.2 * math.sin(share * 9) + 0.25 * share**8 + (0.9 if 0.61 < share < 0.635 else 0)
             if rng.random() < tide:
                 break
         start = until - timedelta(minutes=minutes * (1 - share))
