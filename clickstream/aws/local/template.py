@@ -21,6 +21,7 @@ def _function(loader: yaml.SafeLoader, name: str, node: yaml.Node) -> dict[str, 
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
     else:
+        assert isinstance(node, yaml.MappingNode)
         value = loader.construct_mapping(node, deep=True)
     return {"Ref" if name == "Ref" else f"Fn::{name}": value}
 
