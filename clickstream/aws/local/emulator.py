@@ -21,7 +21,7 @@ class Emulator:
     def __init__(self) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        command = [sys.executable, "-m", "clickstream.aws.local.moto_process", "-H", "127.0.0.1", "-p", str(self.port)]
         self._process = subprocess.Popen(  # noqa: S603 (our own interpreter, fixed arguments)
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -20,10 +20,9 @@ def _function(loader: yaml.SafeLoader, name: str, node: yaml.Node) -> dict[str, 
         value = loader.construct_scalar(node)
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
-    elif isinstance(node, yaml.MappingNode):
-        value = loader.construct_mapping(node, deep=True)
     else:
-        raise TypeError(f"unknown YAML node {node!r}")
+        assert isinstance(node, yaml.MappingNode)
+        value = loader.construct_mapping(node, deep=True)
     return {"Ref" if name == "Ref" else f"Fn::{name}": value}
 
 

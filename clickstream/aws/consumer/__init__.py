@@ -1,0 +1,8 @@
+"""The Lambda function: records of one shard -> exact live counters.
+
+consumer.py  a delivered batch: decodes, quarantines, counts, answers which records to deliver again
+counting.py  counts a batch in transactions that also move the shard's watermark
+table.py     the items in DynamoDB, and all-or-nothing writes to them
+
+infra/consumer_lambda.py is the process: it reads the settings and builds these objects.
+"""

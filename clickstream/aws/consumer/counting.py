@@ -1,0 +1,298 @@
+"""Counts a batch of one shard exactly once, however often and however cut it is delivered.
+
+Every event has a position: its record's sequence number and its line. One transaction writes the counts of
+the events beyond the shard's watermark and moves the watermark to the last of them. A batch that was counted
+already lies before the watermark and changes nothing; a batch cut anew changes only what lies beyond.
+
+The counting itself is Stats.fold, the same as on the local platform: it starts from the sessions and people
+that the events touch, and what it comes to is added to what the table has.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from clickstream.aws.consumer.table import (
+    MAX_ITEMS,
+    NO_POSITION,
+    Conflict,
+    CounterTable,
+    Key,
+    Put,
+    ShardState,
+    Stored,
+    minute_key,
+    person_key,
+    session_key,
+    shard_key,
+    visits_key,
+)
+from clickstream.events import Event
+from clickstream.stats import Stats
+from clickstream.stats.minutes import MINUTES_KEPT, Minute
+from clickstream.stats.sessions import Session
+from clickstream.stats.top import TopCounts
+from clickstream.timestamps import DAY_MS, MINUTE_MS
+
+# Of one transaction's 100 items these may be sessions and people; the rest is for minutes and the shard.
+_ENTITIES: Final = 80
+_ATTEMPTS: Final = 20
+_LONGEST_PAUSE_S: Final = 0.05
+_TOP_TOTAL: Final = 100  # values of each top list, so that a shard's item stays at a few kilobytes
+_TOP_PER_MINUTE: Final = 100
+_DIGESTS_KEPT: Final = 400
+_MINUTES_TTL_MS: Final = 8 * DAY_MS
+_SESSIONS_TTL_MS: Final = 30 * DAY_MS
+_PEOPLE_TTL_MS: Final = 400 * DAY_MS
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode_state: Final = msgspec.msgpack.Decoder(ShardState).decode
+_decode_minute: Final = msgspec.msgpack.Decoder(Minute).decode
+_decode_session: Final = msgspec.msgpack.Decoder(Session).decode
+_decode_visits: Final = msgspec.msgpack.Decoder(list[Session]).decode
+_decode_minute_number: Final = msgspec.msgpack.Decoder(int).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One event and where it stands in its shard: which record, which line of it."""
+
+    record: str  # sequence number, 56 digits
+    number: int
+    event: Event
+    ms: int
+    record_digest: bytes
+    ends_record: bool
+
+    @property
+    def position(self) -> str:
+        """Sorts as the events stand in the shard."""
+        return f"{self.record}.{self.number:07d}"
+
+
+class ShardCounter:
+    """Counts the events of one shard."""
+
+    def __init__(self, table: CounterTable, shard: str, now_ms: int) -> None:
+        self._table = table
+        self._shard = shard
+        self._now_ms = now_ms
+        self._known: dict[Key, Stored | None] = {}  # items as they were read or written last; None: there is none
+        self.position = NO_POSITION  # the watermark when it was last read or moved
+
+    def count(self, arrivals: Sequence[Arrival]) -> int:
+        """Count what of `arrivals`, in order of position, is not counted yet; returns how many events that were.
+
+        Whatever this raises, each event is either counted and before the watermark, or neither.
+        """
+        counted = conflicts = 0
+        share = len(arrivals)
+        while True:
+            state = self._state()
+            waiting = [one for one in arrivals if one.position > self.position]
+            if not waiting:
+                return counted
+            part = _prefix(waiting, share)
+            puts, fresh = self._work(part, state)
+            if len(puts) > MAX_ITEMS:
+                share = max(1, len(part) * 3 // 4)
+                continue
+            try:
+                self._table.commit(puts)
+            except Conflict:
+                self._known.clear()
+                conflicts += 1
+                if conflicts == _ATTEMPTS:
+                    raise
+                # Another shard writes the same sessions: smaller transactions, a moment apart, get past each other.
+                share = max(1, len(part) // 2)
+                time.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311 (spreads retries)
+                continue
+            self._remember(puts)
+            counted += fresh
+            conflicts = 0
+            share = min(len(arrivals), share * 2)
+
+    def _state(self) -> ShardState:
+        key = shard_key(self._shard)
+        stored = self._load([key]).get(key)
+        if stored is None:
+            self._table.register(self._shard)
+            return ShardState()
+        self.position = stored.position
+        return _decode_state(stored.body)
+
+    def _load(self, keys: Iterable[Key]) -> dict[Key, Stored]:
+        wanted = list(dict.fromkeys(keys))
+        unknown = [key for key in wanted if key not in self._known]
+        if unknown:
+            found = self._table.load(unknown)
+            self._known.update((key, found.get(key)) for key in unknown)
+        return {key: stored for key in wanted if (stored := self._known[key]) is not None}
+
+    def _remember(self, puts: Iterable[Put]) -> None:
+        for one in puts:
+            version = 0 if one.version_read is None else one.version_read + 1
+            self._known[one.key] = Stored(one.body, version, one.position or NO_POSITION)
+
+    def _work(self, part: Sequence[Arrival], state: ShardState) -> tuple[list[Put], int]:
+        fresh = _without_copies(part, state.digests)
+        changes = _Changes(self._load(key for one in fresh for key in _entity_keys(one.event)))
+        changes.fold(fresh, self._now_ms)
+        minutes = {
+            minute: delta
+            for minute, delta in changes.stats.minutes.minutes.items()
+            if delta != Minute() and minute >= self._now_ms // MINUTE_MS - MINUTES_KEPT
+        }
+        puts = changes.entity_puts(self._now_ms)
+        puts += self._minute_puts(minutes)
+        ended = [one.record_digest for one in fresh if one.ends_record]
+        state = _add_state(state, changes.stats, minutes, ended)
+        puts.append(
+            Put(shard_key(self._shard), _encode(state), position=part[-1].position, position_read=self.position)
+        )
+        return puts, len(fresh)
+
+    def _minute_puts(self, deltas: dict[int, Minute]) -> list[Put]:
+        keys = {minute: minute_key(minute, self._shard) for minute in deltas}
+        stored = self._load(keys.values())
+        expires_s = (self._now_ms + _MINUTES_TTL_MS) // 1000
+        puts = []
+        for minute, delta in deltas.items():
+            before = stored.get(keys[minute])
+            # No condition of its own: only this shard writes it, and the watermark in the same transaction
+            # lets only one reader of the shard through.
+            after = delta if before is None else _add_minutes(_decode_minute(before.body), delta)
+            puts.append(Put(keys[minute], _encode(after), expires_s))
+        return puts
+
+
+class _Changes:
+    """Sessions and people as they were read, and what folding events makes of them."""
+
+    def __init__(self, stored: dict[Key, Stored]) -> None:
+        self._stored = stored
+        self.stats = Stats()
+        self.stats.top = TopCounts(most=10**9)
+        for (pk, _), item in stored.items():
+            kind, _, name = pk.partition("#")
+            if kind == "session":
+                self.stats.sessions[name] = _decode_session(item.body)
+            elif kind == "visits":
+                self.stats.visits[name] = _decode_visits(item.body)
+            elif kind == "person":
+                self.stats.people[name] = _decode_minute_number(item.body)
+
+    def fold(self, arrivals: Sequence[Arrival], now_ms: int) -> None:
+        self.stats.fold([one.event for one in arrivals], [one.ms for one in arrivals], now_ms)
+
+    def entity_puts(self, now_ms: int) -> list[Put]:
+        sessions_s, people_s = (now_ms + _SESSIONS_TTL_MS) // 1000, (now_ms + _PEOPLE_TTL_MS) // 1000
+        puts = []
+        for name, session in self.stats.sessions.young.items():
+            if (put := self._changed(session_key(name), session, sessions_s)) is not None:
+                puts.append(put)
+        for name, visits in self.stats.visits.young.items():
+            if (put := self._changed(visits_key(name), visits, sessions_s)) is not None:
+                puts.append(put)
+        for name, minute in self.stats.people.young.items():
+            if (put := self._changed(person_key(name), minute, people_s)) is not None:
+                puts.append(put)
+        return puts
+
+    def _changed(self, key: Key, value: Session | list[Session] | int, expires_s: int) -> Put | None:
+        body = _encode(value)
+        before = self._stored.get(key)
+        if before is None:
+            return Put(key, body, expires_s, version_read=0)
+        if body == before.body or _is_same_to_the_minute(value, before.body):
+            return None
+        return Put(key, body, expires_s, version_read=before.version)
+
+
+def _is_same_to_the_minute(value: Session | list[Session] | int, before: bytes) -> bool:
+    """Whether writing `value` could be spared: a session whose ends moved only within their minutes.
+
+    All numbers that follow from the ends of sessions are counted by minute. It is not so for visits without
+    a session id: whether the next event belongs to one is decided to the millisecond.
+    """
+    return isinstance(value, Session) and _rounded(value) == _rounded(_decode_session(before))
+
+
+def _rounded(session: Session) -> tuple[object, ...]:
+    ends = session.first_ms // MINUTE_MS, session.last_ms // MINUTE_MS
+    return (*ends, *msgspec.structs.astuple(session)[2:])
+
+
+def _entity_keys(event: Event) -> Iterable[Key]:
+    person = event.user_id or event.anonymous_id
+    if event.session_id is not None:
+        yield session_key(event.session_id)
+    elif person is not None:
+        yield visits_key(person)
+    if person is not None:
+        yield person_key(person)
+
+
+def _prefix(arrivals: Sequence[Arrival], most: int) -> Sequence[Arrival]:
+    """As many of `arrivals` as touch few enough sessions and people for one transaction, at least one."""
+    touched: set[Key] = set()
+    for number, one in enumerate(arrivals[:most]):
+        touched.update(_entity_keys(one.event))
+        if len(touched) > _ENTITIES and number > 0:
+            return arrivals[:number]
+    return arrivals[:most]
+
+
+def _without_copies(part: Sequence[Arrival], known: Iterable[bytes]) -> list[Arrival]:
+    """`part` without records whose very bytes came before: a producer sends a call again when its answer was lost."""
+    records: dict[bytes, str] = dict.fromkeys(known, "")
+    return [one for one in part if records.setdefault(one.record_digest, one.record) == one.record]
+
+
+def _add_state(state: ShardState, delta: Stats, minutes: Iterable[int], digests: list[bytes]) -> ShardState:
+    top = state.top or TopCounts(most=_TOP_TOTAL)
+    top.add(delta.top.counts)
+    hours = dict(state.hours)
+    for hour in {minute // 60 for minute in minutes}:
+        hours[hour] = hours.get(hour, 0) + 1
+    newest = max(hours, default=0)
+    firsts = [ms for ms in (state.first_ms, delta.first_ms) if ms is not None]
+    return ShardState(
+        types=_sum(state.types, delta.types),
+        revenue=_sum(state.revenue, delta.revenue),
+        depths=[before + more for before, more in zip(state.depths, delta.session_depths, strict=True)],
+        users=state.users + delta.users,
+        first_ms=min(firsts, default=None),
+        top=top,
+        hours={hour: times for hour, times in hours.items() if hour > newest - MINUTES_KEPT // 60 - 30},
+        digests=[*state.digests, *digests][-_DIGESTS_KEPT:],
+    )
+
+
+def _add_minutes(before: Minute, delta: Minute) -> Minute:
+    top = before.top
+    if delta.top is not None:
+        top = top or TopCounts(most=_TOP_PER_MINUTE)
+        top.add(delta.top.counts)
+    return Minute(
+        types=_sum(before.types, delta.types),
+        revenue=_sum(before.revenue, delta.revenue),
+        first_sessions=before.first_sessions + delta.first_sessions,
+        last_sessions=[one + more for one, more in zip(before.last_sessions, delta.last_sessions, strict=True)],
+        last_users=before.last_users + delta.last_users,
+        top=top,
+    )
+
+
+def _sum(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:
+    total = dict(counts)
+    for name, count in more.items():
+        total[name] = total.get(name, 0) + count
+    return total

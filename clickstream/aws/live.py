@@ -1,0 +1,94 @@
+"""The live counters in DynamoDB as the Stats that the local platform keeps in memory: one snapshot serves both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from clickstream.aws.consumer.table import CounterTable, ShardState, hour_pk, shard_key
+from clickstream.stats import Stats
+from clickstream.stats.minutes import Minute
+from clickstream.stats.top import TopCounts, merged
+
+_decode_state: Final = msgspec.msgpack.Decoder(ShardState).decode
+_decode_minute: Final = msgspec.msgpack.Decoder(Minute).decode
+
+Hour = dict[int, Minute]
+
+
+class LiveCounters:
+    """Reads what the consumer has counted; hours that have not changed since are not read again."""
+
+    def __init__(self, table: CounterTable) -> None:
+        self._table = table
+        self._hours: dict[int, tuple[int, Hour]] = {}  # by hour: how often it had been written, and its minutes
+
+    def read(self) -> Stats:
+        """All shards together, as of now. Shards are read one after the other: at rest it is exact."""
+        states = self._states()
+        stats = Stats()
+        stats.types = _sum(state.types for state in states)
+        stats.revenue = _sum(state.revenue for state in states)
+        for state in states:
+            stats.session_depths = [one + more for one, more in zip(stats.session_depths, state.depths, strict=True)]
+        stats.users = sum(state.users for state in states)
+        stats.first_ms = min((state.first_ms for state in states if state.first_ms is not None), default=None)
+        stats.top = merged(state.top for state in states if state.top is not None)
+        for hour, times_written in _sum_of_hours(states).items():
+            minutes = self._hour(hour, times_written)
+            stats.minutes.minutes.update(minutes)
+            stats.minutes.hours[hour] = _top_of(minutes)
+        return stats
+
+    def _states(self) -> list[ShardState]:
+        shards = self._table.query("shards")
+        stored = self._table.load(shard_key(shard) for shard in shards)
+        return [_decode_state(item.body) for item in stored.values()]
+
+    def _hour(self, hour: int, times_written: int) -> Hour:
+        known = self._hours.get(hour)
+        if known is None or known[0] != times_written:
+            known = self._hours[hour] = (times_written, self._read_hour(hour))
+        return known[1]
+
+    def _read_hour(self, hour: int) -> Hour:
+        parts: dict[int, list[Minute]] = {}
+        for sk, item in self._table.query(hour_pk(hour)).items():
+            parts.setdefault(hour * 60 + int(sk[:2]), []).append(_decode_minute(item.body))
+        return {minute: _together(of_minute) for minute, of_minute in parts.items()}
+
+
+def _together(parts: list[Minute]) -> Minute:
+    if len(parts) == 1:
+        return parts[0]
+    tops = [part.top for part in parts if part.top is not None]
+    return Minute(
+        types=_sum(part.types for part in parts),
+        revenue=_sum(part.revenue for part in parts),
+        first_sessions=sum(part.first_sessions for part in parts),
+        last_sessions=[sum(column) for column in zip(*(part.last_sessions for part in parts), strict=True)],
+        last_users=sum(part.last_users for part in parts),
+        top=merged(tops) if tops else None,
+    )
+
+
+def _top_of(minutes: Hour) -> TopCounts:
+    return merged(minute.top for minute in minutes.values() if minute.top is not None)
+
+
+def _sum_of_hours(states: list[ShardState]) -> dict[int, int]:
+    total: dict[int, int] = {}
+    for state in states:
+        for hour, times in state.hours.items():
+            total[hour] = total.get(hour, 0) + times
+    return total
+
+
+def _sum(parts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for part in parts:
+        for name, count in part.items():
+            total[name] = total.get(name, 0) + count
+    return total

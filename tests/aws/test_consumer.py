@@ -1,0 +1,293 @@
+"""The Lambda consumer: exact counters under every way of delivering the same stream."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from clickstream.aws.clients import client
+from clickstream.aws.consumer.consumer import METRICS, NAMESPACE, Consumer, metrics_line
+from clickstream.aws.consumer.table import CounterTable
+from clickstream.aws.live import LiveCounters
+from clickstream.aws.local.resources import Names, table_schema
+from clickstream.aws.local.template import load_template, resources
+from clickstream.aws.packing import pack
+from clickstream.events import Event
+from clickstream.stats import Stats, snapshot
+from clickstream.timestamps import parse
+from tests.support.event_sample import START_MS, sample_events
+
+pytestmark = [pytest.mark.aws, pytest.mark.usefixtures("aws_environment")]
+
+NOW_MS = START_MS + 3 * 86_400_000
+SHARD = "shardId-000000000000"
+WINDOWS = ("all", "24h", "1h", "15m")
+
+
+def encoded(events: list[dict[str, Any]]) -> list[bytes]:
+    return [json.dumps(event, ensure_ascii=False).encode() for event in events]
+
+
+def delivered(
+    datas: list[bytes],
+    *,
+    shard: str = SHARD,
+    first: int = 49_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000,
+) -> list[dict[str, Any]]:
+    """Records as Lambda delivers them; sequence numbers have more digits than DynamoDB's numbers."""
+    return [
+        {
+            "eventID": f"{shard}:{first + index}",
+            "kinesis": {
+                "sequenceNumber": str(first + index),
+                "partitionKey": "lane-000",
+                "data": base64.b64encode(data).decode(),
+                "approximateArrivalTimestamp": NOW_MS / 1000,
+            },
+        }
+        for index, data in enumerate(datas)
+    ]
+
+
+def packed(events: list[dict[str, Any]], *, at_once: int = 40, **place: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    records = encoded(events)
+    packs = [one for begin in range(0, len(records), at_once) for one in pack(records[begin : begin + at_once])]
+    return delivered([one.data for one in packs], **place)
+
+
+def expected_numbers(events: list[dict[str, Any]], window: str) -> dict[str, Any]:
+    """What the local platform shows for the same events."""
+    stats = Stats()
+    for event in events:
+        known = {
+            name: event.get(name)
+            for name in ("event_type", "event_id", "user_id", "anonymous_id", "session_id", "properties")
+        }
+        stats.fold([Event(**known)], [parse(event["timestamp"])], NOW_MS)
+    return snapshot(stats, window, NOW_MS)
+
+
+class Setting:
+    def __init__(self, names: Names) -> None:
+        self.dynamodb, self.s3 = client("dynamodb", "us-east-1"), client("s3", "us-east-1")
+        self.dynamodb.create_table(TableName=names.table, **table_schema())
+        self.s3.create_bucket(Bucket=names.bucket)
+        self.bucket = names.bucket
+        self.table = CounterTable(self.dynamodb, names.table)
+        self.consumer = self.make()
+
+    def make(self, table: CounterTable | None = None, put_object: Callable[..., object] | None = None) -> Consumer:
+        return Consumer(table or self.table, put_object or self.s3.put_object, self.bucket, clock_ms=lambda: NOW_MS)
+
+    def numbers(self, window: str = "all") -> dict[str, Any]:
+        return snapshot(LiveCounters(self.table).read(), window, NOW_MS)
+
+    def quarantined(self) -> list[dict[str, Any]]:
+        listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix="quarantine/").get("Contents", [])
+        return [json.loads(self.s3.get_object(Bucket=self.bucket, Key=one["Key"])["Body"].read()) for one in listed]
+
+
+@pytest.fixture
+def at(names: Names) -> Setting:
+    return Setting(names)
+
+
+def assert_same(at: Setting, events: list[dict[str, Any]]) -> None:
+    for window in WINDOWS:
+        assert at.numbers(window) == expected_numbers(events, window), window
+
+
+def test_the_counters_give_the_numbers_of_the_local_platform(at: Setting) -> None:
+    events = sample_events(600, seed=11)
+
+    answer = at.consumer.consume(packed(events))
+
+    assert answer == {"batchItemFailures": []}
+    assert at.consumer.metrics == Counter(CountedEvents=600)
+    assert_same(at, events)
+    assert at.numbers("all")["funnel"][3]["sessions"] > 0
+
+
+def test_batches_cut_anew_and_delivered_three_times_count_once(at: Setting) -> None:
+    events, chance = sample_events(300, seed=12), random.Random(1)
+    records = packed(events, at_once=10)
+
+    for _ in range(3):
+        begin = 0
+        while begin < len(records):
+            size = chance.randint(1, 60)
+            # Now and then from before where the last delivery ended, as after a lost checkpoint.
+            start = max(0, begin - chance.randint(0, 10))
+            assert at.consumer.consume(records[start : begin + size]) == {"batchItemFailures": []}
+            begin += size
+
+    assert_same(at, events)
+
+
+def test_a_call_that_a_producer_repeats_counts_once(at: Setting) -> None:
+    events = sample_events(200, seed=13)
+    datas = [one.data for one in pack(encoded(events))]
+
+    at.consumer.consume(delivered(datas + datas[:10]))
+    at.consumer.consume(delivered(datas[:20], first=10**55 * 5))
+
+    assert_same(at, events)
+
+
+def test_one_bad_line_in_a_pack_is_quarantined_and_the_rest_is_counted(at: Setting) -> None:
+    events = sample_events(30, seed=14)
+    good = [one.data for one in pack(encoded(events))]
+    poison = [
+        b"{broken",
+        b'{"v":1,"event_id":"x","event_type":"click","user_id":"'
+        + b"u" * 3000
+        + b'","timestamp":"2026-01-01T00:00:00Z","received_at":"2026-01-01T00:00:00Z"}',
+        b'{"v":1,"event_id":"x","event_type":"click","user_id":"u","timestamp":"yesterday","received_at":"2026-01-01T00:00:00Z"}',
+    ]
+    records = delivered([good[0] + b"\n".join(poison) + b"\n" + good[1], *good[2:]])
+
+    for _ in range(3):
+        assert at.consumer.consume(records) == {"batchItemFailures": []}
+
+    kept = at.quarantined()
+    assert [base64.b64decode(one["raw"]) for one in kept] == poison
+    assert all(one["reason"] for one in kept)
+    assert_same(at, events)
+
+
+def test_two_readers_of_one_shard_count_once(at: Setting) -> None:
+    """A reader that was presumed dead comes back: the watermark lets only one of them through."""
+    events = sample_events(300, seed=15)
+    records = packed(events)
+    half = len(records) // 2
+    rival = at.make()
+
+    class Interrupted(CounterTable):
+        interrupted = False
+
+        def commit(self, puts: Any) -> None:  # noqa: ANN401
+            if not self.interrupted:
+                self.interrupted = True
+                assert rival.consume(records[:half]) == {"batchItemFailures": []}
+            super().commit(puts)
+
+    slow = at.make(Interrupted(at.dynamodb, at.table._name))
+
+    assert slow.consume(records) == {"batchItemFailures": []}
+    assert_same(at, events)
+
+
+def test_a_session_whose_events_come_through_two_shards_counts_once(at: Setting) -> None:
+    """As after a split, or when a visitor logs in: the session's item is shared, and its version guards it."""
+    events = sample_events(400, seed=16)
+    first, second = events[::2], events[1::2]
+    other = packed(second, shard="shardId-000000000001", at_once=5)
+
+    class Interrupted(CounterTable):
+        commits = 0
+
+        def commit(self, puts: Any) -> None:  # noqa: ANN401
+            self.commits += 1
+            if other and self.commits % 2:
+                batch = [other.pop(0) for _ in range(min(3, len(other)))]
+                assert at.consumer.consume(batch) == {"batchItemFailures": []}
+            super().commit(puts)
+
+    assert at.make(Interrupted(at.dynamodb, at.table._name)).consume(packed(first, at_once=5)) == {
+        "batchItemFailures": []
+    }
+    at.consumer.consume(other) if other else None
+
+    assert_same(at, events)
+
+
+def test_a_crash_after_the_quarantine_and_before_the_transaction_changes_nothing(at: Setting) -> None:
+    events = sample_events(50, seed=17)
+    records = delivered(
+        [pack(encoded(events))[0].data + b"{broken\n", *[one.data for one in pack(encoded(events))[1:]]]
+    )
+
+    class Crashing(CounterTable):
+        def commit(self, puts: Any) -> None:  # noqa: ANN401
+            raise ConnectionError("planted")
+
+    answer = at.make(Crashing(at.dynamodb, at.table._name)).consume(records)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": records[0]["kinesis"]["sequenceNumber"]}]}
+    assert at.consumer.consume(records) == {"batchItemFailures": []}
+
+    assert len(at.quarantined()) == 1
+    assert_same(at, events)
+
+
+def test_a_failure_in_the_middle_names_the_first_record_that_is_not_counted(at: Setting) -> None:
+    events = sample_events(800, seed=18)
+    records = packed(events)
+
+    class FailsLater(CounterTable):
+        commits = 0
+
+        def commit(self, puts: Any) -> None:  # noqa: ANN401
+            self.commits += 1
+            if self.commits > 3:
+                raise ConnectionError("planted")
+            super().commit(puts)
+
+    answer = at.make(FailsLater(at.dynamodb, at.table._name)).consume(records)
+    (failure,) = answer["batchItemFailures"]
+    numbers = [record["kinesis"]["sequenceNumber"] for record in records]
+    begin = numbers.index(failure["itemIdentifier"])
+
+    assert begin > 0
+    assert at.consumer.consume(records[begin:]) == {"batchItemFailures": []}
+    assert_same(at, events)
+
+
+def test_an_unchanged_hour_is_not_read_again(at: Setting) -> None:
+    at.consumer.consume(packed(sample_events(100, seed=19)))
+    reads: list[str] = []
+
+    class Watched(CounterTable):
+        def query(self, pk: str) -> Any:  # noqa: ANN401
+            reads.append(pk)
+            return super().query(pk)
+
+    live = LiveCounters(Watched(at.dynamodb, at.table._name))
+    live.read()
+    reads.clear()
+
+    live.read()
+
+    assert reads == ["shards"]
+
+
+def test_metrics_are_what_the_alarms_and_the_dashboard_watch() -> None:
+    line = json.loads(metrics_line(Counter(QuarantinedRecords=2), "stream", 1))
+    alarms = resources(load_template(), "AWS::CloudWatch::Alarm").values()
+    watched = {alarm["MetricName"] for alarm in alarms if alarm["Namespace"] == NAMESPACE}
+
+    assert line["QuarantinedRecords"] == 2
+    assert watched <= set(METRICS)
+    assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["StreamName"]]
+
+
+def test_the_lambda_process_builds_itself_from_its_environment(
+    at: Setting, names: Names, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in names.environment().items():
+        monkeypatch.setenv(name, value)
+    from infra import consumer_lambda
+
+    consumer_lambda._built.cache_clear()
+    events = sample_events(5, seed=20)
+
+    answer = consumer_lambda.handle({"Records": packed(events)}, None)
+
+    assert answer == {"batchItemFailures": []}
+    assert json.loads(capsys.readouterr().out)["CountedEvents"] == 5
+    assert at.numbers()["total_events"] == 5
