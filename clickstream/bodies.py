@@ -17,6 +17,7 @@ from clickstream.errors import RequestRefused
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BOM: Final = b"\xef\xbb\xbf"
 _JSON_SPACE: Final = b" \t\r\n"
+_MAX_GZIP_MEMBERS: Final = 100  # a log shipper may join a few; each one costs a copy of what follows it
 _BYTE_POSITION: Final = re.compile(r"byte (\d+)")
 
 # curl sends x-www-form-urlencoded unless told otherwise and sendBeacon sends text/plain; both carry JSON here.
@@ -86,7 +87,7 @@ def split(body: bytes, *, media_type: str, max_records: int) -> list[bytes]:
     body = body.removeprefix(_BOM).strip(_JSON_SPACE)
     if not body:
         raise RequestRefused("empty_body", 'the body is empty; send one event, an array, or {"records": [...]}')
-    records = _lines(body) if media_type in _LINE_MEDIA_TYPES else _json_records(body)
+    records = _lines(body) if media_type in _LINE_MEDIA_TYPES else _json_records(body, max_records)
     if len(records) > max_records:
         raise RequestRefused(
             "too_many_records",
@@ -100,6 +101,8 @@ def _inflate(body: bytes, window_bits: int, max_bytes: int) -> bytes:
     parts: list[bytes] = []
     room = max_bytes + 1
     while body and room > 0:
+        if len(parts) == _MAX_GZIP_MEMBERS:
+            raise RequestRefused("invalid_encoding", f"more than {_MAX_GZIP_MEMBERS} gzip members; compress once")
         stream = zlib.decompressobj(window_bits)
         try:
             part = stream.decompress(body, room)
@@ -113,7 +116,7 @@ def _inflate(body: bytes, window_bits: int, max_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def _json_records(body: bytes) -> list[bytes]:
+def _json_records(body: bytes, max_records: int) -> list[bytes]:
     try:
         if body[:1] == b"[":
             return list(map(bytes, _arrays.decode(body)))
@@ -121,7 +124,7 @@ def _json_records(body: bytes) -> list[bytes]:
     except msgspec.ValidationError:
         return _one_event_or_refuse(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
-        return _lines_or_refuse(body, problem)
+        return _lines_or_refuse(body, problem, max_records)
     if isinstance(envelope.records, msgspec.UnsetType) or not isinstance(envelope.event_type, msgspec.UnsetType):
         return [body]
     return list(map(bytes, envelope.records))
@@ -140,10 +143,10 @@ def _one_event_or_refuse(body: bytes) -> list[bytes]:
     raise RequestRefused("invalid_body", 'the body is neither an event, an array of events, nor {"records": [...]}')
 
 
-def _lines_or_refuse(body: bytes, problem: Exception) -> list[bytes]:
-    """NDJSON when at least one line is a JSON object by itself; pretty-printed but broken JSON is one refusal."""
+def _lines_or_refuse(body: bytes, problem: Exception, max_records: int) -> list[bytes]:
+    """NDJSON when one of its first lines is a JSON object by itself; pretty-printed but broken JSON is one refusal."""
     lines = _lines(body)
-    if len(lines) > 1 and any(_is_object(line) for line in lines):
+    if len(lines) > 1 and any(_is_object(line) for line in lines[:max_records]):
         return lines
     raise _malformed(body, problem)
 

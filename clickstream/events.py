@@ -31,9 +31,11 @@ IDENTITY_FIELDS: Final = ("user_id", "anonymous_id", "session_id")
 
 _TYPE_NAME: Final = re.compile(r"[a-z][a-z0-9_.:-]{0,63}")
 _TYPES_REMEMBERED: Final = 10_000
+_GROUP: Final = 16  # records judged together when their batch is not plainly right
 _JSON_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKETS: Final = b"{}[]"
 _NOT_BRACKETS: Final = bytes(code for code in range(256) if code not in _BRACKETS)
+_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _ENVELOPE_FIELDS: Final = frozenset({"event_id", "event_type", *IDENTITY_FIELDS, "timestamp", "properties"})
 _ENVELOPE_KEYS: Final = tuple(f'"{name}"'.encode() for name in sorted(_ENVELOPE_FIELDS))
 _SERVER_FIELDS: Final = frozenset({"received_at", "original_timestamp"})
@@ -125,7 +127,10 @@ def validate(records: Sequence[bytes], limits: Limits, received_ms: int) -> Batc
 
 
 def _validate_range(records: Sequence[bytes], first: int, batch: Batch, limits: Limits, received_ms: int) -> None:
-    """Verdicts on `records`, which begin at index `first`: together while all are plainly right, else by halves."""
+    """Verdicts on `records`, which begin at index `first`: together while all are plainly right, else in small groups.
+
+    Two levels, not halving: a batch in which every record is wrong must not cost many times a good one.
+    """
     if not records:
         return
     plain = _all_plain(records, limits, received_ms)
@@ -133,12 +138,12 @@ def _validate_range(records: Sequence[bytes], first: int, batch: Batch, limits: 
         batch.events += plain.events
         batch.records += plain.records
         batch.times_ms += plain.times_ms
-    elif len(records) > 1:
-        middle = len(records) // 2
-        _validate_range(records[:middle], first, batch, limits, received_ms)
-        _validate_range(records[middle:], first + middle, batch, limits, received_ms)
+    elif len(records) > _GROUP:
+        for start in range(0, len(records), _GROUP):
+            _validate_range(records[start : start + _GROUP], first + start, batch, limits, received_ms)
     else:
-        _examine_into(batch, records[0], first, limits, received_ms)
+        for index, record in enumerate(records, first):
+            _examine_into(batch, record, index, limits, received_ms)
 
 
 def _all_plain(records: Sequence[bytes], limits: Limits, received_ms: int) -> Batch | None:
@@ -184,6 +189,8 @@ def _decode_all(records: Sequence[bytes]) -> Sequence[_CompleteEvent] | None:
 
 def _decode_with_extras(records: Sequence[bytes]) -> Sequence[_CompleteEvent] | None:
     """Complete events with further top-level fields, which the typed decoder skips without looking at them."""
+    if any(b"\\" in record for record in records):
+        return None  # "a/b" and "a\/b" are one key
     try:
         events = [_complete.decode(record) for record in records]
         objects = [_anything.decode(record) for record in records]
@@ -220,11 +227,14 @@ def _is_shallow(blob: bytes, max_nesting: int) -> bool:
     Each pass removes the innermost pairs, so as many passes as the limit leave nothing of shallow records.
     Brackets inside strings can only leave something over, never hide depth.
     """
-    brackets = blob.translate(None, _NOT_BRACKETS)
+    brackets = blob.translate(_ONE_KIND, _NOT_BRACKETS)
+    too_deep = b"[" * (max_nesting + 1)
     for _ in range(max_nesting):
         if not brackets:
             return True
-        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if too_deep in brackets:
+            return False  # at once: many passes over hostile records would hold up everybody
+        brackets = brackets.replace(b"[]", b"")
     return not brackets
 
 
@@ -260,8 +270,8 @@ def _examine(record: bytes, limits: Limits, received_ms: int, received_at: str) 
     """Event, line to keep and time of one record, checked rule by rule; raises _Fault with the first broken one."""
     if len(record) > limits.max_event_bytes:
         raise _Fault("event_too_large", f"the event has {len(record):,} bytes, at most {limits.max_event_bytes:,}")
-    _check_nesting(record, limits.max_nesting)
     fields = _decode_fields(record)
+    _check_nesting(record, limits.max_nesting)
     _check_unique_keys(record)
     event_type = _checked_type(fields)
     ids = {name: _checked_id(fields, name) for name in ("event_id", *IDENTITY_FIELDS)}
@@ -296,6 +306,7 @@ def _with(record: bytes, fields: dict[str, Any], additions: dict[str, Any]) -> b
 
 def _check_nesting(record: bytes, max_nesting: int) -> None:
     depth = 0
+    # Only ever on valid JSON: where a quote is never closed, the search for strings takes quadratic time.
     for bracket in _JSON_STRINGS.sub(b"", record).translate(None, _NOT_BRACKETS):
         depth += 1 if bracket in b"{[" else -1
         if depth > max_nesting:
