@@ -1,0 +1,1 @@
+"""How fast the platform is, as ratios measured interleaved in one run: `python -m benchmarks`; see README.md."""
