@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+import msgspec
 from flask import Blueprint, Response, request
 
 from api.access import refuse_other_sites, refuse_strangers
-from api.answers import expectations, integer_parameter, reply, test_id
+from api.answers import expectations, integer_parameter, reply, request_body, test_id
 from clickstream import micro
 from clickstream.errors import RequestRefused
 from clickstream.expectations import REMEMBERED, checked_scope, seconds
@@ -84,10 +85,18 @@ def _micro_totals() -> dict[str, int]:
 
 
 def _conditions() -> Mapping[str, Any]:
-    conditions = (request.get_json(force=True, silent=True) if request.get_data() else None) or request.args
+    """The conditions of a request, in its body or its address; raises RequestRefused."""
+    body = request_body()
+    try:
+        conditions: Any = msgspec.json.decode(body) if body else request.args
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as problem:
+        raise RequestRefused("invalid_body", f"the conditions are not JSON: {problem}") from None
     limit = conditions.get("limit", 0) if isinstance(conditions, Mapping) else "?"
     if not str(limit).isdigit():
         raise RequestRefused(
             "invalid_parameter", "expected conditions such as schema, event_type, limit", field="limit"
         )
+    contexts = conditions.get("contexts", [])
+    if not isinstance(contexts, str) and not (isinstance(contexts, list) and all(type(one) is str for one in contexts)):
+        raise RequestRefused("invalid_parameter", "contexts: expected a list of schemas", field="contexts")
     return conditions

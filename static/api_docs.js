@@ -49,7 +49,7 @@ function resolved(node) {
 function allOperations() {
   const entries = new Map();
   for (const [path, item] of Object.entries(spec.paths)) {
-    for (const method of ["post", "get", "options"]) {
+    for (const method of ["post", "get", "delete", "options"]) {
       const operation = resolved(item)[method];
       if (!operation) continue;
       const key = `${method} ${item.$ref ?? path}`;
