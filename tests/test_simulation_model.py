@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from functools import cache
 
 import msgspec
 import pytest
@@ -10,7 +11,7 @@ from clickstream.simulation import journeys
 from clickstream.simulation.distributions import chi_square_p, kolmogorov_smirnov_p, upper_gamma
 from clickstream.simulation.explain import FUNNEL, expect, expect_persona, mean_dwell_s
 from clickstream.simulation.journeys import Model
-from clickstream.simulation.selfcheck import self_check, simulated
+from clickstream.simulation.selfcheck import Observed, self_check, simulated
 from clickstream.simulation.shopper import Session
 from tests.support.simulated import model, sessions
 
@@ -88,9 +89,14 @@ def test_the_mean_dwell_respects_the_cut() -> None:
     assert mean_dwell_s(3.0, 0.5, 1.0) == pytest.approx(1.0, rel=1e-3)
 
 
+@cache
+def observed(preset: str) -> Observed:
+    return simulated(model(), preset, seed=3)
+
+
 @pytest.mark.parametrize("preset", ["default", "realistic"])
 def test_the_self_check_passes_for_the_model_that_was_simulated(preset: str) -> None:
-    checks = self_check(simulated(model(), preset, seed=3), model(), preset)
+    checks = self_check(observed(preset), model(), preset)
 
     assert [check.name for check in checks if not check.is_passed] == []
     assert len(checks) > 60
@@ -128,7 +134,7 @@ WRONG: dict[str, tuple[Model, str]] = {
 @pytest.mark.parametrize("name", WRONG)
 def test_the_self_check_fails_for_another_model(name: str) -> None:
     wrong, expected = WRONG[name]
-    checks = self_check(simulated(model(), "default", seed=3), wrong, "default")
+    checks = self_check(observed("default"), wrong, "default")
 
     assert expected in [check.name for check in checks if not check.is_passed]
 

@@ -170,13 +170,13 @@ def test_batches_respect_the_size_of_a_body() -> None:
 
 
 def test_memory_stays_flat_over_an_hour_of_traffic() -> None:
-    # Twenty hours of 60 shoppers, as fast as they can be generated; the first five fill the caches.
-    traffic = Traffic(plan(users=60, duration_s=1_200.0))
+    # Ten hours of 60 shoppers, as fast as they can be generated; the first four fill the caches.
+    traffic = Traffic(plan(users=60, duration_s=600.0))
     ledger = Ledger(None, {})
     stream = traffic.stream(ledger)
     tracemalloc.start()
     try:
-        for _ in islice(stream, 12_000):
+        for _ in islice(stream, 9_000):
             pass
         before, _ = tracemalloc.get_traced_memory()
         for _ in stream:
@@ -185,8 +185,8 @@ def test_memory_stays_flat_over_an_hour_of_traffic() -> None:
     finally:
         tracemalloc.stop()
 
-    assert ledger.totals.events > 45_000
-    assert after - before < 1_000_000
+    assert ledger.totals.events > 22_000
+    assert after - before < 500_000
 
 
 def test_the_ledger_counts_the_funnel_in_the_order_of_events_when_they_are_sent_late() -> None:

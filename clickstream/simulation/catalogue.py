@@ -91,12 +91,13 @@ class Weighted(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One thing on sale; `fields` are the event properties that name it."""
+    """One thing on sale; `fields` are the event properties that name it, `view` those of its page."""
 
     cents: int
     path: str
     title: str
     fields: Mapping[str, Any]
+    view: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,12 @@ class Category:
     path: str
     title: str
     queries: Sequence[str]
+    view: bytes
+
+
+def opened(properties: Mapping[str, Any]) -> bytes:
+    """Encode `properties` without the closing brace, so that more can follow."""
+    return msgspec.json.encode(properties)[:-1]
 
 
 class CatalogueModel(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -151,9 +158,9 @@ class Catalogue:
 
 def _category(name: str, nouns: Sequence[str]) -> Category:
     words = [noun.lower() for noun in nouns]
-    return Category(
-        f"/category/{name.lower()}", name, (*words, *(f"{adjective} {words[0]}" for adjective in _ADJECTIVES))
-    )
+    phrases = [f"{adjective} {words[0]}" for adjective in _ADJECTIVES]
+    path = f"/category/{name.lower()}"
+    return Category(path, name, (*words, *phrases), opened({"page": path, "title": name, "category": name}))
 
 
 def _product(fake: Faker, rng: random.Random, model: CatalogueModel, number: int) -> Product:
@@ -162,7 +169,8 @@ def _product(fake: Faker, rng: random.Random, model: CatalogueModel, number: int
     cents = max(99, round(100 * math.exp(model.price_mu + model.price_sigma * rng.gauss(0.0, 1.0))))
     product_id = f"p{number + 1:04d}"
     fields = {"product_id": product_id, "product_name": name, "category": category, "price": cents / 100}
-    return Product(cents, f"/products/{product_id}", name, fields)
+    path = f"/products/{product_id}"
+    return Product(cents, path, name, fields, opened({"page": path, "title": name, **fields}))
 
 
 def _channels(fake: Faker) -> tuple[list[tuple[str, str, str]], list[float]]:

@@ -90,8 +90,9 @@ class Faults:
         """What is sent, ordered by the moment of sending."""
         rates = self._rates
         if not (rates.duplicate or rates.late or rates.out_of_order or rates.invalid):
+            record = self._record
             for happening in happenings:
-                yield Outgoing(happening.at_ms, EVENT, self._record(happening), happening)
+                yield Outgoing(happening.at_ms, EVENT, record(happening), happening)
             return
         held: list[tuple[int, int, Outgoing]] = []
         numbers = 0

@@ -64,22 +64,22 @@ class Totals:
 class _Open:
     session: Session
     events: int = 0
-    expected: int | None = None  # known once the last event of the session has come
+    expected: int = -1  # known once the last event of the session has come
     reached: int = 0  # funnel steps, counted in the order in which things happened
     counted: int = 0  # events of the session that the funnel has seen
-    early: set[int] = field(default_factory=set)  # later events that were sent before one that is late
+    early: set[int] | None = None  # events that were sent before an earlier one, which is late
 
     def advance(self, number: int) -> Sequence[str]:
         """The types that can be counted now that event `number` is here, in the order in which they happened."""
-        steps = self.session.steps
         if number == self.counted and not self.early:
             self.counted += 1
-            return (steps[number].event_type,)
+            return (self.session.steps[number].event_type,)
+        self.early = self.early or set()
         self.early.add(number)
         types = []
         while self.counted in self.early:
             self.early.remove(self.counted)
-            types.append(steps[self.counted].event_type)
+            types.append(self.session.steps[self.counted].event_type)
             self.counted += 1
         return types
 
@@ -136,14 +136,9 @@ class Ledger:
 
     def _note_event(self, outgoing: Outgoing) -> None:
         happening = outgoing.happening
-        session, number = happening.session, happening.number
-        step, totals = session.steps[number], self.totals
-        one = self._open.get(session.session_id)
-        if one is None:
-            one = _Open(session)
-            with self._lock:
-                self._open[session.session_id] = one
-            totals.sessions += 1
+        session, number, totals = happening.session, happening.number, self.totals
+        step = session.steps[number]
+        one = self._open.get(session.session_id) or self._opened(session)
         for event_type in one.advance(number):
             if one.reached < len(FUNNEL) and event_type == FUNNEL[one.reached]:
                 totals.funnel[one.reached] += 1
@@ -151,11 +146,19 @@ class Ledger:
         one.events += 1
         totals.events += 1
         totals.by_type[step.event_type] += 1
-        totals.revenue_cents += step.cents
+        if step.cents:
+            totals.revenue_cents += step.cents
         if happening.is_last:
             one.expected = number + 1
         if one.events == one.expected:
             self._end(one)
+
+    def _opened(self, session: Session) -> _Open:
+        one = _Open(session)
+        with self._lock:
+            self._open[session.session_id] = one
+        self.totals.sessions += 1
+        return one
 
     def _end(self, one: _Open) -> None:
         with self._lock:

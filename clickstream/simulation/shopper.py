@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from clickstream.simulation.catalogue import Catalogue, Category, Product, Weighted
+from clickstream.simulation.catalogue import Catalogue, Category, Product, Weighted, opened
 from clickstream.simulation.journeys import END, Model, Persona
 
 _encode: Final = msgspec.json.encode
@@ -126,12 +126,13 @@ class _Walk:
         self._product: Product = catalogue.products.pick(rng.random())
         self._cart: list[_Line] = []
         self._orders = 0
-        self._identity = b"," + _encode(identity)[1:-1] + b',"session_id":"' + session_id.encode() + b'","timestamp":"'
+        self._event_id = f'{{"event_id":"{session_id}-'.encode()
+        self._identity = b'",' + _encode(identity)[1:-1] + b',"session_id":"' + session_id.encode() + b'","timestamp":"'
         context = {**catalogue.devices.pick(rng.random()), **catalogue.places.pick(rng.random())}
         self._tail = b"," + _encode(context)[1:] + b"}"
         self._arrival = self._drawn_arrival()
 
-    def step(self, index: int, offset_ms: int, state: str, event_type: str, page: str | None) -> Step:
+    def step(self, number: int, offset_ms: int, state: str, event_type: str, page: str | None) -> Step:
         """Do what `event_type` means here, and describe it."""
         if page is not None:
             self._go(page)
@@ -140,14 +141,15 @@ class _Walk:
             properties = self._page_view()
         elif event_type == "purchase":
             cents = self._cart_cents()
-            properties = self._purchase(cents)
+            properties = opened(self._purchase(cents))
+        elif event_type in _ACTIONS:
+            properties = opened(_ACTIONS[event_type](self))
         else:
-            properties = _ACTIONS[event_type](self) if event_type in _ACTIONS else {"page": self._path}
-        if index == 0 and self._arrival:
-            properties = {**properties, **self._arrival}
-        head = b'{"event_id":"%s-%d","event_type":"%s"' % (self._session_id.encode(), index, event_type.encode())
-        tail = b'","properties":' + _encode(properties)[:-1] + self._tail
-        return Step(offset_ms, state, event_type, head + self._identity, tail, cents)
+            properties = opened({"page": self._path})
+        if number == 0 and self._arrival:
+            properties += b"," + opened(self._arrival)[1:]
+        head = self._event_id + b'%d","event_type":"' % number + event_type.encode() + self._identity
+        return Step(offset_ms, state, event_type, head, b'","properties":' + properties + self._tail, cents)
 
     def _drawn_arrival(self) -> dict[str, str]:
         """Referrer and campaign, told by the first event of a visit; nothing for a direct one."""
@@ -171,15 +173,14 @@ class _Walk:
         else:
             self._path, self._title = _PATHS[page], _TITLES[page]
 
-    def _page_view(self) -> dict[str, Any]:
-        view: dict[str, Any] = {"page": self._path, "title": self._title}
+    def _page_view(self) -> bytes:
         if self._kind == "product":
-            view.update(self._product.fields)
-        elif self._kind == "category":
-            view["category"] = self._category.title
-        elif self._kind == "cart":
-            view["cart_value"] = self._cart_cents() / 100
-        return view
+            return self._product.view
+        if self._kind == "category":
+            return self._category.view
+        if self._kind == "cart":
+            return opened({"page": self._path, "title": self._title, "cart_value": self._cart_cents() / 100})
+        return opened({"page": self._path, "title": self._title})
 
     def _click(self) -> dict[str, Any]:
         elements = self._catalogue.clicks.get(self._kind, self._catalogue.clicks["home"])
