@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,7 @@ from clickstream.simulation.sender import Counters, Sender
 
 PLAIN_EVERY_S = 5.0
 _IDS_SHOWN = 10
+_RATE_OVER_S = 5.0
 
 
 @contextmanager
@@ -46,6 +48,7 @@ class Progress:
         self._show_lag = show_lag
         self._now = now
         self._start = now()
+        self._samples = deque([(self._start, 0)])  # moments and what had been acknowledged by then
 
     def elapsed_s(self) -> float:
         """Seconds since the start."""
@@ -54,10 +57,9 @@ class Progress:
     def line(self) -> str:
         """`12 s · 10.1 events/s · sent 121 · acknowledged 118 · retried 0 · lag 0.0 s`."""
         counters = self._sender.snapshot()
-        elapsed_s = max(self.elapsed_s(), 1e-9)
         parts = [
-            f"{elapsed_s:.0f} s",
-            f"{counters.acknowledged / elapsed_s:,.1f} events/s",
+            f"{self.elapsed_s():.0f} s",
+            f"{self._recent_rate(counters.acknowledged):,.1f} events/s",
             f"sent {counters.generated:,}",
             f"acknowledged {counters.acknowledged:,}",
             f"retried {counters.retries:,}",
@@ -65,6 +67,14 @@ class Progress:
         ]
         lost = counters.refused + counters.unacknowledged
         return " · ".join([*parts, f"NOT ACKNOWLEDGED {lost:,}"] if lost else parts)
+
+    def _recent_rate(self, acknowledged: int) -> float:
+        now = self._now()
+        while len(self._samples) > 1 and self._samples[1][0] <= now - _RATE_OVER_S:
+            self._samples.popleft()
+        since, before = self._samples[0]
+        self._samples.append((now, acknowledged))
+        return (acknowledged - before) / max(now - since, 1e-9)
 
 
 def summary(sender: Sender, elapsed_s: float) -> Table:
