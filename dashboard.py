@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import json
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -22,8 +21,17 @@ from clickstream.dashboard.snapshot_json import encode
 from clickstream.dashboard.snapshots import SharedSnapshots, Snapshot
 from clickstream.dashboard.static_files import StaticFiles
 from clickstream.errors import ConfigError
-from clickstream.server import DEFERRED, Deferred, serve
+from clickstream.server import serve
 from clickstream.stats import WINDOWS
+from web.answers import (
+    deferred_answer,
+    error_answer,
+    json_answer,
+    placeholder,
+    problem_answer,
+    secured,
+    takes_gzip,
+)
 
 ROOT: Final = Path(__file__).resolve().parent
 
@@ -31,15 +39,12 @@ ROOT: Final = Path(__file__).resolve().parent
 PATIENCE_S: Final = 0.08
 # Requests for events that wait for the API; beyond it 503, so that a slow API cannot pile them up.
 MOST_RELAYED: Final = 32
-CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
-)
 _FILTERS: Final = frozenset(
     {"limit", "cursor", "event_type", "user_id", "session_id", "anonymous_id", "since", "until", "code"}
 )
-_PROBLEM_STATUS: Final = {"timeout": 504, "unreachable": 503, "replaying": 503}
+_NO_NUMBERS: Final = b"null<!--numbers-->"  # where the template leaves room for them
 _THEMES: Final = ("light", "dark")
+_WINDOWS: Final = (*WINDOWS, "all")
 
 blueprint: Final = Blueprint("dashboard", __name__)
 
@@ -65,7 +70,7 @@ def create_app(settings: config.Settings) -> Flask:
     app = Flask(__name__, static_folder=None, template_folder=str(ROOT / "templates"))
     app.extensions["board"] = Board(settings)
     app.register_blueprint(blueprint)
-    app.after_request(_secured)
+    app.after_request(secured)
     return app
 
 
@@ -79,17 +84,17 @@ def refuse_strangers() -> Response | None:
         given = request.authorization
         if given is not None and holds(settings.read_token, given.password or given.token):
             return None
-        answer = _error(401, "unauthorized", "give READ_TOKEN as the password; any user name will do")
+        answer = error_answer(401, "unauthorized", "give READ_TOKEN as the password; any user name will do")
         answer.headers["WWW-Authenticate"] = 'Basic realm="clickstream", charset="UTF-8"'
         return answer
     if is_this_machine(request.host, settings.dashboard_host):
         return None
-    return _error(403, "forbidden", f"{request.host} is not this machine; open the dashboard as localhost")
+    return error_answer(403, "forbidden", f"{request.host} is not this machine; open the dashboard as localhost")
 
 
 @blueprint.get("/")
 def page() -> Response:
-    """The page itself, with nothing in it that changes while it is shown."""
+    """The page, with the numbers in it when they are to be had at once: it never waits for the API."""
     board = _board()
     theme = request.cookies.get("theme")
     html = render_template(
@@ -101,12 +106,14 @@ def page() -> Response:
         theme=theme if theme in _THEMES else None,
         version=__version__,
     )
-    response = Response(html, mimetype="text/html")
-    response.vary.update(("Cookie", "Accept-Encoding"))
-    if _takes_gzip():
-        response.set_data(gzip.compress(response.get_data(), 5))
-        response.headers["Content-Encoding"] = "gzip"
-    return response
+    zipped = takes_gzip()
+    deferred, answer = deferred_answer()
+    window = request.args.get("window", "all")
+    if window in _WINDOWS:
+        board.snapshots.ask(window, lambda snapshot: answer(_page_answer(board, html, snapshot, zipped=zipped)))
+    without = _page_answer(board, html, None, zipped=zipped)
+    asyncio.get_running_loop().call_later(PATIENCE_S if window in _WINDOWS else 0, deferred.resolve, secured(without))
+    return placeholder(deferred)
 
 
 @blueprint.get("/api/stats")
@@ -114,19 +121,21 @@ def stats() -> Response:
     """The statistics of `window`, shared by all browsers, with `dashboard.state` saying how fresh they are."""
     board = _board()
     window = request.args.get("window", "all")
-    if window not in (*WINDOWS, "all"):
-        return _error(400, "invalid_parameter", f"window={window!r}: expected 15m, 1h, 24h or all", field="window")
-    seen, zipped = request.headers.get("If-None-Match", ""), _takes_gzip()
+    if window not in _WINDOWS:
+        return error_answer(
+            400, "invalid_parameter", f"window={window!r}: expected 15m, 1h, 24h or all", field="window"
+        )
+    seen, zipped = request.headers.get("If-None-Match", ""), takes_gzip()
 
     def shaped(snapshot: Snapshot) -> Response:
         return _snapshot_answer(board, snapshot, seen=seen, zipped=zipped)
 
-    deferred, answer = _deferred()
+    deferred, answer = deferred_answer()
     board.snapshots.ask(window, lambda snapshot: answer(shaped(snapshot)))
     before = board.snapshots.last(window)
     if before is not None:
         asyncio.get_running_loop().call_later(PATIENCE_S, lambda: deferred.resolve(shaped(before)))
-    return _placeholder(deferred)
+    return placeholder(deferred)
 
 
 @blueprint.get("/api/events")
@@ -152,32 +161,35 @@ def static(path: str) -> Response:
     """A static file; under its versioned path it may be kept for ever."""
     found = _board().static.find(path)
     if found is None:
-        return _error(404, "not_found", f"there is no static file {path}")
+        return error_answer(404, "not_found", f"there is no static file {path}")
     file, for_ever = found
-    zipped = file.gzipped is not None and _takes_gzip()
+    zipped = file.gzipped is not None and takes_gzip()
     response = Response(file.gzipped if zipped else file.body, content_type=file.content_type)
     if zipped:
         response.headers["Content-Encoding"] = "gzip"
     response.vary.add("Accept-Encoding")
     response.set_etag(file.etag)
     response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if for_ever else "no-cache"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 @blueprint.app_errorhandler(HTTPException)
 def http_error(problem: HTTPException) -> Response:
     """Flask's own refusals in the shape of all others."""
     code = {404: "not_found", 405: "method_not_allowed"}.get(problem.code or 500, "internal")
-    return _error(problem.code or 500, code, problem.description or problem.name)
+    return error_answer(problem.code or 500, code, problem.description or problem.name)
 
 
 def _relayed(path: str) -> Response:
     board = _board()
     if board.relayed >= MOST_RELAYED:
-        return _error(503, "unavailable", f"{MOST_RELAYED} requests wait for the API already; try again in a second")
+        return error_answer(
+            503, "unavailable", f"{MOST_RELAYED} requests wait for the API already; try again in a second"
+        )
     params = [(k, v) for k, v in request.args.items(multi=True) if k in _FILTERS or k.startswith("property.")]
-    zipped = _takes_gzip()
-    deferred, answer = _deferred()
+    zipped = takes_gzip()
+    deferred, answer = deferred_answer()
     loop = asyncio.get_running_loop()
 
     def ended() -> None:
@@ -186,26 +198,28 @@ def _relayed(path: str) -> Response:
     def relay() -> None:
         try:
             body = json.dumps(board.reader.get(path, params), ensure_ascii=False).encode("utf-8", "replace")
-            answer(_json(200, body, gzip.compress(body, 5) if zipped else None))
+            answer(json_answer(200, body, gzip.compress(body, 5) if zipped else None))
         except ApiProblem as problem:
-            answer(_problem_answer(problem))
+            answer(problem_answer(problem))
         finally:
             loop.call_soon_threadsafe(ended)
 
     board.relayed += 1
     board.executor.submit(relay)
-    return _placeholder(deferred)
+    return placeholder(deferred)
 
 
-def _deferred() -> tuple[Deferred, Callable[[Response], object]]:
-    """An answer to be given later, and how to give it from any thread."""
-    deferred, loop = Deferred(), asyncio.get_running_loop()
-    return deferred, lambda response: loop.call_soon_threadsafe(deferred.resolve, _secured(response))
-
-
-def _placeholder(deferred: Deferred) -> Response:
-    request.environ[DEFERRED] = deferred
-    return Response(status=500)  # never sent: the server waits for the deferred answer
+def _page_answer(board: Board, html: str, snapshot: Snapshot | None, *, zipped: bool) -> Response:
+    body = html.encode()
+    if snapshot is not None and snapshot.stats is not None:
+        numbers = encode(snapshot, api_url=board.settings.api_url).body
+        # A "<" could end the script element that the numbers stand in; they are data, so it may be written otherwise.
+        body = body.replace(_NO_NUMBERS, numbers.replace(b"<", b"\\u003c"))
+    response = Response(gzip.compress(body, 5) if zipped else body, mimetype="text/html")
+    if zipped:
+        response.headers["Content-Encoding"] = "gzip"
+    response.vary.update(("Cookie", "Accept-Encoding"))
+    return response
 
 
 def _snapshot_answer(board: Board, snapshot: Snapshot, *, seen: str, zipped: bool) -> Response:
@@ -213,47 +227,12 @@ def _snapshot_answer(board: Board, snapshot: Snapshot, *, seen: str, zipped: boo
     if encoded.status == 200 and encoded.etag in seen:
         response = Response(status=304)
     else:
-        response = _json(encoded.status, encoded.body, encoded.gzipped if zipped else None)
+        response = json_answer(encoded.status, encoded.body, encoded.gzipped if zipped else None)
     response.set_etag(encoded.etag, weak=True)
     age_s = board.snapshots.age_s(snapshot)
     if age_s is not None:
         response.headers["X-Snapshot-Age-Ms"] = str(round(age_s * 1000))
-    return _secured(response)
-
-
-def _json(status: int, body: bytes, gzipped: bytes | None) -> Response:
-    response = Response(body if gzipped is None else gzipped, status=status, mimetype="application/json")
-    if gzipped is not None:
-        response.headers["Content-Encoding"] = "gzip"
-    response.vary.add("Accept-Encoding")
-    return response
-
-
-def _problem_answer(problem: ApiProblem) -> Response:
-    """The API's own 4xx unchanged; anything else is a failure behind this server."""
-    status = problem.status if problem.kind == "http" and problem.status in range(400, 500) else None
-    status = status or _PROBLEM_STATUS.get(problem.kind, 502)
-    return _error(status, problem.code or "unavailable", str(problem))
-
-
-def _error(status: int, code: str, message: str, *, field: str | None = None) -> Response:
-    error = {"code": code, "message": message} | ({"field": field} if field else {})
-    return _json(status, json.dumps({"error": error}).encode(), None)
-
-
-def _secured(response: Response) -> Response:
-    headers = response.headers
-    headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    headers.setdefault("Cache-Control", "no-store")
-    return response
-
-
-def _takes_gzip() -> bool:
-    return "gzip" in request.accept_encodings
+    return secured(response)
 
 
 def _board() -> Board:

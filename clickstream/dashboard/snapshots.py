@@ -1,4 +1,4 @@
-"""One reading of the statistics for everybody who looks: the API is asked once per interval, and only when somebody does."""
+"""One reading of the statistics for everybody who looks: once per interval, and only when somebody does."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Snapshot:
 @dataclass(slots=True)
 class _Window:
     last: Snapshot | None = None
-    waiting: list[Callable[[Snapshot], None]] = field(default_factory=list)
+    waiting: list[Callable[[Snapshot], object]] = field(default_factory=list)
     reading: bool = False
 
 
 class SharedSnapshots:
-    """Snapshots by window, each read at most once per `interval_s` however many ask; safe to use from several threads."""
+    """Snapshots by window, each read at most once per `interval_s` however many ask, from any thread."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class SharedSnapshots:
             known = self._windows.get(window)
             return known.last if known else None
 
-    def ask(self, window: str, answer: Callable[[Snapshot], None]) -> None:
+    def ask(self, window: str, answer: Callable[[Snapshot], object]) -> None:
         """Call `answer` with a snapshot not older than the interval: now if there is one, else after one reading."""
         with self._lock:
             asked = self._windows.setdefault(window, _Window())

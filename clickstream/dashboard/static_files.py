@@ -35,7 +35,7 @@ class StaticFiles:
         self.version = digest.hexdigest()
 
     def find(self, path: str) -> tuple[StaticFile, bool] | None:
-        """The file at `path` (with or without a leading version), and whether that path will always mean this content."""
+        """The file at `path`, with or without a version before it, and whether that path will always mean this."""
         version, _, rest = path.partition("/")
         if file := self._files.get(rest):
             return file, version == self.version

@@ -344,8 +344,21 @@ function listen() {
   window.addEventListener("popstate", () => location.reload());
 }
 
+/** The page may have come with its first numbers: nothing to wait for. */
+function start() {
+  const found = byId("numbers").textContent;
+  if (found.startsWith("null")) return poll();
+  stats = JSON.parse(found);
+  freshAt = performance.now();
+  problem = stats.dashboard.state === "live" ? null : { kind: stats.dashboard.state, ...stats.dashboard.problem };
+  if (problem) freshAt -= Date.now() - stats.dashboard.read_at;
+  refresh();
+  timer = setTimeout(poll, PAUSE_MS);
+  return undefined;
+}
+
 listen();
 drawControls();
 labelTheme(themeNow());
 setInterval(() => document.hidden || drawState(), 1000);
-poll();
+start();

@@ -47,7 +47,7 @@ function change(id, now, before, name, { otherwise, what = "", format = ui.exact
   ui.attribute(node, "title", comparable ? `${format(before)}${what} in ${than}` : "");
   if (!comparable) say(node, otherwise);
   else if (before === 0) say(node, now ? `none${what} in ${than}` : `none in ${than} either`);
-  else if (ratio > 9) say(node, `↑ ${ui.decimal(now / before)} times as many${what} as before`);
+  else if (ratio > 9) say(node, `↑ ${ui.decimal(now / before)} × before`);
   else if (direction === "none") say(node, `= as many${what} as before`);
   else say(node, `${direction === "more" ? "↑" : "↓"} ${ui.percent(Math.abs(ratio))} ${direction}${what} than before`);
 }

@@ -42,7 +42,7 @@ def _visit(rng: random.Random, name: str, start: datetime) -> list[dict[str, Any
     moment = start
     events: list[dict[str, Any]] = []
 
-    def happen(event_type: str, **properties: Any) -> None:
+    def happen(event_type: str, **properties: object) -> None:
         nonlocal moment
         events.append(
             {

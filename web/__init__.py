@@ -1,0 +1,1 @@
+"""The Flask side of the dashboard that is not a view."""
