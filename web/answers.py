@@ -55,10 +55,9 @@ def error_answer(status: int, code: str, message: str, *, field: str | None = No
 
 
 def secured(response: Response) -> Response:
-    """`response` with the headers that keep it from being framed, sniffed, cached or scripted from elsewhere."""
+    """`response` with the headers that keep it from being framed, cached or scripted from elsewhere."""
     headers = response.headers
     headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     headers["Cross-Origin-Resource-Policy"] = "same-origin"
