@@ -14,7 +14,7 @@ from api import create_app
 from clickstream.access import WriteAccess
 from clickstream.backends.base import Backend
 from clickstream.backends.local import LocalBackend
-from clickstream.errors import ClickstreamError, ConfigError
+from clickstream.errors import ClickstreamError
 from clickstream.events import Limits
 from clickstream.journal import Quarantine
 from clickstream.pipeline import Pipeline
@@ -83,7 +83,19 @@ def run(settings: config.Settings) -> None:
 def make_backend(settings: config.Settings, quarantine: Quarantine) -> Backend:
     """The place that ENV chooses."""
     if settings.env == "aws":
-        raise ConfigError('ENV="aws": this version keeps events locally only; unset ENV')
+        from clickstream.backends.aws import open_aws_backend  # noqa: PLC0415 - the local platform needs no AWS packages
+
+        return open_aws_backend(
+            region=settings.aws_region,
+            stream=settings.kinesis_stream_name,
+            bucket=settings.s3_bucket_name,
+            table=settings.dynamodb_table_name,
+            spill_file=settings.spill_file,
+            max_spill_bytes=settings.max_spill_bytes,
+            max_event_bytes=settings.max_event_bytes,
+            quarantine=quarantine,
+            clock_ms=now_ms,
+        )
     return LocalBackend(settings.events_file, quarantine, fsync=settings.fsync, clock_ms=now_ms)
 
 

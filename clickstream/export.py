@@ -42,9 +42,14 @@ def export(reader: JournalReader, query: Query, form: str) -> Iterator[bytes]:
         if query.is_everything and form in _WHOLE:
             yield from _WHOLE[form](reader)
         else:
-            yield from _joined(_FILTERED[form](record for record in reader.records() if query.matches(record)))
+            yield from encoded((record for record in reader.records() if query.matches(record)), form)
     finally:
         reader.close()
+
+
+def encoded(records: Iterator[bytes], form: str) -> Iterator[bytes]:
+    """`records` as json, ndjson or csv, a good portion at a time."""
+    return _joined(_FILTERED[form](records))
 
 
 def _whole_json(reader: JournalReader) -> Iterator[bytes]:

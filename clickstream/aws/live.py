@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Final
 
@@ -11,6 +12,8 @@ from clickstream.aws.consumer.table import CounterTable, ShardState, hour_pk, sh
 from clickstream.stats import Stats
 from clickstream.stats.minutes import Minute
 from clickstream.stats.top import TopCounts, merged
+
+_log: Final = logging.getLogger(__name__)
 
 _decode_state: Final = msgspec.msgpack.Decoder(ShardState).decode
 _decode_minute: Final = msgspec.msgpack.Decoder(Minute).decode
@@ -41,6 +44,16 @@ class LiveCounters:
             stats.minutes.minutes.update(minutes)
             stats.minutes.hours[hour] = _top_of(minutes)
         return stats
+
+    def try_read(self) -> Stats | None:
+        """The same, or None with a line in the log when DynamoDB does not answer now."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (only with ENV=aws)
+
+        try:
+            return self.read()
+        except (BotoCoreError, ClientError) as problem:
+            _log.warning("counters not read error=%s", problem)
+            return None
 
     def _states(self) -> list[ShardState]:
         shards = self._table.query("shards")

@@ -9,10 +9,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 _START_TIMEOUT_S: Final = 30.0
+_ROOT: Final = Path(__file__).parents[3]
 
 
 class Emulator:

@@ -9,8 +9,10 @@ and never changes one in place.
 from __future__ import annotations
 
 import copy
+import os
 import sys
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -18,6 +20,7 @@ from moto import server
 from moto.dynamodb import models
 from moto.dynamodb.models.table import Table
 
+_POLL_S: Final = 0.5
 _transaction: Final = threading.local()
 
 
@@ -53,6 +56,14 @@ def _snapshot(table: Table) -> Table:
     return twin
 
 
+def end_with_parent(parent: int) -> None:
+    """Exit when the process that started this one is gone, so that a killed demo leaves no server behind."""
+    while os.getppid() == parent:
+        time.sleep(_POLL_S)
+    os._exit(0)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=end_with_parent, args=(os.getppid(),), daemon=True).start()
     install()
     server.main(sys.argv[1:])

@@ -1,0 +1,131 @@
+"""The journal that keeps events while the stream takes none: the same code, fsync and recovery as the local journal.
+
+What was drained is remembered in a file beside it. That file may lag behind, never lead: after a crash some
+events are sent again, which `event_id` removes; none is skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from clickstream.errors import BackendUnavailable
+from clickstream.events import Event
+from clickstream.journal import Journal, Quarantine, layout, recover
+
+_CHUNK_BYTES: Final = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SpillState:
+    """What waits in the spill journal."""
+
+    size: int
+    cap: int
+    since_ms: int | None  # when the oldest waiting event was spilled; None when nothing waits
+
+
+class Spill:
+    """Events that wait for the stream, at most `cap` bytes; safe to append and drain from two threads."""
+
+    def __init__(self, path: Path, *, cap: int, clock_ms: Callable[[], int]) -> None:
+        self._journal = Journal(path)
+        self._cap = cap
+        self._clock_ms = clock_ms
+        self._drained_path = path.with_name(path.name + ".drained")
+        self._lock = threading.Lock()
+        self._drained = layout.START
+        self._since_ms: int | None = None
+
+    def recover(self, quarantine: Quarantine, on_ids: Callable[[Sequence[str]], None]) -> None:
+        """Take up what an earlier process left; `on_ids` gets the ids of all events in the file."""
+
+        def take(events: Sequence[Event], _: int) -> None:
+            on_ids([event.event_id for event in events if event.event_id is not None])
+
+        recover(self._journal, quarantine, msgspec.json.Decoder(Event).decode, take)
+        self._drained = min(self._read_drained(), self._journal.end)
+        if self._drained < self._journal.end:
+            self._since_ms = self._clock_ms()
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing waits, so that events may go to the stream directly without overtaking."""
+        return self._since_ms is None
+
+    def state(self) -> SpillState:
+        """Size, cap and age; from any thread."""
+        waiting = 0 if self._since_ms is None else self._journal.end - self._drained
+        return SpillState(waiting, self._cap, self._since_ms)
+
+    def append(self, records: Sequence[bytes]) -> None:
+        """Keep `records` behind those that wait; raises BackendUnavailable at the cap, or as Journal.append does."""
+        size = sum(map(len, records)) + len(layout.SEPARATOR) * len(records)
+        with self._lock:
+            if self._journal.end + size > self._cap:
+                raise BackendUnavailable(
+                    f"Kinesis takes no events and the spill journal has reached MAX_SPILL_BYTES ({self._cap:,})",
+                    retry_after_s=10,
+                )
+            self._journal.append(records)
+            if self._since_ms is None:
+                self._since_ms = self._clock_ms()
+
+    def drain(self, send: Callable[[Sequence[bytes]], bool]) -> bool:
+        """Hand the oldest waiting records to `send`; True when it took them, and then they wait no longer."""
+        records, end = self._oldest()
+        if records and not send(records):
+            return False
+        with self._lock:
+            self._drained = end
+            if end < self._journal.end:
+                self._write_drained(end)
+                return True
+            # In this order: a crash in between sends again. The other way round, what is spilled next would
+            # lie before the remembered offset and would be skipped.
+            self._write_drained(layout.START)
+            self._drained = layout.START
+            self._journal.resume_at(layout.START, layout.START_CRC)
+            self._since_ms = None
+        return True
+
+    def close(self) -> None:
+        """Give up the file; what waits stays in it for the next start."""
+        self._journal.close()
+
+    def _oldest(self) -> tuple[list[bytes], int]:
+        start, limit = self._drained, self._journal.end
+        block = os.pread(self._journal.fileno(), min(_CHUNK_BYTES, limit - start), start)
+        if start + len(block) < limit:
+            cut = block.rfind(layout.SEPARATOR)
+            while cut <= 0:
+                # One record larger than a chunk, or only the separator before it.
+                block += os.pread(self._journal.fileno(), _CHUNK_BYTES, start + len(block))[
+                    : limit - start - len(block)
+                ]
+                cut = len(block) if start + len(block) == limit else block.rfind(layout.SEPARATOR)
+            block = block[:cut]
+        lines = (line.rstrip(b" ,") for line in block.split(b"\n"))
+        return [line for line in lines if line], start + len(block)
+
+    def _read_drained(self) -> int:
+        try:
+            drained = json.loads(self._drained_path.read_bytes())["drained"]
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return layout.START  # from the beginning: twice is harmless
+        return drained if isinstance(drained, int) and drained >= layout.START else layout.START
+
+    def _write_drained(self, offset: int) -> None:
+        beside = self._drained_path.with_name(self._drained_path.name + ".new")
+        with beside.open("wb") as file:
+            file.write(json.dumps({"drained": offset}).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self._drained_path)

@@ -1,0 +1,260 @@
+"""The real API with ENV=aws: what it acknowledges is in Kinesis or on its disk, whatever AWS does."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from clickstream.aws.clients import client
+from clickstream.aws.consumer.consumer import Consumer, delivered
+from clickstream.aws.consumer.table import CounterTable
+from clickstream.aws.local.delivery import Delivery
+from clickstream.aws.local.emulator import Emulator, emulator_environment
+from clickstream.aws.local.resources import Names, create
+from clickstream.timestamps import text
+from tests.support.platform import Platform, platform
+from tests.support.stream_reader import events_in, shard_records
+from tests.support.strict_kinesis import StrictKinesis
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.aws, pytest.mark.usefixtures("aws_environment")]
+
+
+class Cloud:
+    """The resources, the strict proxy before them, and the API that uses both."""
+
+    def __init__(self, proxy: StrictKinesis, names: Names, directory: Path) -> None:
+        self.proxy, self.names, self.directory = proxy, names, directory
+        self.kinesis = client("kinesis", "us-east-1")
+
+    def api(self, **settings: str) -> AbstractContextManager[Platform]:
+        return platform(self.directory, **emulator_environment(self.proxy.url), **self.names.environment(), **settings)
+
+    def ids(self) -> list[str]:
+        return [event["event_id"] for event in events_in(self.kinesis, self.names.stream)]
+
+    def count(self) -> None:
+        """Do once what Lambda does all the time."""
+        table = CounterTable(client("dynamodb", "us-east-1"), self.names.table)
+        consumer = Consumer(table, client("s3", "us-east-1").put_object, self.names.bucket, clock_ms=now_ms)
+        for shard, records in shard_records(self.kinesis, self.names.stream).items():
+            assert consumer.consume(delivered(shard, records)) == {"batchItemFailures": []}
+
+
+@pytest.fixture
+def cloud(emulator: Emulator, names: Names, tmp_path: Path) -> Iterator[Cloud]:
+    create(names, region="us-east-1", shards=2)
+    with StrictKinesis(emulator.url, shards=2) as proxy:
+        yield Cloud(proxy, names, tmp_path)
+        assert proxy.problems == []
+
+
+def now_ms() -> int:
+    import time
+
+    return time.time_ns() // 1_000_000
+
+
+def batch(begin: int, count: int) -> list[dict[str, Any]]:
+    stamp = text(now_ms())
+    return [
+        {
+            "event_id": f"e{index}",
+            "event_type": ["page_view", "add_to_cart", "checkout", "purchase"][index % 4],
+            "session_id": f"s{index // 4}",
+            "user_id": f"u{index // 8}",
+            "timestamp": stamp,
+            "properties": {"page": "/p", "total": 1.5, "nested": {"deep": [1, "ü 🙂"]}},
+            "country": "DE",
+        }
+        for index in range(begin, begin + count)
+    ]
+
+
+def send(api: Platform, begin: int, count: int) -> requests.Response:
+    return requests.post(f"{api.url}/events", json={"records": batch(begin, count)}, timeout=30)
+
+
+def test_an_acknowledged_event_is_in_the_stream_and_the_numbers_have_the_local_shape(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    (tmp_path / "local").mkdir()
+    with cloud.api() as api, platform(tmp_path / "local") as local:
+        assert send(api, 0, 400).json() == {"status": "accepted", "processed": 400}
+        assert send(api, 0, 10).json() == {"status": "accepted", "processed": 0, "duplicates": 10}
+        assert sorted(cloud.ids()) == sorted(f"e{index}" for index in range(400))
+
+        send(local, 0, 400)
+        send(local, 0, 10)
+        cloud.count()
+        until(lambda: api.get("/stats")["total_events"] == 400)
+
+        for window in ("15m", "1h", "24h", "all"):
+            here, there = local.get("/stats", window=window), api.get("/stats", window=window)
+            assert here.keys() == there.keys()
+            for key in (
+                "total_events",
+                "events_by_type",
+                "sessions",
+                "users",
+                "funnel",
+                "conversion",
+                "revenue",
+                "top",
+            ):
+                assert there[key] == here[key], key
+            assert [event["event_id"] for event in there["recent_events"]] == [
+                event["event_id"] for event in here["recent_events"]
+            ]
+        assert api.accounting() == {"received": 410, "accepted": 400, "duplicates": 10, "rejected": 0}
+
+
+def test_the_newest_events_page_and_filter_like_the_local_ones(cloud: Cloud) -> None:
+    with cloud.api() as api:
+        send(api, 0, 25)
+
+        first = api.get("/events", limit="10")
+        second = api.get("/events", limit="10", cursor=first["next_cursor"])
+        bought = api.get("/events", event_type="purchase")
+
+    assert [event["event_id"] for event in first["events"] + second["events"]] == [
+        f"e{24 - index}" for index in range(20)
+    ]
+    assert [event["event_id"] for event in bought["events"]] == ["e23", "e19", "e15", "e11", "e7", "e3"]
+
+
+def test_export_streams_the_lake_with_every_field_as_it_was_sent(cloud: Cloud) -> None:
+    with cloud.api() as api:
+        send(api, 0, 100)
+        delivery = Delivery(
+            client("kinesis", "us-east-1"), client("s3", "us-east-1"), cloud.names.stream, cloud.names.bucket
+        )
+        delivery.take()
+        delivery.flush()
+        delivery.flush()
+
+        exported = {event["event_id"]: event for event in api.get("/export")}
+        lines = requests.get(f"{api.url}/export?format=ndjson&event_type=purchase", timeout=10).text.splitlines()
+        table = requests.get(f"{api.url}/export?format=csv", timeout=10).text.splitlines()
+
+    assert exported.keys() == {f"e{index}" for index in range(100)}
+    sent = batch(0, 100)
+    for event in sent:
+        stored = exported[event["event_id"]]
+        assert {**stored, "timestamp": "", "received_at": ""} == {**event, "timestamp": "", "received_at": ""}
+    assert len(lines) == 25
+    assert len(table) == 101
+
+
+def test_an_outage_spills_acknowledges_and_drains_by_itself_in_order(cloud: Cloud) -> None:
+    with cloud.api() as api:
+        send(api, 0, 50)
+        cloud.proxy.faults.is_down = True
+        for begin in range(50, 250, 50):
+            assert send(api, begin, 50).status_code == 202
+        spill = api.get("/stats")["ingest"]["spill"]
+        assert spill["bytes"] > 150 * 100
+        assert spill["age_s"] >= 0
+        assert spill["cap_bytes"] == 1024**3
+
+        cloud.proxy.faults.is_down = False
+        until(lambda: api.get("/stats")["ingest"]["spill"]["bytes"] == 0, timeout_s=30)
+        assert api.get("/stats")["ingest"]["spill"]["since"] is None
+        assert send(api, 250, 50).status_code == 202
+
+    by_person: dict[str, list[int]] = {}
+    for event in events_in(cloud.kinesis, cloud.names.stream):
+        by_person.setdefault(event["user_id"], []).append(int(event["event_id"][1:]))
+    assert sorted(number for numbers in by_person.values() for number in numbers) == list(range(300))
+    assert all(numbers == sorted(numbers) for numbers in by_person.values())
+
+
+def test_kill_9_while_spilling_loses_nothing(cloud: Cloud) -> None:
+    acknowledged = 0
+    cloud.proxy.faults.is_down = True
+    with cloud.api() as api:
+        for begin in range(0, 400, 40):
+            acknowledged += 40 if send(api, begin, 40).status_code == 202 else 0
+        api.process.send_signal(signal.SIGKILL)
+        api.process.wait(10)
+    assert acknowledged == 400
+    cloud.proxy.faults.is_down = False
+
+    with cloud.api() as api:
+        until(lambda: api.get("/stats")["ingest"]["spill"]["bytes"] == 0, timeout_s=30)
+
+        assert send(api, 0, 40).json() == {"status": "accepted", "processed": 0, "duplicates": 40}
+    assert set(cloud.ids()) == {f"e{index}" for index in range(400)}
+
+
+def test_at_the_cap_the_api_answers_503_and_keeps_what_it_acknowledged(cloud: Cloud) -> None:
+    cloud.proxy.faults.is_down = True
+    with cloud.api(MAX_SPILL_BYTES="20000") as api:
+        answers = [send(api, begin, 20) for begin in range(0, 200, 20)]
+        refused = [answer for answer in answers if answer.status_code == 503]
+        kept = [index for index, answer in enumerate(answers) if answer.status_code == 202]
+        assert refused
+        assert kept
+        assert refused[0].headers["Retry-After"] == "10"
+        assert refused[0].json()["error"]["code"] == "unavailable"
+        assert "MAX_SPILL_BYTES" in refused[0].json()["error"]["message"]
+
+        cloud.proxy.faults.is_down = False
+        until(lambda: api.get("/stats")["ingest"]["spill"]["bytes"] == 0, timeout_s=30)
+        assert send(api, 180, 20).status_code == 202  # the same ids as refused before: they were not kept then
+
+    expected = {f"e{20 * index + number}" for index in [*kept, 9] for number in range(20)}
+    assert set(cloud.ids()) == expected
+
+
+def test_throttling_of_thirty_percent_and_expired_credentials_are_invisible(cloud: Cloud) -> None:
+    cloud.proxy.faults.record_failure_rate = 0.3
+    cloud.proxy.faults.expired = 2
+    with cloud.api() as api:
+        for begin in range(0, 500, 50):
+            assert send(api, begin, 50).status_code == 202
+        until(lambda: api.get("/stats")["ingest"]["spill"]["bytes"] == 0)
+
+    assert sorted(cloud.ids()) == sorted(f"e{index}" for index in range(500))
+
+
+@pytest.fixture
+def broken_stream(cloud: Cloud) -> Iterator[Cloud]:
+    @contextmanager
+    def denied() -> Iterator[Cloud]:
+        cloud.proxy.faults.error = ("AccessDeniedException", 400)
+        yield cloud
+
+    with denied() as without_rights:
+        yield without_rights
+
+
+def test_missing_rights_spill_and_are_said_in_the_log(broken_stream: Cloud) -> None:
+    with broken_stream.api() as api:
+        assert send(api, 0, 10).status_code == 202
+        assert api.get("/stats")["ingest"]["spill"]["bytes"] > 0
+
+    log = (broken_stream.directory / "api.log").read_text()
+    assert "ERROR clickstream.backends.aws spilling begins records=10 reason=AccessDeniedException" in log
+
+
+def test_an_event_that_could_not_fit_a_record_is_a_wrong_setting(cloud: Cloud) -> None:
+    with (
+        pytest.raises(AssertionError, match=r"MAX_EVENT_BYTES=1000000: a Kinesis record holds at most"),
+        cloud.api(MAX_EVENT_BYTES="1000000"),
+    ):
+        pass
+
+
+def test_the_stored_line_is_json(cloud: Cloud) -> None:
+    with cloud.api() as api:
+        send(api, 0, 1)
+    (event,) = events_in(cloud.kinesis, cloud.names.stream)
+    assert json.loads(json.dumps(event))["properties"] == batch(0, 1)[0]["properties"]
