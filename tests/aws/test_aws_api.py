@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -30,12 +31,13 @@ pytestmark = [pytest.mark.aws, pytest.mark.usefixtures("aws_environment")]
 class Cloud:
     """The resources, the strict proxy before them, and the API that uses both."""
 
-    def __init__(self, proxy: StrictKinesis, names: Names, directory: Path) -> None:
-        self.proxy, self.names, self.directory = proxy, names, directory
+    def __init__(self, emulator_url: str, proxy: StrictKinesis, names: Names, directory: Path) -> None:
+        self.emulator_url, self.proxy, self.names, self.directory = emulator_url, proxy, names, directory
         self.kinesis = client("kinesis", "us-east-1")
 
     def api(self, **settings: str) -> AbstractContextManager[Platform]:
-        return platform(self.directory, **emulator_environment(self.proxy.url), **self.names.environment(), **settings)
+        environment = {**emulator_environment(self.emulator_url), "AWS_ENDPOINT_URL_KINESIS": self.proxy.url}
+        return platform(self.directory, **environment, **self.names.environment(), **settings)
 
     def ids(self) -> list[str]:
         return [event["event_id"] for event in events_in(self.kinesis, self.names.stream)]
@@ -52,13 +54,11 @@ class Cloud:
 def cloud(emulator: Emulator, names: Names, tmp_path: Path) -> Iterator[Cloud]:
     create(names, region="us-east-1", shards=2)
     with StrictKinesis(emulator.url, shards=2) as proxy:
-        yield Cloud(proxy, names, tmp_path)
+        yield Cloud(emulator.url, proxy, names, tmp_path)
         assert proxy.problems == []
 
 
 def now_ms() -> int:
-    import time
-
     return time.time_ns() // 1_000_000
 
 
