@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import time
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -24,9 +25,11 @@ _arrays: Final = msgspec.json.Decoder(list[msgspec.Raw])
 def is_needed(fd: int) -> bool:
     """True unless the file is a journal, be it a damaged or half-written one."""
     head = os.pread(fd, _HEAD_BYTES, 0)
-    if layout.EMPTY.startswith(head) or any(_is_record(line) for line in head.split(b"\n", 100)[1:]):
+    if layout.EMPTY.startswith(head):
         return False
-    return not head.startswith(b"[\n{") or bool(_old_records(fd))
+    if not head.startswith(b"[{") and any(_is_record(line) for line in head.split(b"\n", 100)[1:]):
+        return False
+    return _is_array(fd) or not _has_frame(fd)
 
 
 def convert(fd: int, path: Path) -> int:
@@ -38,9 +41,9 @@ def convert(fd: int, path: Path) -> int:
     from clickstream.journal.file import sync, sync_directory, write_fully  # noqa: PLC0415 - file.py imports this one
 
     records = _old_records(fd)
-    if not records and os.pread(fd, _HEAD_BYTES, 0).strip(_JSON_SPACE) != b"[]":
+    if not records and not os.pread(fd, _HEAD_BYTES, 0).lstrip(_JSON_SPACE).startswith(b"["):
         raise JournalDamaged(f"{path} is not a JSON array of events; move it away, or choose another EVENTS_FILE")
-    kept = path.with_name(f"{path.name}.before-conversion-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    kept = _free_name(path)
     fresh = path.with_name(f"{path.name}.converting")
     new_fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -48,8 +51,7 @@ def convert(fd: int, path: Path) -> int:
         content = layout.addition(records, layout.START) if records else b""
         write_fully(new_fd, layout.OPENING + content + layout.CLOSING, 0)
         sync(new_fd)
-        if not kept.exists():
-            os.link(path, kept)
+        os.link(path, kept)
         fresh.replace(path)
         sync_directory(path.parent)
     except BaseException:
@@ -86,6 +88,26 @@ def _salvage(content: bytes) -> list[bytes]:
             break
         raws.append(text[start:position].encode())
     return raws
+
+
+def _free_name(path: Path) -> Path:
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    names = (path.with_name(f"{path.name}.before-conversion-{stamp}-{number}") for number in count(1))
+    return next(name for name in names if not name.exists())
+
+
+def _is_array(fd: int) -> bool:
+    try:
+        _arrays.decode(os.pread(fd, os.fstat(fd).st_size, 0))
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _has_frame(fd: int) -> bool:
+    """Whether the file begins or ends as a journal does; damage seldom hits both ends."""
+    size, length = os.fstat(fd).st_size, len(layout.CLOSING)
+    return os.pread(fd, 3, 0) == b"[\n{" or os.pread(fd, length, max(0, size - length)) == layout.CLOSING
 
 
 def _is_record(line: bytes) -> bool:

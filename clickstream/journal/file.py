@@ -49,6 +49,9 @@ class Journal:
             elif conversion.is_needed(self._fd):
                 replaced, self._fd = self._fd, conversion.convert(self._fd, path)
                 os.close(replaced)
+        except OSError as problem:
+            os.close(self._fd)
+            raise _unusable(path, problem) from problem
         except BaseException:
             os.close(self._fd)
             raise
@@ -204,9 +207,7 @@ def _open_locked(path: Path) -> int:
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as problem:
-            raise JournalError(
-                f"{path} cannot be opened: {problem.strerror}; make its directory writable, or change EVENTS_FILE"
-            ) from None
+            raise _unusable(path, problem) from problem
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(fd).st_ino == path.stat().st_ino:
@@ -219,6 +220,11 @@ def _open_locked(path: Path) -> int:
         except FileNotFoundError:
             pass  # replaced between open and stat: open what stands there now
         os.close(fd)
+
+
+def _unusable(path: Path, problem: OSError) -> JournalError:
+    reason = os.strerror(problem.errno) if problem.errno else str(problem)
+    return JournalError(f"{path} cannot hold the journal: {reason}; mend that, or choose another EVENTS_FILE")
 
 
 def _unavailable(path: Path, action: str, problem: OSError) -> BackendUnavailable:

@@ -16,7 +16,7 @@ import msgspec
 from clickstream.journal.file import sync_directory
 
 _log: Final = logging.getLogger(__name__)
-_MAX_RAW_BYTES: Final = 256 * 1024
+MAX_RAW_BYTES: Final = 256 * 1024  # of one entry
 _BLOCK: Final = 1 << 20
 
 
@@ -146,7 +146,7 @@ def _write_all(fd: int, payload: bytes) -> None:
 
 
 def _line(one: Refused) -> bytes:
-    raw = one.raw[:_MAX_RAW_BYTES]
+    raw = one.raw[:MAX_RAW_BYTES]
     entry: dict[str, Any] = {
         "received_at": one.received_at,
         "code": one.code,

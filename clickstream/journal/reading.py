@@ -19,6 +19,7 @@ class JournalReader:
     """
 
     def __init__(self, journal: Journal) -> None:
+        self._fd = -1
         self.end = journal.end
         # Not os.dup: a duplicate would share the writer's lock and hold it after the journal is closed.
         self._fd = os.open(journal.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -28,6 +29,9 @@ class JournalReader:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()  # an export that is answered but never read (HEAD, a client that is gone) closes nothing itself
 
     def blocks(self) -> Iterator[bytes]:
         """The bytes of the records and their separators, `[` included, the closing not, a megabyte at a time."""

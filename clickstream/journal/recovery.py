@@ -2,7 +2,7 @@
 
 A torn tail (the half-written end that a crash leaves) is cut off and kept beside the journal.
 A damaged line in the middle is copied to the quarantine and replaced by blanks, so that the file is a valid
-JSON array again; the lines after it are untouched. Neither ever stops a start.
+JSON array again; the lines after it are untouched. A damaged comma is put back. None of it ever stops a start.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import msgspec
 
 from clickstream.journal import layout
 from clickstream.journal.file import Journal, sync, sync_directory, write_fully
-from clickstream.journal.quarantine import Quarantine, Refused
+from clickstream.journal.quarantine import MAX_RAW_BYTES, Quarantine, Refused
 from clickstream.timestamps import text
 
 _log: Final = logging.getLogger(__name__)
@@ -58,8 +58,8 @@ def recover(
     and the file position reached, a few megabytes at a time.
     """
     found = scan(journal.fileno(), decode, on_events, start=start, crc=crc, on_damage=_Healer(journal, quarantine).heal)
-    if start == layout.START and os.pread(journal.fileno(), 1, 0) != layout.OPENING:
-        write_fully(journal.fileno(), layout.OPENING, 0)
+    if start == layout.START:
+        _mend_opening(journal.fileno())
     found.torn_path = _keep_torn_tail(journal, found)
     if found.damaged:
         found.crc = crc_of(journal.fileno(), found.end)
@@ -114,6 +114,7 @@ class _Scan(Generic[T]):
         self._on_damage = on_damage
         self._doubtful: list[tuple[int, bytes]] = []  # damaged middle or torn tail: the next whole record decides
         self._found = Recovery(end=start, crc=crc)
+        self._gap = None if start == layout.START else start  # where a separator must follow, until it is seen
 
     def run(self) -> Recovery:
         position = self._found.end  # of the first byte of `pending`
@@ -148,7 +149,12 @@ class _Scan(Generic[T]):
             except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
                 if record.strip(b" ") not in (b"", b"[", b"]"):
                     self._doubtful.append((offset, line))
+                elif line == b",":
+                    self._gap = None  # the separator that stands behind a checkpoint's end
             else:
+                if self._gap is not None:
+                    self._doubtful.append((self._gap, b" "))
+                self._gap = None if record is not line else offset + len(line.rstrip())
                 events.append(event)
                 end = offset + len(record)
             offset += len(line) + 1
@@ -178,14 +184,31 @@ class _Healer:
         self._quarantine = quarantine
 
     def heal(self, offset: int, line: bytes) -> None:
+        if line.isspace():
+            write_fully(self._journal.fileno(), layout.SEPARATOR[:1], offset)  # nothing but the comma was hurt
+            return
         message = f"damaged line at byte {offset} of {self._journal.path.name}; its bytes are kept here"
-        refused = Refused(text(time.time_ns() // 1_000_000), "damaged_record", None, message, "journal", line)
+        received_at = text(time.time_ns() // 1_000_000)
+        pieces = [line[start : start + MAX_RAW_BYTES] for start in range(0, len(line), MAX_RAW_BYTES)]
         try:
-            self._quarantine.keep([refused])
+            self._quarantine.keep(
+                [Refused(received_at, "damaged_record", None, message, "journal", piece) for piece in pieces]
+            )
         except OSError as problem:
             _log.error("damaged line left in place offset=%d error=%s", offset, problem)
             return
-        write_fully(self._journal.fileno(), b" " * len(line), offset)
+        blanks = b" " * len(line)
+        if offset == layout.START:
+            blanks = b"\n" + blanks[1:]  # the opening stands on a line of its own, else it would read as a record
+        write_fully(self._journal.fileno(), blanks, offset)
+
+
+def _mend_opening(fd: int) -> None:
+    head = os.pread(fd, 2, 0)
+    if head[:1] != layout.OPENING:
+        write_fully(fd, layout.OPENING, 0)
+    if head[1:].isspace() and head[1:] != b"\n":
+        write_fully(fd, b"\n", layout.START)
 
 
 def _torn_bytes(fd: int, end: int) -> int:
