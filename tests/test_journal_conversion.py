@@ -1,0 +1,121 @@
+"""An events file of an older version becomes a journal once; its original stays beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clickstream.errors import JournalDamaged
+from clickstream.journal import Journal
+from tests.support.journals import array_in, scratch, start, stored_record
+from tests.support.native import native_event
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    with scratch() as place:
+        yield place
+
+
+EVENTS = [native_event(f"e{n}", properties={"t": "é🙂 {[,", "n": n}) for n in range(5)]
+
+
+def originals(path: Path) -> list[bytes]:
+    return [other.read_bytes() for other in path.parent.iterdir() if ".before-conversion-" in other.name]
+
+
+def converted(path: Path) -> list[Any]:
+    """Events served after a start, which must be the array in the file, one event a line."""
+    Journal(path).close()
+    kept = originals(path)
+    started = start(path)
+    events = [json.loads(record) for record in started.served]
+    assert array_in(path) == events
+    assert path.read_bytes().count(b"\n") == len(events) + 2
+    for original in kept:
+        (path.parent / "original").write_bytes(original)
+    return events
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"indent": 2},
+        {"indent": 4},
+        {"indent": 0},
+        {"indent": "\t"},
+        {"separators": (",", ":")},
+        {"ensure_ascii": False},
+    ],
+)
+def test_arrays_as_json_dump_writes_them_are_converted(directory: Path, options: dict[str, Any]) -> None:
+    path = directory / "events_backup.json"
+    old = json.dumps(EVENTS, **options).encode()
+    path.write_bytes(old)
+
+    assert converted(path) == EVENTS
+    assert (directory / "original").read_bytes() == old
+
+
+@pytest.mark.parametrize("old", [b"[]", b"[ ]", b"[]\n", b" [\n\n] "])
+def test_an_empty_array_is_converted(directory: Path, old: bytes) -> None:
+    path = directory / "events_backup.json"
+    path.write_bytes(old)
+
+    assert converted(path) == []
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_every_truncation_of_an_old_array_keeps_its_whole_events(directory: Path, indent: int | None) -> None:
+    path = directory / "events_backup.json"
+    old = json.dumps(EVENTS[:3], indent=indent).encode()
+
+    for length in range(len(old)):
+        path.write_bytes(old[:length])
+
+        events = converted(path)
+
+        assert events == EVENTS[: len(events)]
+        separator = ",\n  " if indent else ", "
+        opening = "[\n  " if indent else "["
+        ends = [
+            len(opening + separator.join(json.dumps(e, indent=indent).replace("\n", "\n  ") for e in EVENTS[: n + 1]))
+            for n in range(3)
+        ]
+        assert len(events) == sum(end <= length for end in ends), old[:length]
+
+
+def test_a_journal_is_not_converted(directory: Path) -> None:
+    path = directory / "events_backup.json"
+    path.write_bytes(b"[\n" + stored_record(1) + b",\n" + stored_record(2) + b"\n]\n")
+
+    assert start(path).served == [stored_record(1), stored_record(2)]
+    assert originals(path) == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"id,name\n1,a\n", b"{}", b'{"records":[]}', b"nonsense", b"\x00" * 100, b'"text"']
+)
+def test_what_is_no_array_is_refused_and_left_as_it_is(directory: Path, content: bytes) -> None:
+    path = directory / "events_backup.json"
+    path.write_bytes(content)
+
+    with pytest.raises(JournalDamaged, match="EVENTS_FILE"):
+        Journal(path)
+
+    assert path.read_bytes() == content
+    assert [other.name for other in directory.iterdir()] == ["events_backup.json"]
+
+
+def test_a_second_conversion_does_not_overwrite_the_original_of_the_first(directory: Path) -> None:
+    path = directory / "events_backup.json"
+    for events in (EVENTS[:1], EVENTS[1:2]):
+        path.write_text(json.dumps(events))
+        Journal(path).close()
+
+    assert sorted(json.loads(original)[0]["event_id"] for original in originals(path)) == ["e0", "e1"]
