@@ -145,8 +145,7 @@ class Pipeline:
         nothing of this request may be acknowledged. Raises Unavailable when nothing can be taken in now.
         """
         self.require_ready()
-        if self._waiting_bytes > self._max_waiting_bytes:
-            raise Unavailable("more events wait for the disk than MAX_WAITING_BYTES; send them again in a second")
+        self._require_room()
         started_s = time.perf_counter()
         now_ms = self._clock_ms()
         batch = validate(records, self.limits, now_ms)
@@ -164,7 +163,7 @@ class Pipeline:
             receipt=receipt,
             refused=[_refused(one, source, received_at) for one in batch.rejections],
             when_kept=when_kept,
-            size=sum(map(len, batch.records)),
+            size=sum(map(len, batch.records)) + sum(len(one.record) for one in batch.rejections),
             generation=self._generation,
             started_s=started_s,
         )
@@ -173,19 +172,38 @@ class Pipeline:
         return receipt
 
     def refuse(self, body: bytes, refusal: RequestRefused, *, source: str) -> None:
-        """Account for a body that could not be split into records: one rejected record, kept in quarantine."""
+        """Account for a body that could not be split into records: one rejected record, kept in quarantine.
+
+        Raises Unavailable when nothing can be taken in now.
+        """
+        self.require_ready()
+        self._require_room()
         now_ms = self._clock_ms()
         self.meter.take(0, 0, [refusal.code], now_ms)
         refused = Refused(text(now_ms), refusal.code, refusal.field, str(refusal), source, body)
-        empty = Receipt(0, 0, ())
-        self._commits.submit(
-            _Entry((), (), (), (), empty, [refused], lambda _: None, 0, self._generation, time.perf_counter())
+        entry = _Entry(
+            (),
+            (),
+            (),
+            (),
+            Receipt(0, 0, ()),
+            [refused],
+            lambda _: None,
+            len(body),
+            self._generation,
+            time.perf_counter(),
         )
+        self._waiting_bytes += entry.size
+        self._commits.submit(entry)
 
     def subscribe(self, observer: Observer) -> Callable[[], None]:
         """Call `observer` with each group of events once it is kept; returns how to stop that."""
         self._observers.append(observer)
         return lambda: self._observers.remove(observer)
+
+    def _require_room(self) -> None:
+        if self._waiting_bytes > self._max_waiting_bytes:
+            raise Unavailable("more events wait for the disk than MAX_WAITING_BYTES; send them again in a second")
 
     def _take_out_duplicates(self, batch: Batch) -> int:
         ids = [event.event_id or "" for event in batch.events]
