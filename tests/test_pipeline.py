@@ -1,0 +1,361 @@
+"""What is acknowledged, what is a duplicate, and what is counted, whatever fails below."""
+
+from __future__ import annotations
+
+import json
+import queue
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from clickstream.errors import Replaying, RequestRefused, Unavailable
+from clickstream.events import Event
+from clickstream.journal import Quarantine
+from clickstream.pipeline import Pipeline, Receipt
+from tests.support.journals import scratch
+from tests.support.native import LIMITS, NOW_MS, encoded, native_event
+from tests.support.recording_backend import RecordingBackend, full_disk
+
+
+class Loop:
+    """The server's loop in small: functions that other threads hand over run when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+
+    def run_next(self) -> None:
+        self.waiting.get(timeout=5)()
+
+
+class Sent:
+    """One request and its answer."""
+
+    def __init__(self, pipeline: Pipeline, events: list[bytes]) -> None:
+        self.answers: list[Unavailable | None] = []
+        self.receipt: Receipt = pipeline.accept(events, source="native", when_kept=self.answers.append)
+
+    @property
+    def acknowledged(self) -> bool:
+        assert len(self.answers) == 1
+        return self.answers[0] is None
+
+
+class Bench:
+    """A pipeline over a recording backend, driven step by step."""
+
+    def __init__(self, directory: Path, *, dedupe_window: int = 1000, max_waiting_bytes: int = 10**7) -> None:
+        self.now_ms = NOW_MS
+        self.loop = Loop()
+        self.backend = RecordingBackend()
+        self.quarantine = Quarantine(directory / "rejected.ndjson", max_bytes=10**7)
+        self.pipeline = Pipeline(
+            self.backend,
+            self.quarantine,
+            limits=LIMITS,
+            dedupe_window=dedupe_window,
+            max_waiting_bytes=max_waiting_bytes,
+            clock_ms=lambda: self.now_ms,
+        )
+
+    def start(self) -> None:
+        self.pipeline.start(self.loop.waiting.put)
+        self.pipeline._replay.join()
+
+    def send(self, *ids: str, bad: int = 0) -> Sent:
+        records = [encoded(native_event(one)) for one in ids] + [b"nonsense"] * bad
+        return Sent(self.pipeline, records)
+
+    def send_and_wait(self, *ids: str, bad: int = 0) -> Sent:
+        sent = self.send(*ids, bad=bad)
+        self.loop.run_next()
+        return sent
+
+    def accounting(self) -> dict[str, int]:
+        numbers: dict[str, int] = self.pipeline.meter.accounting()
+        assert numbers["received"] == numbers["accepted"] + numbers["duplicates"] + numbers["rejected"]
+        return numbers
+
+    def kept_ids(self) -> list[str]:
+        return [json.loads(record)["event_id"] for record in self.backend.kept]
+
+    def stop(self) -> None:
+        self.backend.gate.set()
+        self.pipeline.stop()
+
+
+@pytest.fixture
+def benches(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    """Makes benches of any setting and stops them, however the test ends."""
+    made: list[Bench] = []
+
+    def make(**options: int) -> Bench:
+        made.append(Bench(tmp_path, **options))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.backend.replay_gate.set()
+        bench.stop()
+
+
+@pytest.fixture
+def bench(benches: Callable[..., Bench]) -> Bench:
+    bench = benches()
+    bench.start()
+    return bench
+
+
+def test_events_are_acknowledged_only_once_they_are_kept_and_counted(bench: Bench) -> None:
+    bench.backend.gate.clear()
+    sent = bench.send("a", "b")
+    assert sent.answers == []
+    assert (bench.backend.kept, bench.accounting()["received"]) == ([], 0)
+
+    bench.backend.gate.set()
+    bench.loop.run_next()
+
+    assert sent.acknowledged
+    assert bench.kept_ids() == ["a", "b"]
+    assert [event.event_id for event in bench.backend.counted] == ["a", "b"]
+    assert bench.accounting() == {"received": 2, "accepted": 2, "duplicates": 0, "rejected": 0}
+
+
+def test_duplicates_within_a_request_across_requests_and_across_a_restart_are_stored_once(bench: Bench) -> None:
+    bench.pipeline._remember(["old"], 1.0)
+
+    first = bench.send_and_wait("a", "a", "b", "old")
+    second = bench.send_and_wait("b", "c")
+
+    assert (first.receipt.accepted, first.receipt.duplicates) == (2, 2)
+    assert (second.receipt.accepted, second.receipt.duplicates) == (1, 1)
+    assert bench.kept_ids() == ["a", "b", "c"]
+    assert bench.accounting() == {"received": 6, "accepted": 3, "duplicates": 3, "rejected": 0}
+
+
+def test_a_whole_batch_sent_again_stores_nothing_and_is_a_success(bench: Bench) -> None:
+    batch = [f"e{n}" for n in range(100)]
+    bench.send_and_wait(*batch)
+
+    again = bench.send_and_wait(*batch)
+
+    assert again.acknowledged
+    assert (again.receipt.accepted, again.receipt.duplicates) == (0, 100)
+    assert bench.kept_ids() == batch
+
+
+def test_a_failed_group_is_not_acknowledged_not_counted_and_can_be_sent_again(bench: Bench) -> None:
+    bench.backend.fail_next = [full_disk()]
+
+    failed = bench.send_and_wait("a", bad=1)
+    again = bench.send_and_wait("a", bad=1)
+
+    assert not failed.acknowledged
+    assert again.acknowledged
+    assert (again.receipt.accepted, again.receipt.duplicates) == (1, 0)
+    assert bench.kept_ids() == ["a"]
+    assert bench.accounting() == {"received": 2, "accepted": 1, "duplicates": 0, "rejected": 1}
+    assert bench.pipeline.meter.failed_commits == 1
+
+
+def test_an_error_nobody_expected_is_a_refusal_not_a_hang(bench: Bench) -> None:
+    bench.backend.fail_next = [ZeroDivisionError("bug")]
+
+    failed = bench.send_and_wait("a")
+
+    assert isinstance(failed.answers[0], Unavailable)
+    assert bench.send_and_wait("a").acknowledged
+
+
+def test_a_duplicate_of_an_event_in_flight_is_not_acknowledged_when_that_event_fails(bench: Bench) -> None:
+    bench.backend.gate.clear()
+    bench.backend.fail_next = [full_disk(), None]
+    first = bench.send("a")
+    while not bench.pipeline._commits._waiting.empty():
+        pass  # until the commit thread holds the first group
+    copy = bench.send("a", "b")
+    bench.backend.gate.set()
+    bench.loop.run_next()
+    bench.loop.run_next()
+
+    assert (copy.receipt.accepted, copy.receipt.duplicates) == (1, 1)
+    assert not first.acknowledged
+    assert not copy.acknowledged  # its "a" was nowhere
+    again = bench.send_and_wait("a", "b")
+    assert again.acknowledged
+    assert sorted(bench.kept_ids()) == ["a", "b"]
+
+
+def test_a_duplicate_of_a_kept_event_is_acknowledged_although_another_group_failed_before(bench: Bench) -> None:
+    bench.send_and_wait("a")
+    bench.backend.fail_next = [full_disk()]
+    bench.send_and_wait("b")
+
+    assert bench.send_and_wait("a").acknowledged
+
+
+def test_only_the_ids_of_the_window_are_remembered(benches: Callable[..., Bench]) -> None:
+    bench = benches(dedupe_window=10)
+    bench.start()
+    bench.send_and_wait(*(f"e{n}" for n in range(11)))
+
+    known = bench.send_and_wait(*(f"e{n}" for n in range(1, 11)))
+    forgotten = bench.send_and_wait("e0")
+
+    assert known.receipt.duplicates == 10
+    assert forgotten.receipt.accepted == 1
+
+
+def test_rejected_records_reach_the_quarantine_with_reason_and_bytes(bench: Bench) -> None:
+    bench.send_and_wait("a", bad=2)
+    bench.pipeline.refuse(b"whole body", RequestRefused("malformed_json", "not JSON"), source="native")
+    bench.loop.run_next()
+
+    entries = bench.quarantine.newest(limit=10)
+    assert [(entry["code"], entry["raw"]) for entry in entries] == [
+        ("malformed_json", "whole body"),
+        ("malformed_json", "nonsense"),
+        ("malformed_json", "nonsense"),
+    ]
+    assert bench.accounting() == {"received": 4, "accepted": 1, "duplicates": 0, "rejected": 3}
+
+
+def test_good_events_do_not_suffer_from_a_quarantine_that_cannot_be_written(bench: Bench) -> None:
+    bench.quarantine.path.mkdir()
+
+    sent = bench.send_and_wait("a", bad=1)
+
+    assert sent.acknowledged
+    assert bench.kept_ids() == ["a"]
+
+
+def test_nothing_is_taken_in_while_the_journal_is_replayed(benches: Callable[..., Bench]) -> None:
+    bench = benches()
+    bench.backend.replay_gate.clear()
+    bench.pipeline.start(bench.loop.waiting.put)
+
+    with pytest.raises(Replaying):
+        bench.send("a")
+    with pytest.raises(Replaying):
+        bench.pipeline.statistics("all")
+    assert bench.pipeline.readiness()["status"] == "replaying"
+
+    bench.backend.replay_gate.set()
+    bench.pipeline._replay.join()
+    assert bench.send_and_wait("a").acknowledged
+    assert bench.pipeline.readiness() == {"status": "ready"}
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_more_bytes_than_may_wait_for_the_disk_are_refused_until_they_are_written(
+    benches: Callable[..., Bench], bad: bool
+) -> None:
+    bench = benches(max_waiting_bytes=1000)
+    bench.start()
+    bench.backend.gate.clear()
+    filler = [b"x" * 300] if bad else [encoded(native_event("big", properties={"x": "x" * 900}))]
+    waiting = [Sent(bench.pipeline, [encoded(native_event("first"))])]
+    while not bench.pipeline._commits._waiting.empty():
+        pass
+
+    with pytest.raises(Unavailable):
+        for _ in range(10):
+            waiting.append(Sent(bench.pipeline, filler))
+
+    bench.backend.gate.set()
+    while any(not sent.answers for sent in waiting):
+        bench.loop.run_next()
+    assert bench.send_and_wait("after").acknowledged
+
+
+def test_refused_bodies_wait_for_the_disk_within_the_same_bound(benches: Callable[..., Bench]) -> None:
+    bench = benches(max_waiting_bytes=1000)
+    bench.start()
+    bench.backend.gate.clear()
+    bench.send("a")
+
+    with pytest.raises(Unavailable):
+        for _ in range(10):
+            bench.pipeline.refuse(b"x" * 400, RequestRefused("malformed_json", "not JSON"), source="native")
+
+
+def test_observers_see_events_once_they_are_kept_until_they_unsubscribe(bench: Bench) -> None:
+    seen: list[str | None] = []
+
+    def observe(events: object, _: object) -> None:
+        assert isinstance(events, list)
+        seen.extend(event.event_id for event in events if isinstance(event, Event))
+
+    stop = bench.pipeline.subscribe(observe)
+    bench.backend.fail_next = [full_disk()]
+    bench.send_and_wait("lost")
+    bench.send_and_wait("a")
+    stop()
+    bench.send_and_wait("b")
+
+    assert seen == ["a"]
+
+
+def test_snapshots_are_at_most_a_tenth_of_a_second_old(bench: Bench) -> None:
+    assert bench.pipeline.statistics("all")["total_events"] == 0
+    bench.send_and_wait("a")
+    bench.now_ms += 99
+    assert bench.pipeline.statistics("all")["total_events"] == 0
+
+    bench.now_ms += 1
+
+    assert bench.pipeline.statistics("all")["total_events"] == 1
+    bench.send_and_wait("b")
+    bench.now_ms -= 5000  # a clock that is set back must not freeze the numbers
+    assert bench.pipeline.statistics("all")["total_events"] == 2
+
+
+class PipelineModel(RuleBasedStateMachine):
+    """Requests with new and repeated ids, groups that fail, answers out of step: the store equals what was acknowledged."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.directory = scratch()
+        self.bench = Bench(self.directory.__enter__())
+        self.bench.start()
+        self.open: list[tuple[Sent, list[str]]] = []
+        self.acknowledged: set[str] = set()
+
+    @rule(ids=st.lists(st.integers(0, 30).map(str), min_size=1, max_size=6), bad=st.integers(0, 2), fails=st.booleans())
+    def send(self, ids: list[str], bad: int, fails: bool) -> None:
+        self.bench.backend.gate.clear()
+        if fails:
+            self.bench.backend.fail_next.append(full_disk())
+        self.open.append((self.bench.send(*ids, bad=bad), ids))
+
+    @rule()
+    def commit(self) -> None:
+        self.bench.backend.gate.set()
+        while any(not sent.answers for sent, _ in self.open):
+            self.bench.loop.run_next()
+        for sent, ids in self.open:
+            if sent.acknowledged:
+                self.acknowledged |= set(ids)
+        self.open = []
+        self.bench.backend.fail_next = []
+
+    @invariant()
+    def nothing_acknowledged_is_missing_and_nothing_is_kept_twice(self) -> None:
+        if not self.open:
+            kept = self.bench.kept_ids()
+            assert len(kept) == len(set(kept))
+            assert self.acknowledged <= set(kept)
+            assert len(self.bench.backend.counted) == len(kept)
+            assert self.bench.accounting()["accepted"] == len(kept)
+
+    def teardown(self) -> None:
+        if hasattr(self, "bench"):
+            self.bench.stop()
+            self.directory.__exit__(None, None, None)
+
+
+def test_whatever_fails_in_whatever_order_the_store_is_what_was_acknowledged() -> None:
+    run_state_machine_as_test(PipelineModel, settings=settings(max_examples=40, stateful_step_count=25, deadline=None))
