@@ -72,7 +72,7 @@ def _whole_ndjson(reader: JournalReader) -> Iterator[bytes]:
 
 
 def _lines(block: bytes) -> bytes:
-    lines = block.removeprefix(layout.OPENING + b"\n").replace(layout.SEPARATOR, b"\n")
+    lines = block.removeprefix(layout.OPENING).removeprefix(b"\n").replace(layout.SEPARATOR, b"\n")
     return _BLANK_LINES.sub(b"", lines) if b"\n " in lines or lines[:1] == b" " else lines
 
 

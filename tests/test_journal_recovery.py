@@ -198,6 +198,25 @@ def test_a_damaged_line_that_does_not_fit_one_entry_of_the_quarantine_is_kept_wh
     assert aside.count(b"b") >= 200_000
 
 
+@pytest.mark.parametrize("head", [b"", b" ", b"\n", b"x"])
+def test_a_journal_without_its_opening_serves_all_its_records_at_every_later_start(path: Path, head: bytes) -> None:
+    records = texts(3)
+    path.write_bytes(head + journal_of(records)[1:])
+
+    assert start(path).served == start(path, then_append=NEW).served[:3] == records
+    assert start(path).served == [*records, NEW]
+    assert len(array_in(path)) == 4
+
+
+def test_two_journals_joined_with_cat_are_one(path: Path) -> None:
+    records = texts(6)
+    path.write_bytes(journal_of(records[:3]) + journal_of(records[3:]))
+
+    assert start(path).served == records
+    assert len(array_in(path)) == 6
+    assert start(path).found.damaged == 0
+
+
 def test_an_empty_file_and_a_missing_one_become_an_empty_journal(path: Path) -> None:
     assert start(path).served == []
     path.write_bytes(b"")

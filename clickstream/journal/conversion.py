@@ -27,7 +27,8 @@ def is_needed(fd: int) -> bool:
     head = os.pread(fd, _HEAD_BYTES, 0)
     if layout.EMPTY.startswith(head):
         return False
-    if not head.startswith(b"[{") and any(_is_record(line) for line in head.split(b"\n", 100)[1:]):
+    is_framed = not head.startswith(b"[{") or _is_closed(fd)  # else `[{...},\n{...}]`, which somebody made by hand
+    if is_framed and any(_is_record(line) for line in head.split(b"\n", 100)[1:]):
         return False
     return _is_array(fd) or not _has_frame(fd)
 
@@ -106,8 +107,12 @@ def _is_array(fd: int) -> bool:
 
 def _has_frame(fd: int) -> bool:
     """Whether the file begins or ends as a journal does; damage seldom hits both ends."""
-    size, length = os.fstat(fd).st_size, len(layout.CLOSING)
-    return os.pread(fd, 3, 0) == b"[\n{" or os.pread(fd, length, max(0, size - length)) == layout.CLOSING
+    return os.pread(fd, 3, 0) == b"[\n{" or _is_closed(fd)
+
+
+def _is_closed(fd: int) -> bool:
+    length = len(layout.CLOSING)
+    return os.pread(fd, length, max(0, os.fstat(fd).st_size - length)) == layout.CLOSING
 
 
 def _is_record(line: bytes) -> bool:

@@ -74,4 +74,6 @@ class JournalReader:
 
 def _record(line: bytes) -> bytes:
     """The record on `line`, or nothing for an opening and for the blanks of a mended line."""
-    return b"" if line == layout.OPENING else line.rstrip(b" ,") if line[-1:] in b" ," else line
+    if line[:1] == layout.OPENING:
+        line = line[1:]  # after a mended opening the first record stands behind it
+    return line.rstrip(b" ,") if line[-1:] in b" ," else line

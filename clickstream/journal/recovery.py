@@ -141,20 +141,21 @@ class _Scan(Generic[T]):
         plain = data.isascii()
         end = self._found.end
         for line in data.split(b"\n"):
-            record = line[:-1] if line[-1:] == b"," else line
+            shown = line.rstrip(b" ") if line[-1:] == b" " else line  # blanks of a mended neighbour
+            record = shown[:-1] if shown[-1:] == b"," else shown
             try:
                 if not plain:
                     record.decode()
                 event = self._decode(record)
             except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-                if record.strip(b" ") not in (b"", b"[", b"]"):
-                    self._doubtful.append((offset, line))
-                elif line == b",":
+                if line == b"," and self._gap is not None:
                     self._gap = None  # the separator that stands behind a checkpoint's end
+                elif line.strip(b" "):
+                    self._doubtful.append((offset, line))  # the closing too: it may stand between two joined files
             else:
                 if self._gap is not None:
                     self._doubtful.append((self._gap, b" "))
-                self._gap = None if record is not line else offset + len(line.rstrip())
+                self._gap = None if record is not shown else offset + len(shown.rstrip())
                 events.append(event)
                 end = offset + len(record)
             offset += len(line) + 1
