@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from clickstream.commands import repair, verify
+from tests.support.processes import environment, python
 
 EVENT = {
     "event_id": "e1",
@@ -164,3 +166,20 @@ def test_a_journal_in_use_is_not_repaired_and_its_end_is_not_judged(
     captured = capsys.readouterr()
     assert "a process is writing it now: its end is not judged" in captured.out
     assert "is being written by another process; stop that one first" in captured.err
+
+
+@pytest.mark.e2e
+def test_both_are_commands_of_the_package(journal: Path) -> None:
+    journal.write_bytes(TORN)
+
+    def command(name: str) -> tuple[int, str]:
+        words = python("-m", "clickstream", name, str(journal))
+        done = subprocess.run(words, capture_output=True, text=True, env=environment(), timeout=30, check=False)
+        return done.returncode, done.stdout
+
+    before, repaired, after = command("verify"), command("repair"), command("verify")
+
+    assert before[0] == 1
+    assert repaired[0] == 0
+    assert repaired[1].startswith(f"{journal}: mended, 3 records\n  torn tail of 25 bytes cut off and kept in ")
+    assert after == (0, f"{journal}: 3 whole records, 0 damaged lines\n")
