@@ -19,6 +19,7 @@ from clickstream.events import Limits
 from clickstream.journal import Quarantine
 from clickstream.pipeline import Pipeline
 from clickstream.privacy import Privacy
+from clickstream.retention import expire_daily
 from clickstream.server import serve
 
 _log: Final = logging.getLogger("clickstream.api")
@@ -52,9 +53,13 @@ def run(settings: config.Settings) -> None:
         clock_ms=now_ms,
     )
 
+    daily: list[asyncio.Task[None]] = []  # the loop itself holds tasks only weakly
+
     def start(loop: asyncio.AbstractEventLoop) -> None:
         gc.freeze()  # what stands now stays; the collector need not look at it again
         pipeline.start(loop.call_soon_threadsafe)
+        if settings.retention_days:
+            daily.append(loop.create_task(expire_daily(pipeline, days=settings.retention_days, clock_ms=now_ms)))
         _log.info(
             "listening host=%s port=%d events_file=%s", settings.api_host, settings.api_port, settings.events_file
         )

@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from api.answers import failure
 from api.ingest import ingest
+from api.persons import persons
 from api.reads import reads
 from api.rejected import rejected
 from api.sdks import sdks
@@ -45,7 +46,7 @@ def create_app(
     app.extensions["expectations"] = expectations = Expectations()
     pipeline.subscribe(expectations.observe)
     app.extensions["metrics_page"] = MetricsPage(pipeline)
-    for blueprint in (ingest, reads, rejected, service, sdks, tracking_tests):
+    for blueprint in (ingest, persons, reads, rejected, service, sdks, tracking_tests):
         app.register_blueprint(blueprint)
     app.register_error_handler(ClickstreamError, failure)
     app.register_error_handler(HTTPException, failure)

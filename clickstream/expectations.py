@@ -137,6 +137,11 @@ class Expectations:
             del self._began[next(iter(self._began))]
         self._began[scope] = self._arrivals
 
+    def forget(self) -> None:
+        """Drop everything that is remembered, because some of it has been erased."""
+        self._kept.clear()
+        self._refused.clear()
+
     def kept(self, scope: str | None) -> Iterator[bytes]:
         """The records that came since the scope began, oldest first."""
         return (record for _, record in self._in_scope(scope))

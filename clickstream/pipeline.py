@@ -12,10 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from clickstream.backends.base import Backend
-from clickstream.errors import BackendUnavailable, Replaying, RequestRefused, Unavailable
+from clickstream.errors import BackendUnavailable, ClickstreamError, Replaying, RequestRefused, Unavailable
 from clickstream.events import Batch, Event, Limits, Rejection, validate
 from clickstream.group_commit import GroupCommit
 from clickstream.journal import Quarantine
@@ -23,6 +23,8 @@ from clickstream.journal.quarantine import Refused
 from clickstream.meter import Meter
 from clickstream.stats.recency import RecentIds
 from clickstream.timestamps import text
+
+T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
 _SNAPSHOT_AGE_MS: Final = 100
@@ -104,6 +106,37 @@ class Pipeline:
         self._replay.join()
         self._commits.stop()
         self.backend.close(self._ids.oldest_first() if self._ready else [])
+
+    def rebuild(self, change: Callable[[], T], done: Callable[[T | None, BaseException | None], None]) -> None:
+        """Let `change` rewrite what is kept while nothing is written or read, then read all of it again.
+
+        Until then everything answers Replaying. `done` is called on the loop with the outcome; after a failure
+        the events are what they were before.
+        """
+        self.require_ready()
+        self._ready = False
+        self._progress, self._replayed = 0.0, 0
+        outcome: list[T] = []
+
+        def run() -> None:
+            problem: BaseException | None = None
+            try:
+                outcome.append(change())
+            except (ClickstreamError, OSError) as failed:
+                _log.exception("rewriting failed; the events are what they were")
+                problem = failed
+            self._recover()
+            self._run_soon(lambda: done(outcome[0] if outcome else None, problem))
+
+        def drained(_: Unavailable | None) -> None:
+            self._ids = RecentIds(self._ids.window)
+            self._snapshots.clear()
+            self._replay = threading.Thread(target=run, name="rebuild", daemon=True)
+            self._replay.start()
+
+        # Behind everything that waits: when this empty entry has gone through, all others have.
+        entry = _Entry((), (), (), (), Receipt(0, 0, ()), (), drained, 0, self._generation, time.perf_counter())
+        self._commits.submit(entry)
 
     def readiness(self) -> dict[str, Any]:
         """Whether the journal has been replayed, and how far it is."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from clickstream.backends.base import OnReplay, Page
+from clickstream.backends.keeping import Keeping
 from clickstream.errors import RequestRefused
 from clickstream.events import Event
 from clickstream.export import export
@@ -49,7 +50,20 @@ class LocalBackend:
         self._in_service = False
 
     def recover(self, on_replay: OnReplay) -> None:
+        """Bring the statistics up to what the file holds; finishes erasures that a crash has interrupted."""
+        self._replay(on_replay)
+        if self.keeper().finish_erasures():
+            self._replay(on_replay)
+        self._in_service = True
+
+    def keeper(self) -> Keeping:
+        """What can be given back and erased; rewrite only inside Pipeline.rebuild."""
+        return Keeping(self._journal, self._quarantine)
+
+    def _replay(self, on_replay: OnReplay) -> None:
         """Fold what the checkpoint does not cover into the statistics; mends what a crash or a bad disk has left."""
+        self._stats = Stats()
+        self._recent.clear()
         size = max(1, self._journal.size())
         reader = _TimeReader(self._clock_ms())
 
@@ -68,7 +82,6 @@ class LocalBackend:
         self._records = sum(self._stats.types.values())
         page = self.events(Query(), limit=RECENT_SHOWN, cursor=None)
         self._recent.extend(reversed(page.records))
-        self._in_service = True
 
     def _load_checkpoint(self) -> checkpoint.Checkpoint | None:
         try:

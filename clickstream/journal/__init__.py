@@ -4,6 +4,7 @@ layout.py      how records stand in the file
 file.py        open, lock, append, sync; what holds after each failure
 recovery.py    what a start makes of the file it finds: torn tail, damaged lines
 conversion.py  an array written by an older version -> a journal
+compaction.py  written anew without some records
 reading.py     consistent reads, oldest or newest first
 quarantine.py  the file beside it that keeps what was refused
 checkpoint.py  derived state beside it that makes a restart fast

@@ -55,6 +55,12 @@ def save(journal: Journal, state: bytes, *, form: int) -> None:
     sync_directory(path.parent)
 
 
+def discard(journal: Journal) -> None:
+    """Remove the checkpoint, durably."""
+    _path(journal).unlink(missing_ok=True)
+    sync_directory(journal.path.parent)
+
+
 def load(journal: Journal, *, form: int) -> Checkpoint | None:
     """The checkpoint that still holds, or None when there is none of this form.
 

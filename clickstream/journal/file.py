@@ -78,6 +78,12 @@ class Journal:
             self._syncer = threading.Thread(target=self._sync_every_second, name="journal-sync", daemon=True)
             self._syncer.start()
 
+    def continue_in(self, fd: int) -> None:
+        """Go on in another locked file that stands at `path` now; `recover` must read it before the next append."""
+        replaced, self._fd = self._fd, fd
+        self._doubtful = True
+        os.close(replaced)
+
     def append(self, records: Sequence[bytes]) -> None:
         """Keep all of `records`, or raise BackendUnavailable.
 

@@ -1,0 +1,52 @@
+"""One person's data: GET gives everything that is kept about them, DELETE erases it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from flask import Blueprint, Response, request
+
+from api.access import refuse_other_sites, refuse_strangers
+from api.answers import expectations, failure, pipeline, ready_backend, reply
+from clickstream.backends.keeping import Erased, Keeper, Keeping
+from clickstream.errors import RequestRefused
+from clickstream.server import DEFERRED, Deferred
+
+persons: Final = Blueprint("persons", __name__)
+persons.before_request(refuse_strangers)
+persons.before_request(refuse_other_sites)
+
+
+@persons.get("/users/<path:person_id>")
+def get_user(person_id: str) -> Response:
+    """Everything that is kept about one person, as a download."""
+    headers = {"Content-Disposition": 'attachment; filename="user.json"'}
+    return Response(_keeper().everything_about(person_id), content_type="application/json", headers=headers)
+
+
+@persons.delete("/users/<path:person_id>")
+def delete_user(person_id: str) -> Response:
+    """Erase one person from everything that is kept; meanwhile events are refused with 503 for a moment."""
+    keeper, deferred, remembered = _keeper(), Deferred(), expectations()
+
+    def done(erased: Erased | None, problem: BaseException | None) -> None:
+        remembered.forget()
+        deferred.resolve(failure(problem) if erased is None and problem is not None else _answer(erased or Erased()))
+
+    pipeline().rebuild(lambda: keeper.erase(person_id), done)
+    request.environ[DEFERRED] = deferred
+    return Response()
+
+
+def _answer(erased: Erased) -> Response:
+    body = {"status": "erased", "events": erased.events, "rejected": erased.rejected}
+    return reply(body | ({"mentioned_in": erased.mentioned_in} if erased.mentioned_in else {}))
+
+
+def _keeper() -> Keeping:
+    backend = ready_backend()
+    if not isinstance(backend, Keeper):
+        raise RequestRefused(
+            "not_found", "this backend cannot erase one person; infra/README.md says how to do it there"
+        )
+    return backend.keeper()

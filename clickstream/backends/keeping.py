@@ -1,0 +1,138 @@
+"""What a local journal lets its operator take back: one person's events, and events past their time."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol, runtime_checkable
+
+import msgspec
+
+from clickstream.erasure import PendingErasures, Person
+from clickstream.journal import Journal, JournalReader, Quarantine, checkpoint
+from clickstream.journal.compaction import compact
+from clickstream.timestamps import parse
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Erased:
+    """What was taken out, and files of earlier mishaps that still mention the person."""
+
+    events: int = 0
+    rejected: int = 0
+    mentioned_in: list[str] = field(default_factory=list)
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """A backend that can give back and erase."""
+
+    def keeper(self) -> Keeping:
+        """Its journal and quarantine, to be read at any time and rewritten only in `Pipeline.rebuild`."""
+        ...
+
+
+class Keeping:
+    """Reads and rewrites journal and quarantine together."""
+
+    def __init__(self, journal: Journal, quarantine: Quarantine) -> None:
+        self._journal = journal
+        self._quarantine = quarantine
+        self._pending = PendingErasures(journal.path.with_name(journal.path.name + ".erasing"))
+
+    def records(self) -> Generator[bytes, None, None]:
+        """Every record kept by now, oldest first."""
+        reader = JournalReader(self._journal)
+        try:
+            yield from reader.records()
+        finally:
+            reader.close()
+
+    def everything_about(self, person_id: str) -> Iterator[bytes]:
+        """A JSON document with the person's events and rejected records, in parts."""
+        person = Person.seen_in(person_id, self.records())
+        yield b'{"user_id":' + msgspec.json.encode(person_id) + b',"events":['
+        separator = b""
+        for record in self.records():
+            if person.owns(record):
+                yield separator + record
+                separator = b",\n"
+        rejected = [entry for _, entry in self._quarantine.entries() if person.is_in(entry)]
+        yield b'],"rejected":' + msgspec.json.encode(rejected) + b"}\n"
+
+    def erase(self, person_id: str) -> Erased:
+        """Take the person out of quarantine, checkpoint and journal; a kill on the way is made up for at the start."""
+        self._pending.add(person_id)
+        return self._erase(person_id)
+
+    def finish_erasures(self) -> int:
+        """Fulfil the wishes that a crash has left; how many."""
+        ids = self._pending.ids()
+        for person_id in ids:
+            self._erase(person_id)
+            _log.warning("erasure finished after a crash")
+        return len(ids)
+
+    def expire_rejected(self, cutoff_ms: int) -> int:
+        """Drop what was refused before `cutoff_ms`; how many. May run at any time."""
+        return self._quarantine.remove(lambda line: _received_ms(line, cutoff_ms) < cutoff_ms)
+
+    def has_expired(self, cutoff_ms: int) -> bool:
+        """Whether the oldest event came before `cutoff_ms`."""
+        records = self.records()
+        oldest = next(records, None)
+        records.close()
+        return oldest is not None and _received_ms(oldest, cutoff_ms) < cutoff_ms
+
+    def expire(self, cutoff_ms: int) -> int:
+        """Drop the events that came before `cutoff_ms`; how many."""
+        return compact(self._journal, lambda record: _received_ms(record, cutoff_ms) >= cutoff_ms)
+
+    def _erase(self, person_id: str) -> Erased:
+        person = Person.seen_in(person_id, self.records())
+        erased = Erased()
+        # The quarantine first: which devices are theirs is known only as long as the journal says so.
+        erased.rejected = self._quarantine.remove(_mentions(person))
+        checkpoint.discard(self._journal)
+        erased.events = compact(self._journal, lambda record: not person.owns(record))
+        self._pending.remove(person_id)
+        erased.mentioned_in = [file.name for file in self._other_files() if person_id.encode() in file.read_bytes()]
+        return erased
+
+    def _other_files(self) -> Iterator[Path]:
+        """What earlier starts and repairs have set aside; a person decides over those."""
+        for file in sorted(self._journal.path.parent.glob(self._journal.path.name + ".*")):
+            with contextlib.suppress(OSError):
+                if file.is_file():
+                    yield file
+
+
+def _mentions(person: Person) -> Callable[[bytes], bool]:
+    def mentions(line: bytes) -> bool:
+        try:
+            return person.is_in(msgspec.json.decode(line))
+        except (msgspec.MsgspecError, RecursionError, AttributeError):
+            return False
+
+    return mentions
+
+
+class _Received(msgspec.Struct):
+    received_at: str | None = None
+    timestamp: str | None = None
+
+
+_received = msgspec.json.Decoder(_Received)
+
+
+def _received_ms(record: bytes, unknown_ms: int) -> int:
+    """When it came; what does not say is not past its time."""
+    with contextlib.suppress(msgspec.MsgspecError, ValueError):
+        found: Any = _received.decode(record)
+        return parse(found.received_at or found.timestamp or "")
+    return unknown_ms

@@ -1,0 +1,154 @@
+"""One person's events can be given to them and erased, whatever happens on the way; nobody else's are touched."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.support.platform import Platform, platform
+from tests.support.waiting import until
+
+OTHERS = 20_000
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Platform]:
+    with platform(tmp_path) as running:
+        yield running
+
+
+def send(api: Platform, *events: object) -> None:
+    assert requests.post(f"{api.url}/events", json=list(events), timeout=10).status_code in (202, 400)
+
+
+def event(number: int, event_type: str = "page_view", **ids: str) -> dict[str, Any]:
+    return {"event_id": f"e-{number}", "event_type": event_type, "timestamp": "2026-01-01T00:00:00Z", **ids}
+
+
+def fill(api: Platform) -> None:
+    """Anna first looks around unknown, then logs in; her device is also used by Ben; Carl has nothing to do with it."""
+    send(api, event(1, anonymous_id="device"), event(2, "purchase", user_id="anna", anonymous_id="device"))
+    send(api, event(3, user_id="ben", anonymous_id="device"), event(4, user_id="carl"))
+    send(api, event(5, "NOT A TYPE", user_id="anna"), event(6, "NOT A TYPE", user_id="carl"))
+
+
+def numbers(api: Platform) -> dict[str, Any]:
+    stats = api.get("/stats")
+    return {name: stats[name] for name in ("total_events", "events_by_type", "sessions", "users", "funnel", "revenue")}
+
+
+def test_a_person_gets_everything_that_is_kept_about_them(api: Platform) -> None:
+    fill(api)
+
+    found = api.get("/users/anna")
+
+    assert found["user_id"] == "anna"
+    assert [one["event_id"] for one in found["events"]] == ["e-1", "e-2"]
+    assert [json.loads(one["raw"])["event_id"] for one in found["rejected"]] == ["e-5"]
+    assert api.get("/users/nobody") == {"user_id": "nobody", "events": [], "rejected": []}
+
+
+def test_an_erased_person_is_nowhere_and_everybody_else_is_as_before(api: Platform, tmp_path: Path) -> None:
+    fill(api)
+    before = (tmp_path / "events_backup.json").read_bytes().splitlines()
+
+    answer = requests.delete(f"{api.url}/users/anna", timeout=20)
+
+    assert answer.json() == {"status": "erased", "events": 2, "rejected": 1}
+    assert [one["event_id"] for one in api.events()] == ["e-3", "e-4"]
+    assert [one["event_id"] for one in api.get("/stats")["recent_events"]] == ["e-4", "e-3"]
+    assert api.get("/rejected")["total"] == 1
+    after = (tmp_path / "events_backup.json").read_bytes()
+    assert json.loads(after) == api.events()
+    assert {line.rstrip(b",") for line in after.splitlines()} <= {line.rstrip(b",") for line in before}
+    shown = numbers(api)
+    _stop(api)
+    for file in tmp_path.glob("events_*"):
+        assert b"anna" not in file.read_bytes(), file
+    with platform(tmp_path) as again:
+        assert numbers(again) == shown
+
+
+def test_collecting_goes_on_and_ids_of_the_others_are_still_known(api: Platform) -> None:
+    fill(api)
+    requests.delete(f"{api.url}/users/anna", timeout=20)
+
+    send(api, event(4, user_id="carl"), event(7, user_id="anna"))
+
+    assert [one["event_id"] for one in api.events()] == ["e-3", "e-4", "e-7"]
+
+
+def test_a_file_set_aside_earlier_that_still_mentions_the_person_is_named(api: Platform, tmp_path: Path) -> None:
+    fill(api)
+    (tmp_path / "events_backup.json.torn-20260101T000000Z-9").write_text('{"user_id": "anna"')
+
+    answer = requests.delete(f"{api.url}/users/anna", timeout=20)
+
+    assert answer.json()["mentioned_in"] == ["events_backup.json.torn-20260101T000000Z-9"]
+
+
+@pytest.mark.crash
+def test_killed_at_any_moment_of_an_erasure_nothing_is_lost_and_nothing_is_forgotten(tmp_path: Path) -> None:
+    lines = [
+        json.dumps({**event(n, user_id="anna" if n % 100 == 0 else f"u-{n}"), "properties": {}}) for n in range(OTHERS)
+    ]
+    others = [f"e-{n}" for n in range(OTHERS) if n % 100]
+    wishes = 0
+    for cycle in range(8):
+        directory = tmp_path / str(cycle)
+        directory.mkdir()
+        journal = directory / "events_backup.json"
+        journal.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+        with platform(directory) as api:
+            asking = threading.Thread(target=_erase_whatever_happens, args=(api.url,))
+            asking.start()
+            time.sleep(0.01 + 0.02 * cycle)  # the moment of the kill is what this test varies
+            api.process.send_signal(signal.SIGKILL)
+            asking.join()
+        wished = (directory / "events_backup.json.erasing").exists()
+        wishes += wished
+
+        with platform(directory) as api:
+            ids = [one["event_id"] for one in api.events()]
+        erased = "e-0" not in ids
+
+        assert [one for one in ids if int(one[2:]) % 100] == others
+        assert len(ids) in (len(others), OTHERS)
+        assert erased or not wished
+        assert not (directory / "events_backup.json.erasing").exists()
+        assert not erased or b"anna" not in journal.read_bytes()
+    assert wishes > 0
+
+
+def test_events_past_their_time_are_dropped_soon_after_the_start(tmp_path: Path) -> None:
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    old, new = event(1, user_id="u"), {**event(2, user_id="u"), "timestamp": now}
+    lines = [json.dumps({**old, "received_at": old["timestamp"]}), json.dumps({**new, "received_at": now})]
+    (tmp_path / "events_backup.json").write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+    with platform(tmp_path, RETENTION_DAYS="30") as api:
+        until(lambda: len(json.loads((tmp_path / "events_backup.json").read_bytes())) == 1)
+        until(lambda: requests.get(f"{api.url}/ready", timeout=5).status_code == 200)
+
+        assert [one["event_id"] for one in api.events()] == ["e-2"]
+        assert api.get("/stats")["total_events"] == 1
+
+
+def _erase_whatever_happens(url: str) -> None:
+    try:
+        requests.delete(f"{url}/users/anna", timeout=20)
+    except requests.RequestException:
+        return
+
+
+def _stop(api: Platform) -> None:
+    api.process.terminate()
+    api.process.wait(10)
