@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 MAX_IN_FLIGHT: Final = 4
@@ -10,8 +11,15 @@ _CONNECT_TIMEOUT_S: Final = 2
 _READ_TIMEOUT_S: Final = 10
 
 
-def client(service: str, region: str, *, attempts: int = 3) -> Any:  # noqa: ANN401 (boto3 makes its classes at run time)
-    """A client of `service`; AWS_ENDPOINT_URL, which boto3 reads itself, points it at an emulator."""
+@dataclass(frozen=True, slots=True)
+class Emulated:
+    """An emulator instead of AWS, with credentials that are none."""
+
+    url: str
+
+
+def client(service: str, region: str, *, attempts: int = 3, emulated: Emulated | None = None) -> Any:  # noqa: ANN401 (boto3 makes its classes at run time)
+    """A client of `service`; without `emulated`, AWS_ENDPOINT_URL, which boto3 reads itself, may name another place."""
     import boto3  # noqa: PLC0415 (the local platform starts without AWS's packages)
     from botocore.config import Config  # noqa: PLC0415
 
@@ -21,4 +29,7 @@ def client(service: str, region: str, *, attempts: int = 3) -> Any:  # noqa: ANN
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=2 * MAX_IN_FLIGHT,
     )
-    return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]  # a name at run time
+    place: dict[str, str] = {}
+    if emulated is not None:
+        place = {"endpoint_url": emulated.url, "aws_access_key_id": "local", "aws_secret_access_key": "local"}
+    return boto3.client(service, region_name=region, config=config, **place)  # type: ignore[call-overload]  # a name at run time

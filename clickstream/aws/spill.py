@@ -40,12 +40,15 @@ class Spill:
         self._cap = cap
         self._clock_ms = clock_ms
         self._drained_path = path.with_name(path.name + ".drained")
+        self._ids_path = path.with_name(path.name + ".ids")
         self._lock = threading.Lock()
         self._drained = layout.START
         self._since_ms: int | None = None
 
     def recover(self, quarantine: Quarantine, on_ids: Callable[[Sequence[str]], None]) -> None:
-        """Take up what an earlier process left; `on_ids` gets the ids of all events in the file."""
+        """Take up what an earlier process left; `on_ids` gets the ids it had acknowledged, as far as they are known."""
+        if self._ids_path.exists():
+            on_ids(self._ids_path.read_text(encoding="utf-8").splitlines())
 
         def take(events: Sequence[Event], _: int) -> None:
             on_ids([event.event_id for event in events if event.event_id is not None])
@@ -96,8 +99,14 @@ class Spill:
             self._since_ms = None
         return True
 
-    def close(self) -> None:
-        """Give up the file; what waits stays in it for the next start."""
+    def close(self, ids: Sequence[str]) -> None:
+        """Give up the file; what waits stays in it for the next start, and `ids` beside it.
+
+        Nothing but deduplication rests on the ids: after a kill they are missing, and copies that are sent
+        again after the restart are removed in the lake only.
+        """
+        # An id with a line break in it would become two; neither would match anything.
+        _replace(self._ids_path, "\n".join(ids).encode())
         self._journal.close()
 
     def _oldest(self) -> tuple[list[bytes], int]:
@@ -123,9 +132,14 @@ class Spill:
         return drained if isinstance(drained, int) and drained >= layout.START else layout.START
 
     def _write_drained(self, offset: int) -> None:
-        beside = self._drained_path.with_name(self._drained_path.name + ".new")
-        with beside.open("wb") as file:
-            file.write(json.dumps({"drained": offset}).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self._drained_path)
+        _replace(self._drained_path, json.dumps({"drained": offset}).encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write `path` anew, whole or not at all."""
+    beside = path.with_name(path.name + ".new")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)

@@ -147,7 +147,7 @@ class AwsBackend:
             if thread.is_alive():
                 thread.join()
         self._sink.close()
-        self._spill.close()
+        self._spill.close(ids)
 
     def _drain_until_stopped(self) -> None:
         while not self._stopping.is_set():

@@ -52,7 +52,7 @@ class Cloud:
 
 @pytest.fixture
 def cloud(emulator: Emulator, names: Names, tmp_path: Path) -> Iterator[Cloud]:
-    create(names, region="us-east-1", shards=2)
+    create(names, emulator.connect, shards=2)
     with StrictKinesis(emulator.url, shards=2) as proxy:
         yield Cloud(emulator.url, proxy, names, tmp_path)
         assert proxy.problems == []

@@ -11,7 +11,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
+
+from clickstream.aws.clients import Emulated, client
+
+REGION: Final = "us-east-1"
 
 _START_TIMEOUT_S: Final = 30.0
 _ROOT: Final = Path(__file__).parents[3]
@@ -24,9 +28,14 @@ class Emulator:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "clickstream.aws.local.moto_process", "-H", "127.0.0.1", "-p", str(self.port)]
+        # A session of its own: a Ctrl-C in the terminal must not end it before the accounts are made.
         self._process = subprocess.Popen(  # noqa: S603 (our own interpreter, fixed arguments)
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
+
+    def connect(self, service: str) -> Any:  # noqa: ANN401 (boto3 makes its classes at run time)
+        """A client of `service` at this emulator."""
+        return client(service, REGION, emulated=Emulated(self.url))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -73,7 +82,7 @@ def emulator_environment(url: str) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_SESSION_TOKEN": "",
-        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from clickstream.aws.clients import client
 from clickstream.aws.local.template import load_template, resources
 
 _ACTIVE_TIMEOUT_S: Final = 30.0
@@ -30,15 +30,15 @@ class Names:
         }
 
 
-def create(names: Names, *, region: str, shards: int) -> None:
-    """Create all three and return once they are in service.
+def create(names: Names, connect: Callable[[str], Any], *, shards: int) -> None:
+    """Create all three with the clients that `connect` makes, and return once they are in service.
 
     The template's stream is on demand; the emulator has no such mode, so it gets `shards` shards.
     """
-    kinesis = client("kinesis", region)
+    kinesis = connect("kinesis")
     kinesis.create_stream(StreamName=names.stream, ShardCount=shards)
-    client("s3", region).create_bucket(Bucket=names.bucket)
-    client("dynamodb", region).create_table(TableName=names.table, **table_schema())
+    connect("s3").create_bucket(Bucket=names.bucket)
+    connect("dynamodb").create_table(TableName=names.table, **table_schema())
     end_s = time.monotonic() + _ACTIVE_TIMEOUT_S
     while (
         kinesis.describe_stream_summary(StreamName=names.stream)["StreamDescriptionSummary"]["StreamStatus"] != "ACTIVE"
