@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -242,14 +243,14 @@ class _Adapter:
     def _environ(self, scope: Scope, body: bytes) -> dict[str, Any]:
         environ = self._fixed_environ.copy()
         environ["REQUEST_METHOD"] = scope.method
-        environ["PATH_INFO"] = unquote_to_bytes(scope.path).decode("latin-1")
+        environ["PATH_INFO"] = _path_info(scope.path)
         environ["QUERY_STRING"] = scope.query_string
         environ["SERVER_PROTOCOL"] = f"HTTP/{scope.http_version}"
         environ["REMOTE_ADDR"] = scope.client.rpartition(":")[0]
         environ["wsgi.url_scheme"] = scope.scheme
         environ["wsgi.input"] = io.BytesIO(body)
         for name, value in scope.headers.items():
-            key = "HTTP_" + name.upper().replace("-", "_")
+            key = _environ_key(name)
             environ[key] = f"{environ[key]},{value}" if key in environ else value
         environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE", "")
         environ.pop("HTTP_CONTENT_LENGTH", None)
@@ -281,11 +282,21 @@ class _Answer:
 
     def start(self, status: str, headers: Headers, exc_info: object = None) -> Callable[[bytes], object]:
         self.status = int(status[:3])
-        self.headers = [*_EVERY_ANSWER, *((name.lower(), value) for name, value in headers)]
+        self.headers = [*_EVERY_ANSWER, *[(name.lower(), value) for name, value in headers]]
         return _no_write
 
     def length(self) -> str | None:
         return next((value for name, value in self.headers if name == "content-length"), None)
+
+
+@lru_cache(maxsize=1024)
+def _path_info(path: str) -> str:
+    return unquote_to_bytes(path).decode("latin-1")
+
+
+@lru_cache(maxsize=1024)
+def _environ_key(header: str) -> str:
+    return "HTTP_" + header.upper().replace("-", "_")
 
 
 def _closing(chunks: Iterable[bytes]) -> Iterator[bytes]:
