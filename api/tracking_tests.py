@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -99,4 +99,4 @@ def _conditions() -> Mapping[str, Any]:
     contexts = conditions.get("contexts", [])
     if not isinstance(contexts, str) and not (isinstance(contexts, list) and all(type(one) is str for one in contexts)):
         raise RequestRefused("invalid_parameter", "contexts: expected a list of schemas", field="contexts")
-    return conditions
+    return cast("Mapping[str, Any]", conditions)
