@@ -38,6 +38,12 @@ _MEDIA_TYPES: Final = frozenset(
 _LINE_MEDIA_TYPES: Final = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 
 
+# Half of a surrogate pair, in group 1; the alternatives before it are what must not be taken for one.
+_HALF_PAIR: Final = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
 class _Envelope(msgspec.Struct):
     records: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
     event_type: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -124,10 +130,31 @@ def _json_records(body: bytes, max_records: int) -> list[bytes]:
     except msgspec.ValidationError:
         return _one_event_or_refuse(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
+        whole = _HALF_PAIR.sub(_replaced, body) if b"\\u" in body else body
+        if whole != body:
+            return _slices(body, whole, _json_records(whole, max_records))
         return _lines_or_refuse(body, problem, max_records)
     if isinstance(envelope.records, msgspec.UnsetType) or not isinstance(envelope.event_type, msgspec.UnsetType):
         return [body]
     return list(map(bytes, envelope.records))
+
+
+def _replaced(match: re.Match[bytes]) -> bytes:
+    return b"\\ufffd" if match[1] else match[0]
+
+
+def _slices(body: bytes, like: bytes, records: list[bytes]) -> list[bytes]:
+    """The records of `body` at the places where `records` stand in `like`, which differs from it in no length.
+
+    msgspec refuses a body for half a surrogate pair (text cut inside an emoji); so it costs its own record only.
+    """
+    slices = []
+    position = 0
+    for record in records:
+        position = like.index(record, position)
+        slices.append(body[position : position + len(record)])
+        position += len(record)
+    return slices
 
 
 def _one_event_or_refuse(body: bytes) -> list[bytes]:
