@@ -18,7 +18,7 @@ fmt: venv ## format the code and sort the imports
 	.venv/bin/ruff format .
 
 crash: venv ## kill -9, power cuts and fault injection, in their long form
-	CRASH_CYCLES=100 POWER_CUTS=50 .venv/bin/python -m pytest -m crash
+	CRASH_KILLS=100 CRASH_POWER_CUTS=50 .venv/bin/python -m pytest -m crash
 
 bench: venv ## measure throughput, latency, export and replay; prints a table
 	.venv/bin/python -m benchmarks
