@@ -7,6 +7,7 @@ so that a demo shows every step of the funnel; --preset realistic converts 2.8 %
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -30,17 +31,30 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     console = Console(stderr=given.output == "-")
     try:
-        model = journeys.load(given.journeys)
-        if given.preset not in model.presets:
-            parser.error(f'--preset "{given.preset}": expected one of {", ".join(model.presets)}')
-        if given.explain:
-            return _explain(model, given.preset, console)
-        if given.self_check:
-            return run_self_check(model, given.preset, given.seed or 1, console)
-        return _generate(model, given, console)
+        return _run(parser, given, console)
     except ConfigError as problem:
         console.print(str(problem), style="bold red", markup=False)
         return 2
+    except BrokenPipeError:
+        # Whoever read --output - has seen enough; without this Python complains when it closes standard output.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - stays open until the process ends
+        return 0
+    except OSError as problem:
+        console.print(f"{problem.filename}: {problem.strerror}", style="bold red", markup=False)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(parser: argparse.ArgumentParser, given: argparse.Namespace, console: Console) -> int:
+    model = journeys.load(given.journeys)
+    if given.preset not in model.presets:
+        parser.error(f'--preset "{given.preset}": expected one of {", ".join(model.presets)}')
+    if given.explain:
+        return _explain(model, given.preset, console)
+    if given.self_check:
+        return run_self_check(model, given.preset, given.seed or 1, console)
+    return _generate(model, given, console)
 
 
 def _generate(model: journeys.Model, given: argparse.Namespace, console: Console) -> int:

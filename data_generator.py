@@ -15,7 +15,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run until the duration is over or Ctrl-C; 0 when every event was acknowledged, else 1."""
     options = _parser().parse_args(arguments)
     traffic = SteadyTraffic(seed=options.seed, rate=options.rate, duration_s=options.duration)
-    return run(traffic, options.endpoint, batch_size=options.batch_size, console=Console(), quiet=options.quiet)
+    try:
+        return run(traffic, options.endpoint, batch_size=options.batch_size, console=Console(), quiet=options.quiet)
+    except KeyboardInterrupt:
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:

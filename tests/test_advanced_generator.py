@@ -326,6 +326,27 @@ def test_wrong_options_are_named(arguments: list[str], named: str) -> None:
     assert "expected" in done.stderr or "RFC 3339" in done.stderr
 
 
+def test_a_reader_that_has_seen_enough_ends_the_output_quietly() -> None:
+    command = python(str(ROOT / "advanced_generator.py"), "--output", "-", "--users", "100", "--duration", "600")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        json.loads(process.stdout.readline())
+        process.stdout.close()
+        complaints = process.stderr.read()
+
+    assert (process.returncode, complaints) == (0, b"")
+
+
+@pytest.mark.parametrize("option", ["--output", "--truth"])
+def test_a_file_that_cannot_be_written_is_named(option: str, tmp_path: Path) -> None:
+    with recording_api() as api:
+        done = generate("--endpoint", api.url, option, str(tmp_path / "missing" / "file"))
+
+    assert done.returncode == 2
+    assert "file: No such file or directory" in done.stdout
+
+
 def test_quiet_prints_nothing_when_all_is_well() -> None:
     with recording_api() as api:
         done = generate("--endpoint", api.url, "--backfill", "1d", "--events", "100", "--quiet")

@@ -44,6 +44,11 @@ class Counters:
     maybe_stored: int = 0  # events in attempts whose outcome is unknown: the most that can come back as duplicates
     largest_lag_s: float = 0.0
 
+    @property
+    def lost(self) -> int:
+        """Events without an answer that settles them; those still in flight when a run has ended are among them."""
+        return self.generated - self.acknowledged
+
 
 class Latencies:
     """Seconds counted in buckets 9 % wide, so that an hour costs as much memory as a minute."""
@@ -122,6 +127,8 @@ class Sender:
             try:
                 return self._queue.put(batch, timeout=0.2)
             except queue.Full:
+                if not any(thread.is_alive() for thread in self._threads):
+                    return self._note(batch, Delivery(reason="every connection has ended"))
                 if stop is None or not stop.is_set():
                     continue
             give_up_at = give_up_at or time.monotonic() + self._patience_s

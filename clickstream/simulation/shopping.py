@@ -82,9 +82,8 @@ class ShoppingRun:
         if not self._how.quiet:
             self._console.print(view.summary())
         print_failures(self._console, sender)
-        is_complete = not (counters.refused or counters.unacknowledged)
         is_true = before is None or truth is None or self._verify(before, ledger, counters, truth)
-        return 0 if is_complete and is_true else 1
+        return 0 if is_true and not counters.lost else 1
 
     def _verify(self, before: Stats, ledger: Ledger, counters: Counters, truth: Path) -> bool:
         started = time.monotonic()

@@ -110,4 +110,4 @@ def run(traffic: SteadyTraffic, endpoint: str, *, batch_size: int, console: Cons
     if not quiet:
         console.print(summary(sender, time.monotonic() - started))
     print_failures(console, sender)
-    return 1 if counters.refused or counters.unacknowledged else 0
+    return 1 if counters.lost else 0

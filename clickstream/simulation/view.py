@@ -111,8 +111,7 @@ def _summary_rows(sender: Sender, counters: Counters, elapsed_s: float) -> list[
 
 def print_failures(console: Console, sender: Sender) -> None:
     """Name what was not acknowledged, and why; nothing when all was."""
-    counters = sender.snapshot()
-    lost = counters.refused + counters.unacknowledged
+    lost = sender.snapshot().lost
     if not lost:
         return
     console.print(f"{lost:,} events were not acknowledged:", style="bold red")
