@@ -169,6 +169,19 @@ def test_batches_respect_the_size_of_a_body() -> None:
     assert [len(batch.records) for batch in batches] == [2, 2]
 
 
+def test_a_batch_is_due_when_its_last_record_is_but_lingers_no_longer_than_allowed() -> None:
+    full = Batcher(batch_size=2, linger_s=1.0)
+    lingering = Batcher(batch_size=10, linger_s=1.0)
+    full.add(b"1", 5.0)
+    for due in (5.0, 5.9, 7.0):
+        lingering.add(b"1", due)
+
+    assert full.add(b"2", 5.25) == Batch([b"1", b"2"], 5.25)
+    assert lingering.ready_at() == 6.0
+    assert lingering.take() == Batch([b"1", b"1", b"1"], 6.0)
+    assert lingering.take() is None
+
+
 def test_memory_stays_flat_over_an_hour_of_traffic() -> None:
     # Ten hours of 60 shoppers, as fast as they can be generated; the first four fill the caches.
     traffic = Traffic(plan(users=60, duration_s=600.0))

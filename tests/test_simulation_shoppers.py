@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickstream.events import STANDARD_TYPES, Limits, validate
-from clickstream.simulation.journeys import Model
+from clickstream.simulation import journeys
+from clickstream.simulation.journeys import Model, Persona
 from clickstream.simulation.shopper import Session
 from clickstream.simulation.simulator import Simulator
 from clickstream.simulation.traffic import Traffic
@@ -147,6 +148,25 @@ def check_coherence(events: list[dict[str, Any]]) -> None:
             cart, checked_out = {}, False
         if "cart_value" in properties:
             assert properties["cart_value"] == value()
+
+
+def test_who_buys_twice_pays_each_cart_once() -> None:
+    rows = {"enter_product": "add", "add": "checkout", "checkout": "purchase"}
+    persona = Persona(
+        start={"enter_product": 1.0},
+        transitions={
+            **{state: {following: 1.0} for state, following in rows.items()},
+            "purchase": {"enter_product": 0.5, "end": 0.5},
+        },
+        dwell={"default": (3.0, 1.0)},
+    )
+    loyal = msgspec.structs.replace(model(), personas={"Loyal": persona}, presets={"default": {"Loyal": 1.0}})
+    several = list(islice(Simulator(loyal, catalogue(), seed=1, users=5).sessions(), 50))
+
+    assert journeys.check(loyal) == []
+    assert max(sum(step.event_type == "purchase" for step in one.steps) for one in several) > 2
+    for session in several:
+        check_coherence(events_of(session))
 
 
 def test_the_coherence_check_notices_a_wrong_total() -> None:
