@@ -32,6 +32,7 @@ def test_segment_python_sends_a_product_view_and_a_page() -> None:
                 "original_event": "Product Viewed",
                 "original_timestamp": "2026-11-24T09:19:35.480+00:00",
                 "fields": {
+                    "integrations": {},
                     "context": {"library": {"name": "analytics-python", "version": "2.4.0"}},
                     "type": "track",
                 },
@@ -50,6 +51,7 @@ def test_segment_python_sends_a_product_view_and_a_page() -> None:
                 "original_event": "page",
                 "original_timestamp": "2026-11-24T09:19:35.481+00:00",
                 "fields": {
+                    "integrations": {},
                     "category": "Retail",
                     "context": {"library": {"name": "analytics-python", "version": "2.4.0"}},
                     "type": "page",

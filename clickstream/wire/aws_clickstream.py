@@ -24,7 +24,6 @@ _TYPES: Final = {
     "_search": "search",
     "begin_checkout": "checkout",
 }
-_CARRIED: Final = frozenset({"event_type", "event_id", "timestamp", "attributes", "sdk_name", "sdk_version"})
 _ATTRIBUTES: Final = {
     "_page_title": "title",
     "_screen_name": "title",
@@ -53,19 +52,20 @@ def decode_collect(request: WireRequest) -> WireBatch:
 def _record(event: object, skew: int, user_agent: str) -> bytes:
     if not isinstance(event, dict):
         return mapping.encode(event)
-    name, attributes, user = event.get("event_type"), as_object(event.get("attributes")), as_object(event.get("user"))
-    fields = {key: value for key, value in event.items() if key not in _CARRIED}
-    sdk = Sdk("aws_clickstream", event.get("sdk_name"), event.get("sdk_version"), name, fields=fields)
+    take = event.pop  # what has a place of its own in our event is taken; everything else is `sdk.fields`
+    name, user = take("event_type", None), as_object(event.get("user"))
+    attributes = take("attributes") if isinstance(event.get("attributes"), dict) else {}
+    sdk = Sdk("aws_clickstream", take("sdk_name", None), take("sdk_version", None), name, fields=event)
     record = Record(
         _event_type(name),
-        identifier(event.get("event_id")),
+        identifier(take("event_id", None)),
         identifier(as_object(user.get("_user_id")).get("value")),
         identifier(event.get("device_id") or event.get("unique_id")),
         identifier(attributes.get("_session_id")),
         properties=attributes,
         sdk=sdk,
     )
-    mapping.set_time(record, sdk, event.get("timestamp"), skew)
+    mapping.set_time(record, sdk, take("timestamp", None), skew)
     _fill(attributes, event, record.event_type, user_agent)
     return mapping.encode(record)
 

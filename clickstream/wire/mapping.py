@@ -189,6 +189,8 @@ def _second_text(seconds: int) -> str:
 
 def _canonical(stamp: str) -> str | None:
     """`stamp` in our form when it is UTC with at least milliseconds, without computing anything; else None."""
+    if len(stamp) == 24 and stamp[23] == "Z" and stamp[19] == ".":
+        return stamp if _clock.canonical_ms(stamp) is not None else None
     zone = "+00:00" if stamp.endswith("+00:00") else "Z"
     fraction = stamp[20 : -len(zone)]
     if stamp[19:20] != "." or len(fraction) < 3 or not stamp.endswith(zone):

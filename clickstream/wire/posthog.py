@@ -19,9 +19,6 @@ ANSWERS: Final = Answers(
 )
 
 _TYPES: Final = {"$pageview": "page_view", "$screen": "page_view"}
-_CARRIED: Final = frozenset(
-    {"event", "uuid", "distinct_id", "properties", "timestamp", "api_key", "token", "session_id"}
-)
 
 
 def decode_events(request: WireRequest) -> WireBatch:
@@ -33,8 +30,8 @@ def decode_events(request: WireRequest) -> WireBatch:
         return WireBatch([request.body or request.query.get("data", "").encode()], _write_key(request, whole, {}))
     received_ms = mapping.milliseconds(request.received_at)
     skew = mapping.skew_ms(whole.get("sent_at") or request.query.get("_"), received_ms)
-    records = [_record(event, skew, received_ms, request.user_agent) for event in events]
-    return WireBatch(records, _write_key(request, whole, as_object(events[0]) if events else {}))
+    key = _write_key(request, whole, as_object(events[0]) if events else {})
+    return WireBatch([_record(event, skew, received_ms, request.user_agent) for event in events], key)
 
 
 def decode_analytics_events(request: WireRequest) -> WireBatch:
@@ -64,31 +61,34 @@ def _body(request: WireRequest) -> Any:  # noqa: ANN401 - any JSON
 def _record(event: object, skew: int, received_ms: int, user_agent: str) -> bytes:
     if not isinstance(event, dict):
         return mapping.encode(event)
-    properties = {} if event.get("properties") is None else event["properties"]
+    take = event.pop  # what has a place of its own in our event is taken; everything else is `sdk.fields`
+    for name in ("api_key", "token"):
+        take(name, None)
+    sent = take("properties", None)
+    properties = {} if sent is None else sent
     said = as_object(properties)
-    name = event.get("event")
-    fields = {key: value for key, value in event.items() if key not in _CARRIED and value is not None}
-    sdk = Sdk("posthog", said.get("$lib"), said.get("$lib_version"), name, fields=fields)
-    record = Record(_event_type(name, said), identifier(event.get("uuid")), properties=properties, sdk=sdk)
-    _identify(record, event, said)
-    offset = event.get("offset")
-    if event.get("timestamp") is None and isinstance(offset, int):
+    name = take("event", None)
+    sdk = Sdk("posthog", said.get("$lib"), said.get("$lib_version"), name, fields=event)
+    record = Record(_event_type(name, said), identifier(take("uuid", None)), properties=properties, sdk=sdk)
+    _identify(record, take("distinct_id", None), take("session_id", None), said)
+    timestamp, offset = take("timestamp", None), event.get("offset")
+    if timestamp is None and isinstance(offset, int):
         mapping.set_time(record, sdk, received_ms - offset, 0)
     else:
-        mapping.set_time(record, sdk, event.get("timestamp"), 0 if said.get("$ignore_sent_at") else skew)
+        mapping.set_time(record, sdk, timestamp, 0 if said.get("$ignore_sent_at") else skew)
     _fill(said, record.event_type, user_agent)
     return mapping.encode(record)
 
 
-def _identify(record: Record, event: Object, said: Object) -> None:
+def _identify(record: Record, distinct_id: Any, session_id: Any, said: Object) -> None:  # noqa: ANN401 - as sent
     """Split PostHog's one `distinct_id`: a browser's is its device until somebody is identified."""
-    distinct_id = identifier(event.get("distinct_id") or said.get("distinct_id"))
+    distinct_id = identifier(distinct_id or said.get("distinct_id"))
     device_id = identifier(said.get("$device_id") or said.get("$anon_distinct_id"))
     if distinct_id == device_id or said.get("$is_identified") is False:
         record.anonymous_id, record.user_id = distinct_id, identifier(said.get("$user_id"))
     else:
         record.user_id, record.anonymous_id = distinct_id, device_id
-    record.session_id = identifier(said.get("$session_id") or event.get("session_id"))
+    record.session_id = identifier(said.get("$session_id") or session_id)
 
 
 def _event_type(name: object, said: Object) -> str | None:

@@ -24,10 +24,6 @@ PIXEL_ANSWERS: Final = Answers(
 )
 
 _SHORT_NAMES: Final = {"t": "track", "p": "page", "i": "identify", "g": "group", "a": "alias", "s": "screen"}
-# What has a place of its own in our event; everything else goes to sdk.fields.
-_CARRIED: Final = frozenset(
-    {"event", "messageId", "userId", "anonymousId", "properties", "traits", "timestamp", "writeKey"}
-)
 
 
 def decode_batch(request: WireRequest) -> WireBatch:
@@ -71,50 +67,58 @@ def _single(request: WireRequest, body: Object) -> WireBatch:
 def _record(event: object, batch_context: Object, skew: int, user_agent: str) -> bytes:
     if not isinstance(event, dict):
         return mapping.encode(event)
-    context = as_object(event.get("context")) or batch_context
+    take = event.pop  # what has a place of its own in our event is taken; everything else is `sdk.fields`
+    take("writeKey", None)
+    context = event.get("context") or batch_context
+    if not isinstance(context, dict):
+        context = {}
+    if batch_context:
+        event.setdefault("context", batch_context)
     library = as_object(context.get("library"))
     kind = event.get("type")
-    name = event.get("event") if kind == "track" else kind
-    fields = {key: value for key, value in event.items() if key not in _CARRIED and value is not None and value != {}}
-    if batch_context:
-        fields.setdefault("context", batch_context)
-    sdk = Sdk("segment", library.get("name"), library.get("version"), name, fields=fields)
+    name = take("event", None) if kind == "track" else kind
+    sdk = Sdk("segment", library.get("name"), library.get("version"), name, fields=event)
     record = Record(
         "page_view" if kind in ("page", "screen") else mapping.type_of(name),
-        identifier(event.get("messageId")),
-        identifier(event.get("userId")),
-        identifier(event.get("anonymousId")),
+        identifier(take("messageId", None)),
+        identifier(take("userId", None)),
+        identifier(take("anonymousId", None)),
         identifier(context.get("sessionId")),
         sdk=sdk,
     )
-    mapping.set_time(record, sdk, event.get("timestamp") or event.get("originalTimestamp"), skew)
-    record.properties = _properties(event, record.event_type, context, user_agent)
+    mapping.set_time(record, sdk, take("timestamp", None) or event.get("originalTimestamp"), skew)
+    properties, traits = take("properties", None), take("traits", None)
+    record.properties = {} if properties is None else properties
+    if isinstance(record.properties, dict):
+        _fill(record.properties, record.event_type, event.get("name"), traits, context)
+        mapping.fill_agent(record.properties, context.get("userAgent") or user_agent)
+        mapping.fill_commerce(record.properties, record.event_type)
+    elif traits is not None:
+        event["traits"] = traits
     return mapping.encode(record)
 
 
-def _properties(event: Object, event_type: str | None, context: Object, user_agent: str) -> Any:  # noqa: ANN401 - what the SDK sent
-    properties = {} if event.get("properties") is None else event["properties"]
-    if not isinstance(properties, dict):
-        return properties
-    page, campaign, fill = as_object(context.get("page")), as_object(context.get("campaign")), mapping.fill
+def _fill(properties: Object, event_type: str | None, name: Any, traits: Any, context: Object) -> None:  # noqa: ANN401 - as sent
+    additions: Object = {"traits": traits or None}
+    if event_type == "page_view":
+        additions["title"] = as_object(context.get("page")).get("title") or name
     path = properties.get("path") or mapping.path_of(properties.get("url"))
-    additions = {
-        "traits": event.get("traits") or None,
-        "page": path or page.get("path") or mapping.path_of(page.get("url")),
-        "title": page.get("title") or (event.get("name") if event_type == "page_view" else None),
-        "referrer": page.get("referrer"),
-        "locale": context.get("locale"),
-        "country": as_object(context.get("location")).get("country"),
-        "device": as_object(context.get("device")).get("type"),
-        "os": as_object(context.get("os")).get("name"),
-        "utm_source": campaign.get("source"),
-        "utm_medium": campaign.get("medium"),
-        "utm_campaign": campaign.get("name"),
-    }
-    fill(properties, additions)
-    mapping.fill_agent(properties, context.get("userAgent") or user_agent)
-    mapping.fill_commerce(properties, event_type)
-    return properties
+    if len(context) > 1:  # more than the name of the library
+        page, campaign = as_object(context.get("page")), as_object(context.get("campaign"))
+        path = path or page.get("path") or mapping.path_of(page.get("url"))
+        additions |= {
+            "title": page.get("title") or additions.get("title"),
+            "referrer": page.get("referrer"),
+            "locale": context.get("locale"),
+            "country": as_object(context.get("location")).get("country"),
+            "device": as_object(context.get("device")).get("type"),
+            "os": as_object(context.get("os")).get("name"),
+            "utm_source": campaign.get("source"),
+            "utm_medium": campaign.get("medium"),
+            "utm_campaign": campaign.get("name"),
+        }
+    additions["page"] = path
+    mapping.fill(properties, additions)
 
 
 def _write_key(request: WireRequest, body: Object) -> str | None:
