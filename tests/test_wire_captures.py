@@ -30,10 +30,7 @@ def test_segment_python_sends_a_product_view_and_a_page() -> None:
                 "library": "analytics-python",
                 "version": "2.4.0",
                 "original_event": "Product Viewed",
-                "original_timestamp": "2026-11-24T09:19:35.480+00:00",
                 "fields": {
-                    "integrations": {},
-                    "context": {"library": {"name": "analytics-python", "version": "2.4.0"}},
                     "type": "track",
                 },
             },
@@ -49,11 +46,8 @@ def test_segment_python_sends_a_product_view_and_a_page() -> None:
                 "library": "analytics-python",
                 "version": "2.4.0",
                 "original_event": "page",
-                "original_timestamp": "2026-11-24T09:19:35.481+00:00",
                 "fields": {
-                    "integrations": {},
                     "category": "Retail",
-                    "context": {"library": {"name": "analytics-python", "version": "2.4.0"}},
                     "type": "page",
                     "name": "Home",
                 },
@@ -136,7 +130,7 @@ def test_aws_clickstream_web_sends_its_session_page_views_and_a_custom_event() -
 def test_every_value_an_sdk_said_about_an_event_is_somewhere_in_ours(name: str, received_at: datetime) -> None:
     for request in captured(name, received_at=received_at):
         for original, event in zip(_originals(request.body), events(request), strict=True):
-            ours = {str(leaf) for leaf in leaves(event)}
+            ours = {str(leaf) for leaf in leaves(event)} | {event["timestamp"].replace("Z", "+00:00")}
 
             said = {str(leaf) for key, leaf in original.items() for leaf in leaves(leaf) if key not in ("dtm", "stm")}
 

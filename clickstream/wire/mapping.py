@@ -39,10 +39,11 @@ _URL_SAFE: Final = str.maketrans("-_ ", "+/+")
 _MAX_TYPE_LENGTH: Final = 64
 _WORD_BORDER: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NOT_WORD: Final = re.compile(r"[^a-z0-9]+")
+_UTC: Final = ("Z", "+00:00")
 _MILLISECONDS_FROM: Final = 100_000_000_000  # as seconds this is the year 5138
 
 
-class Sdk(msgspec.Struct, omit_defaults=True):
+class Sdk(msgspec.Struct, omit_defaults=True, gc=False):
     """Where an event came from, and everything its SDK sent that has no place of its own in our event."""
 
     family: str
@@ -54,7 +55,7 @@ class Sdk(msgspec.Struct, omit_defaults=True):
     fields: Object = {}
 
 
-class Record(msgspec.Struct, omit_defaults=True):
+class Record(msgspec.Struct, omit_defaults=True, gc=False):
     """The native event shape."""
 
     event_type: str | None
@@ -125,7 +126,7 @@ def type_of(name: Json) -> str | None:
 
 def identifier(value: Json) -> Json:
     """An id as our event wants it: numbers as text, nothing for empty ones; anything else is left to validation."""
-    if isinstance(value, str):
+    if value is None or type(value) is str:
         return value or None
     return str(value) if isinstance(value, _NUMBER) and not isinstance(value, bool) else value
 
@@ -165,16 +166,28 @@ def skew_ms(sent_at: Json, received_ms: int) -> int:
 
 
 def set_time(record: Record, sdk: Sdk, stamp: Json, skew: int) -> None:
-    """Give `record` the corrected time; what the sender wrote stays in `sdk` wherever it reads differently."""
-    canonical = _canonical(stamp) if skew == 0 and isinstance(stamp, str) else None
-    ms = None if canonical else epoch_ms(stamp)
-    if canonical is None and ms is None:
+    """Give `record` the corrected time; what the sender wrote stays in `sdk` wherever ours says less or another."""
+    if skew == 0 and isinstance(stamp, str):
+        seconds, zone = stamp[:19], stamp[23:]
+        if zone in _UTC and stamp[19:20] == "." and stamp[20:23].isdecimal() and _is_second(seconds):
+            record.timestamp = f"{stamp[:23]}Z"  # ours already, or the same instant in another notation
+            return
+        if zone[-6:] == "+00:00" and zone[:-6].isdecimal() and stamp[19:20] == "." and _is_second(seconds):
+            record.timestamp, sdk.original_timestamp = f"{stamp[:23]}Z", stamp
+            return
+    ms = epoch_ms(stamp)
+    if ms is None:
         record.timestamp = stamp
         return
-    record.timestamp = canonical or _text((ms or 0) + skew)
+    record.timestamp = _text(ms + skew)
     if record.timestamp != stamp:
         sdk.original_timestamp = stamp
     sdk.clock_skew_ms = skew
+
+
+@lru_cache(maxsize=10_000)
+def _is_second(text: str) -> bool:
+    return text.isascii() and _clock.canonical_ms(f"{text}Z") is not None
 
 
 def _text(ms: int) -> str:
@@ -185,18 +198,6 @@ def _text(ms: int) -> str:
 @lru_cache(maxsize=10_000)
 def _second_text(seconds: int) -> str:
     return text(seconds * 1000)[:-4]
-
-
-def _canonical(stamp: str) -> str | None:
-    """`stamp` in our form when it is UTC with at least milliseconds, without computing anything; else None."""
-    if len(stamp) == 24 and stamp[23] == "Z" and stamp[19] == ".":
-        return stamp if _clock.canonical_ms(stamp) is not None else None
-    zone = "+00:00" if stamp.endswith("+00:00") else "Z"
-    fraction = stamp[20 : -len(zone)]
-    if stamp[19:20] != "." or len(fraction) < 3 or not stamp.endswith(zone):
-        return None
-    short = f"{stamp[:23]}Z"
-    return short if fraction.isdecimal() and fraction.isascii() and _clock.canonical_ms(short) is not None else None
 
 
 def path_of(url: Json) -> str | None:

@@ -23,6 +23,7 @@ PIXEL_ANSWERS: Final = Answers(
     unavailable=ANSWERS.unavailable,
 )
 
+_LIBRARY: Final = {"name", "version"}
 _SHORT_NAMES: Final = {"t": "track", "p": "page", "i": "identify", "g": "group", "a": "alias", "s": "screen"}
 
 
@@ -69,12 +70,16 @@ def _record(event: object, batch_context: Object, skew: int, user_agent: str) ->
         return mapping.encode(event)
     take = event.pop  # what has a place of its own in our event is taken; everything else is `sdk.fields`
     take("writeKey", None)
+    if event.get("integrations") == {}:
+        take("integrations")
     context = event.get("context") or batch_context
     if not isinstance(context, dict):
         context = {}
     if batch_context:
         event.setdefault("context", batch_context)
     library = as_object(context.get("library"))
+    if len(context) == 1 and library.keys() == _LIBRARY:
+        take("context", None)  # it says nothing that `sdk` does not say
     kind = event.get("type")
     name = take("event", None) if kind == "track" else kind
     sdk = Sdk("segment", library.get("name"), library.get("version"), name, fields=event)
