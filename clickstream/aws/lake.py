@@ -24,22 +24,22 @@ class Lake:
         self._s3 = s3
         self._bucket = bucket
 
-    def keys(self) -> list[str]:
-        """Keys of all objects, oldest partition first."""
+    def keys(self, prefix: str = PREFIX) -> list[str]:
+        """Keys of all objects that begin with `prefix`, oldest partition first."""
         found: list[str] = []
         more: dict[str, str] = {}
         while True:
-            answer = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=PREFIX, **more)
+            answer = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix, **more)
             found += [one["Key"] for one in answer.get("Contents", []) if one["Key"].endswith(".parquet")]
             if not answer.get("IsTruncated"):
                 return sorted(found)
             more = {"ContinuationToken": answer["NextContinuationToken"]}
 
-    def records(self) -> Iterator[bytes]:
+    def records(self, prefix: str = PREFIX) -> Iterator[bytes]:
         """Stored events, oldest partition first, each once; one object at a time is on this machine."""
         seen = RecentIds(_DEDUPE_WINDOW)
         with tempfile.TemporaryDirectory(prefix="clickstream-lake-") as directory:
-            for key in self.keys():
+            for key in self.keys(prefix):
                 path = Path(directory) / "object.parquet"
                 self._s3.download_file(self._bucket, key, str(path))
                 yield from _records(path, seen)

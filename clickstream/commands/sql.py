@@ -27,9 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="journal, JSON array, NDJSON or Parquet to ask (default %(default)s)",
     )
     parser.add_argument(
-        "--since", type=_time, metavar="TIME", help="only events from this time on, such as 2026-01-15T00:00:00Z"
+        "--since",
+        type=time_argument,
+        metavar="TIME",
+        help="only events from this time on, such as 2026-01-15T00:00:00Z",
     )
-    parser.add_argument("--until", type=_time, metavar="TIME", help="only events before this time")
+    parser.add_argument("--until", type=time_argument, metavar="TIME", help="only events before this time")
     parser.add_argument("--format", choices=_FORMATS, default="table", help="(default %(default)s)")
     parser.add_argument("--athena", action="store_true", help="print the statement for Athena instead of answering")
     parser.add_argument("--database", default="clickstream", help="Glue database for --athena (default %(default)s)")
@@ -91,7 +94,8 @@ def _cell(cell: object) -> str:
     return f"{cell:,.4g}" if isinstance(cell, float) else str(cell)
 
 
-def _time(value: str) -> int:
+def time_argument(value: str) -> int:
+    """An RFC 3339 time in milliseconds since 1970, for argparse."""
     try:
         return parse(value)
     except ValueError as problem:

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from clickstream.aws.clients import client
+from clickstream.aws.local.cloud import LocalCloud
+from clickstream.aws.local.emulator import Emulator
+from clickstream.aws.local.resources import Names, create
+from clickstream.aws.local.runner import EventSource
+from clickstream.aws.local.shards import ShardReader
+from clickstream.aws.replaying import Result, from_file, replay
+from clickstream.commands import replay as command
+from tests.aws.test_consumer import Setting, expected_numbers
+from tests.support.event_sample import sample_events, write_journal, write_ndjson
+from tests.support.platform import platform
+from tests.support.stream_reader import events_in
+
+pytestmark = [pytest.mark.aws, pytest.mark.usefixtures("aws_environment")]
+
+
+def run(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(arguments))
+
+
+class Kept:
+    def __init__(self) -> None:
+        self.batches: list[list[bytes]] = []
+
+    def send(self, records: list[bytes], result: Result) -> None:
+        self.batches.append(records)
+        result.accepted += len(records)
+
+
+def test_what_a_laptop_collected_reaches_the_stream_and_comes_back_from_the_lake(
+    emulator: Emulator, names: Names, tmp_path: Path
+) -> None:
+    events = sample_events(300, seed=31)
+    write_journal(tmp_path / "laptop.json", events)
+    cloud = LocalCloud(emulator.connect, names, shards=2)
+    cloud.start()
+
+    assert run("--from", str(tmp_path / "laptop.json"), "--to", f"kinesis:{names.stream}") == 0
+    cloud.finish()
+    (tmp_path / "api").mkdir()
+    with platform(tmp_path / "api") as api:
+        assert run("--from", f"s3://{names.bucket}/events/", "--to", api.url) == 0
+        assert run("--from", f"s3://{names.bucket}/events/", "--to", api.url) == 0
+        returned = {event["event_id"]: event for event in api.events()}
+
+    assert returned.keys() == {event["event_id"] for event in events}
+    for event in events:
+        assert returned[event["event_id"]]["properties"] == event["properties"]
+
+
+def test_a_second_replay_to_an_api_finds_everything_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_ndjson(tmp_path / "export.ndjson", sample_events(50, seed=32))
+    (tmp_path / "api").mkdir()
+
+    with platform(tmp_path / "api") as api:
+        run("--from", str(tmp_path / "export.ndjson"), "--to", api.url)
+        run("--from", str(tmp_path / "export.ndjson"), "--to", api.url)
+
+    assert capsys.readouterr().out.splitlines() == [
+        "50 events sent: 50 accepted, 0 known already, 0 refused; 0 outside the asked time",
+        "50 events sent: 0 accepted, 50 known already, 0 refused; 0 outside the asked time",
+    ]
+
+
+def test_what_the_consumer_gave_up_is_counted_after_a_replay_and_only_once(emulator: Emulator, names: Names) -> None:
+    events = sample_events(200, seed=33)
+    at = Setting(names)
+    kinesis = client("kinesis", "us-east-1")
+    kinesis.create_stream(StreamName=names.stream, ShardCount=1)
+    trigger = {
+        "BatchSize": 100,
+        "BisectBatchOnFunctionError": True,
+        "MaximumRetryAttempts": 2,
+        "MaximumRecordAgeInSeconds": 600,
+    }
+    broken = True
+
+    def function(records: list[dict[str, object]]) -> dict[str, object]:
+        if broken:
+            raise ConnectionError("planted")
+        return at.consumer.consume(records)
+
+    source = EventSource(
+        ShardReader(kinesis, names.stream),
+        function,
+        trigger,
+        put_object=at.s3.put_object,
+        bucket=names.bucket,
+        wait=lambda _: None,
+    )
+    replay((json.dumps(event).encode() for event in events), _stream(names))
+    source.deliver()
+    assert source.failed
+    assert at.numbers()["total_events"] == 0
+    broken = False
+
+    for _ in range(2):
+        assert run("--from", f"s3://{names.bucket}/aws/lambda/", "--to", f"kinesis:{names.stream}") == 0
+        source.deliver()
+
+    assert at.numbers() == expected_numbers(events, "all")
+
+
+def _stream(names: Names) -> command.ToStream:
+    return command.ToStream(command.KinesisSink(client("kinesis", "us-east-1").put_records, names.stream))
+
+
+def test_a_span_of_time_and_a_speed_are_kept(tmp_path: Path) -> None:
+    stamps = ["2026-01-15T10:00:00Z", "2026-01-15T10:00:10Z", "2026-01-15T10:00:30Z", "2026-01-15T11:00:00Z"]
+    path = tmp_path / "events.json"
+    write_journal(path, [{"event_id": str(index), "timestamp": stamp} for index, stamp in enumerate(stamps)])
+    now, target = [100.0], Kept()
+
+    def wait(pause_s: float) -> None:
+        now[0] += pause_s
+
+    result = replay(from_file(path), target, until_ms=1768474800000, speed=10, wait=wait, clock_s=lambda: now[0])
+
+    assert [len(batch) for batch in target.batches] == [1, 1, 1]
+    assert now[0] == pytest.approx(103.0)
+    assert (result.sent, result.skipped) == (3, 1)
+
+
+def test_a_line_that_is_no_event_is_named_and_the_others_go_on(
+    tmp_path: Path, names: Names, emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create(names, emulator.connect, shards=1)
+    path = tmp_path / "events.ndjson"
+    write_ndjson(path, sample_events(3, seed=34))
+    path.write_text(path.read_text() + "{broken\n")
+
+    assert run("--from", str(path), "--to", f"kinesis:{names.stream}") == 1
+
+    assert "{broken: not a stored event" in capsys.readouterr().err
+    assert len(events_in(client("kinesis", "us-east-1"), names.stream)) == 3
