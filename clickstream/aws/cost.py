@@ -1,0 +1,121 @@
+"""What ENV=aws costs in a month: quantities that follow from the traffic, times list prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from clickstream.aws.packing import MAX_PACK_BYTES
+
+PRICES_OF: Final = (
+    "us-east-1, on-demand list prices of 2025 as on https://aws.amazon.com/<service>/pricing/, written down by hand "
+    "and not checked again since."
+)
+
+SECONDS: Final = 730 * 3600  # of a month
+_GB: Final = 1024**3
+_WIRE_OVERHEAD: Final = 1.1  # wire form 1 against the stored event
+_PARQUET_SHARE: Final = 0.25  # Snappy against JSON; measured on simulated shoppers it is 0.15 to 0.3
+_LANES_BUSY: Final = 64
+_GROUPS_PER_SECOND: Final = 20.0  # group commits under load; at low rates each event is its own
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What comes in."""
+
+    events_per_second: float
+    event_bytes: float
+    events_per_session: float
+    queries_per_day: float
+    has_flink: bool = False
+
+    @property
+    def events(self) -> float:
+        """Events a month."""
+        return self.events_per_second * SECONDS
+
+    @property
+    def packs(self) -> float:
+        """Records of the stream a month: packs fill up only as far as a group commit has events for their lane."""
+        by_group = self.events_per_second / min(self.events_per_second, _GROUPS_PER_SECOND * _LANES_BUSY)
+        full = MAX_PACK_BYTES / (self.event_bytes * _WIRE_OVERHEAD)
+        return self.events / min(max(by_group, 1.0), full)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the bill."""
+
+    name: str
+    quantity: float
+    unit: str
+    price_usd: float
+
+    @property
+    def usd(self) -> float:
+        """Quantity times price."""
+        return self.quantity * self.price_usd
+
+
+def estimate(traffic: Traffic) -> list[Item]:
+    """The bill, largest first."""
+    items = [*_stream(traffic), *_lake(traffic), *_counters(traffic), *_rest(traffic)]
+    return sorted(items, key=lambda item: -item.usd)
+
+
+def _stream(traffic: Traffic) -> list[Item]:
+    gigabytes = traffic.events * traffic.event_bytes * _WIRE_OVERHEAD / _GB
+    # Kinesis and Firehose bill each record as a multiple of 1 KB and 5 KB.
+    record_bytes = traffic.events * traffic.event_bytes * _WIRE_OVERHEAD / traffic.packs
+    kinesis_gb = traffic.packs * max(1.0, record_bytes / 1024) * 1024 / _GB
+    firehose_gb = traffic.packs * max(1.0, record_bytes / 5120) * 5120 / _GB
+    return [
+        Item("Kinesis on-demand, stream hours", 730, "h", 0.04),
+        Item("Kinesis on-demand, in", kinesis_gb, "GB", 0.08),
+        Item("Kinesis on-demand, out (2 readers)", 2 * kinesis_gb, "GB", 0.04),
+        Item("Kinesis retention beyond 24 h", gigabytes / 730 * 48, "GB-month", 0.10),
+        Item("Firehose, in", firehose_gb, "GB", 0.029),
+        Item("Firehose, Parquet conversion", firehose_gb, "GB", 0.018),
+    ]
+
+
+def _lake(traffic: Traffic) -> list[Item]:
+    stored = traffic.events * traffic.event_bytes * _PARQUET_SHARE / _GB
+    objects = max(730 * 12.0, stored * 8)  # one every 5 minutes or 128 MB
+    scanned_tb = stored / 30 * traffic.queries_per_day * 30 / 1024
+    return [
+        Item("S3, the first month's events", stored, "GB", 0.023),
+        Item("S3, objects written", objects / 1000, "k", 0.005),
+        Item("Athena, scanned", scanned_tb, "TB", 5.0),
+    ]
+
+
+def _counters(traffic: Traffic) -> list[Item]:
+    sessions = traffic.events / traffic.events_per_session
+    # A session and its person are written about once a minute while it lasts, some six times in all; every
+    # write in a transaction counts twice. Each transaction adds the shard's totals and a minute, about 12 KB.
+    entity_writes = sessions * 6 * 2 * 2
+    transactions = (
+        min(traffic.events / 80, SECONDS / 2 * max(1.0, traffic.events_per_second / 1000)) + entity_writes / 320
+    )
+    writes = entity_writes + transactions * 12 * 2
+    invocations = min(traffic.packs, SECONDS / 2 * max(1.0, traffic.events_per_second / 1000))
+    return [
+        Item("DynamoDB, write units", writes / 1e6, "M", 0.625),
+        Item("DynamoDB, read units", writes / 2 / 1e6, "M", 0.125),
+        Item("Lambda, requests", invocations / 1e6, "M", 0.20),
+        Item("Lambda, 512 MB for 0.3 s", invocations * 0.3 * 0.5, "GB-s", 0.0000166667),
+    ]
+
+
+def _rest(traffic: Traffic) -> list[Item]:
+    items = [
+        Item("CloudWatch, alarms", 14, "alarms", 0.10),
+        Item("CloudWatch, own metrics", 3, "metrics", 0.30),
+        Item("CloudWatch, dashboard", 1, "", 3.0),
+        Item("KMS key", 1, "", 1.0),
+    ]
+    if traffic.has_flink:
+        items.append(Item("Managed Flink, 2 KPU and 50 GB", 730 * 2, "KPU-h", 0.11))
+    return items

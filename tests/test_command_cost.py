@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from clickstream.aws.cost import Traffic, estimate
+from clickstream.aws.local.template import load_template, resources
+from clickstream.commands import cost
+
+
+def total(events_per_second: float, **more: float) -> float:
+    return sum(item.usd for item in estimate(Traffic(events_per_second, 400, 12, 50, **more)))
+
+
+def test_the_bill_shows_every_unit_price_and_says_how_old_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    cost.add_arguments(parser)
+
+    assert cost.run(parser.parse_args(["--events-per-second", "100"])) == 0
+
+    printed = capsys.readouterr().out
+    assert "Kinesis on-demand, in" in printed
+    assert "x 0.08 USD" in printed
+    assert "2025" in printed
+    assert "https://calculator.aws" in printed
+
+
+def test_more_events_cost_more_but_less_for_each() -> None:
+    assert total(10) < total(100) < total(1000)
+    assert total(1000) / 1000 < total(10) / 10
+
+
+def test_an_idle_stack_costs_its_fixed_items_only() -> None:
+    assert 30 < total(0.001) < 45
+
+
+def test_flink_is_in_the_bill_only_when_asked_for() -> None:
+    assert total(10, has_flink=True) - total(10) == pytest.approx(730 * 2 * 0.11)
+
+
+def test_the_alarms_in_the_bill_are_those_of_the_template() -> None:
+    alarms = next(item for item in estimate(Traffic(1, 400, 12, 50)) if item.name == "CloudWatch, alarms")
+
+    assert alarms.quantity == len(resources(load_template(), "AWS::CloudWatch::Alarm"))
