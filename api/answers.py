@@ -126,7 +126,7 @@ def error(code: str, message: str, field: str | None = None) -> dict[str, str]:
 def integer_parameter(name: str, *, default: int, least: int, most: int) -> int:
     """A whole number from the query string; raises RequestRefused outside its bounds."""
     text = request.args.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and least <= int(text[:10]) <= most):
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and least <= int(text) <= most):
         raise RequestRefused(
             "invalid_parameter", f"{name}={text[:40]}: expected an integer from {least} to {most}", field=name
         )

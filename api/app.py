@@ -42,6 +42,7 @@ def create_app(
 ) -> Flask:
     """The application; its views run on the server's loop thread, see clickstream/server.py."""
     app = _LeanFlask("clickstream", static_folder=_ROOT / "static", template_folder=_ROOT / "templates")
+    app.url_map.merge_slashes = False  # else //stats is a redirect, which no sender follows with its body
     app.config.update(MAX_BODY_BYTES=max_body_bytes, MAX_RECORDS=max_records, READ_TOKEN=read_token, HOST=host)
     app.extensions["pipeline"] = pipeline
     app.extensions["privacy"] = privacy

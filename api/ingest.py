@@ -8,7 +8,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, current_app, request
 
 from api.access import admit
-from api.answers import accept, error, pipeline, refuse, reply, request_body
+from api.answers import accept, error, refuse, reply, request_body
 from clickstream.bodies import decompress, split
 from clickstream.errors import RequestRefused
 from clickstream.pipeline import Receipt
@@ -26,17 +26,16 @@ def _allow_any_origin(response: Response) -> Response:
 @ingest.post("/events", provide_automatic_options=False)  # allow_events answers it
 def post_events() -> Response:
     """Take in events; the answer is sent once they are on disk."""
-    sent = request_body()
     try:
         body = decompress(
-            sent,
+            request_body(),
             encoding=request.headers.get("Content-Encoding", ""),
             max_bytes=current_app.config["MAX_BODY_BYTES"],
         )
         records = split(body, media_type=request.content_type or "", max_records=current_app.config["MAX_RECORDS"])
     except RequestRefused as refusal:
-        pipeline().require_ready()
-        refuse(sent, refusal, source="native")
+        if refusal.code != "timeout":  # a slow network, not a fault of the events: they will come again
+            refuse(request.get_data(), refusal, source="native")
         raise
     source = admit(len(records))
     return accept(records, source=source or "native", answer=native_answer)

@@ -45,6 +45,7 @@ BODY_REFUSED: Final = "clickstream.body_refused"
 _STREAM_THREADS: Final = 8
 _HEADER_TIMEOUT_MS: Final = 10_000
 _STOP_TIMEOUT_S: Final = 4
+_DISCARDED_BODIES: Final = 10  # times MAX_BODY_BYTES that are read and thrown away before the connection is cut
 _EVERY_ANSWER: Final = (("x-content-type-options", "nosniff"),)
 
 Headers = list[tuple[str, str]]
@@ -210,15 +211,12 @@ class _Adapter:
         if scope.method in ("GET", "HEAD", "OPTIONS"):
             return b""
         declared = scope.headers.get("content-length")
-        if declared is not None and (not declared.isdigit() or int(declared) > self._max_body_bytes):
-            raise RequestRefused("body_too_large", self._too_large())
+        fits = declared is not None and declared.isdigit() and int(declared) <= self._max_body_bytes
         task = asyncio.current_task()
         assert task is not None
         self._reading[task] = time.monotonic() + self._body_timeout_s
         try:
-            if declared is not None:
-                return await proto()
-            return await self._read_chunks(proto)
+            return await proto() if fits else await self._read_chunks(proto)
         except asyncio.CancelledError:
             message = f"the request body did not arrive within {self._body_timeout_s:g} s (BODY_TIMEOUT_S)"
             raise RequestRefused("timeout", message) from None
@@ -232,9 +230,14 @@ class _Adapter:
         size = 0
         async for part in proto:
             size += len(part)
-            if size > self._max_body_bytes:
-                raise RequestRefused("body_too_large", self._too_large())
-            parts.append(part)
+            if size <= self._max_body_bytes:
+                parts.append(part)
+            elif size > _DISCARDED_BODIES * self._max_body_bytes:
+                break
+            else:
+                parts.clear()  # read on: who is cut off while sending never sees the answer that says why
+        if size > self._max_body_bytes:
+            raise RequestRefused("body_too_large", self._too_large())
         return b"".join(parts)
 
     def _too_large(self) -> str:

@@ -122,11 +122,11 @@ class LocalBackend:
 
     def events(self, query: Query, *, limit: int, cursor: str | None) -> Page:
         """Newest first; the cursor is the byte offset of the last event given, which never moves."""
-        before = None if cursor is None else _offset(cursor)
         records: list[bytes] = []
         last = 0
         reader = JournalReader(self._journal)
         try:
+            before = None if cursor is None else _offset(cursor, reader)
             for offset, record in reader.records_backward(before):
                 if query.is_everything or query.matches(record):
                     if len(records) == limit:
@@ -171,7 +171,7 @@ class _TimeReader:
         return self._now_ms
 
 
-def _offset(cursor: str) -> int:
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+def _offset(cursor: str, reader: JournalReader) -> int:
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19 and reader.is_line_start(int(cursor))):
         raise RequestRefused("invalid_parameter", f"cursor={cursor[:40]} was not given by this server", field="cursor")
     return int(cursor)

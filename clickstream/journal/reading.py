@@ -53,6 +53,10 @@ class JournalReader:
         if record := _record(rest):
             yield record
 
+    def is_line_start(self, offset: int) -> bool:
+        """Whether a line that a reader may see begins at `offset`."""
+        return offset == 0 or (offset <= self.end and os.pread(self._fd, 1, offset - 1) == b"\n")
+
     def records_backward(self, before: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Offset and bytes of each record that ends at or before `before`, newest first."""
         position = self.end if before is None else min(before, self.end)
