@@ -43,19 +43,27 @@ class Platform:
 
 
 @contextmanager
-def platform(directory: Path, **settings: str) -> Iterator[Platform]:
-    """Run `local_api.py` in `directory` until the block ends."""
+def platform(
+    directory: Path,
+    *,
+    program: Path = ROOT / "local_api.py",
+    log_directory: Path | None = None,
+    wait: bool = True,
+    **settings: str,
+) -> Iterator[Platform]:
+    """Run `program` in `directory` until the block ends; with `wait` it has replayed its journal when that begins."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     environ = {**inherited, "EVENTS_FILE": str(directory / "events_backup.json"), "API_PORT": str(port), **settings}
-    log = (directory / "api.log").open("ab")
-    process = subprocess.Popen([sys.executable, str(ROOT / "local_api.py")], env=environ, cwd=directory, stderr=log)
+    log = ((log_directory or directory) / "api.log").open("ab")
+    process = subprocess.Popen([sys.executable, str(program)], env=environ, cwd=directory, stderr=log)
     running = Platform(f"http://127.0.0.1:{port}", process, settings.get("READ_TOKEN", ""))
     try:
-        until(lambda: process.poll() is not None or _is_ready(running.url))
-        assert process.poll() is None, (directory / "api.log").read_text()
+        if wait:
+            until(lambda: process.poll() is not None or _is_ready(running.url))
+            assert process.poll() is None, Path(log.name).read_text()
         yield running
     finally:
         process.terminate()

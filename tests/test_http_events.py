@@ -1,0 +1,504 @@
+"""POST /events on the real server: every form of body, every limit, one verdict for each record."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clickstream.errors import RECORD_CODES, REQUEST_CODES
+from clickstream.timestamps import parse
+from tests.support.http_client import Answer, Client, open_socket, said
+from tests.support.journals import array_in
+from tests.support.native import encoded, good_events, native_event, without_additions, written
+from tests.support.platform import Platform, platform
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    with platform(tmp_path_factory.mktemp("http")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(api: Platform) -> Iterator[Client]:
+    client = Client(api.url)
+    yield client
+    client.close()
+
+
+ids = (f"id-{n}" for n in range(10**9))
+
+
+def fresh(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    return native_event(next(ids), **fields)
+
+
+def error_code(answer: Answer) -> str:
+    """The code of an error answer, which must be JSON, from the closed list, with its status and a sentence."""
+    assert answer.headers["content-type"] == "application/json"
+    error = answer.json["error"]
+    assert error["message"]
+    assert REQUEST_CODES[error["code"]] == answer.status
+    code: str = error["code"]
+    return code
+
+
+def test_the_example_of_the_readme_is_accepted(client: Client) -> None:
+    body = {
+        "records": [
+            {
+                "event_type": "page_view",
+                "user_id": "user_123",
+                "session_id": "session_abc",
+                "timestamp": "2025-01-15T10:30:00Z",
+                "properties": {"page": "/products"},
+            }
+        ]
+    }
+
+    answer = client.post(json.dumps(body).encode())
+
+    assert (answer.status, answer.json) == (202, {"status": "accepted", "processed": 1})
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "form", ["records", "array", "object", "ndjson", "gzip", "hidden gzip", "false gzip", "beacon"]
+)
+def test_every_form_of_body_is_stored(client: Client, form: str) -> None:
+    events = [fresh() for _ in range(1 if form in ("object", "beacon") else 3)]
+    records = encoded({"records": events})
+    body, headers = {
+        "records": (records, {}),
+        "array": (encoded(events), {}),
+        "object": (encoded(events[0]), {}),
+        "ndjson": (b"\n".join(map(encoded, events)), {"content_type": "application/x-ndjson"}),
+        "gzip": (gzip.compress(records), {"Content_Encoding": "gzip"}),
+        "hidden gzip": (gzip.compress(records), {}),
+        "false gzip": (records, {"Content_Encoding": "gzip"}),
+        "beacon": (encoded(events[0]), {"content_type": "text/plain;charset=UTF-8"}),
+    }[form]
+
+    answer = client.post(body, **headers)
+
+    assert (answer.status, answer.json) == (202, {"status": "accepted", "processed": len(events)})
+    newest = client.get(f"/events?limit={len(events)}")["events"][::-1]
+    assert [without_additions(kept, sent) for kept, sent in zip(newest, events, strict=True)] == events
+
+
+def test_a_chunked_body_is_read(api: Platform) -> None:
+    body = encoded(fresh())
+    with open_socket(api.url) as connection:
+        connection.sendall(
+            b"POST /events HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        )
+        for start in range(0, len(body), 7):
+            part = body[start : start + 7]
+            connection.sendall(b"%x\r\n%b\r\n" % (len(part), part))
+        connection.sendall(b"0\r\n\r\n")
+        assert b'"processed":1' in said(connection)
+
+
+def test_each_record_of_a_mixed_batch_gets_its_own_verdict(client: Client) -> None:
+    good, again = fresh(), fresh()
+    client.post(encoded(again))
+    batch = [good, {"event_type": "click"}, again, good, {**fresh(), "user_id": 5}, 7]
+
+    answer = client.post(encoded(batch))
+
+    assert answer.status == 202
+    assert answer.json["status"] == "partial"
+    assert (answer.json["processed"], answer.json["duplicates"]) == (1, 2)
+    verdicts = [(one["index"], one["code"], one["field"]) for one in answer.json["rejected"]]
+    assert verdicts == [(1, "missing_identity", "user_id"), (4, "invalid_type", "user_id"), (5, "not_an_object", None)]
+    assert answer.json["rejected"][1]["event_id"] == batch[4]["event_id"]  # type: ignore[index]
+
+
+def test_a_batch_without_any_good_record_is_a_client_error(client: Client) -> None:
+    answer = client.post(b'[{"event_type":"click"},5]')
+
+    assert error_code(answer) == "all_rejected"
+    assert [one["index"] for one in answer.json["rejected"]] == [0, 1]
+
+
+def test_a_whole_batch_sent_again_is_a_success_that_stores_nothing(client: Client) -> None:
+    body = encoded([fresh() for _ in range(50)])
+    client.post(body)
+    total = client.get("/stats")["total_events"]
+
+    answer = client.post(body)
+
+    assert (answer.status, answer.json) == (202, {"status": "accepted", "processed": 0, "duplicates": 50})
+    time.sleep(0.12)  # /stats may be a tenth of a second old
+    assert client.get("/stats")["total_events"] == total
+
+
+def test_an_empty_batch_is_accepted_with_nothing_to_keep(client: Client) -> None:
+    assert client.post(b'{"records":[]}').json == {"status": "accepted", "processed": 0}
+
+
+BOMB = gzip.compress(bytes(50 * 1024 * 1024))
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "code"),
+    [
+        (b"", {}, "empty_body"),
+        (b"nonsense", {}, "malformed_json"),
+        (b"[" * 100_000, {}, "malformed_json"),
+        (b"\xff\xfe", {}, "malformed_json"),
+        (b"7", {}, "invalid_body"),
+        (encoded(native_event()), {"content_type": "image/png"}, "unsupported_media_type"),
+        (encoded(native_event()), {"Content_Encoding": "br"}, "unsupported_encoding"),
+        (gzip.compress(b"x" * 1000)[:-9], {"Content_Encoding": "gzip"}, "invalid_encoding"),
+        (BOMB, {"Content_Encoding": "gzip"}, "body_too_large"),
+        (BOMB, {}, "body_too_large"),
+        (b" " * (5 * 1024 * 1024 + 1), {}, "body_too_large"),
+        (b"[" + b"1," * 10_000 + b"1]", {}, "too_many_records"),
+    ],
+)
+def test_a_body_that_cannot_be_taken_is_refused_with_its_code(
+    client: Client, body: bytes, headers: dict[str, str], code: str
+) -> None:
+    before = client.get("/stats")
+
+    answer = client.post(body, **headers)
+
+    assert error_code(answer) == code
+    time.sleep(0.12)  # /stats may be a tenth of a second old
+    after = client.get("/stats")
+    assert after["total_events"] == before["total_events"]
+    assert after["accounting"]["rejected"] == before["accounting"]["rejected"] + 1
+    assert client.get("/rejected?limit=1")["rejected"][0]["code"] == code
+
+
+def test_a_chunked_body_beyond_the_limit_is_refused_and_an_endless_one_cut_off(api: Platform) -> None:
+    head = b"POST /events HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    part = b"%x\r\n%b\r\n" % (1 << 20, b" " * (1 << 20))
+    with open_socket(api.url) as connection:
+        connection.sendall(head + part * 7 + b"0\r\n\r\n")
+        assert said(connection).startswith(b"HTTP/1.1 413 ")
+    with open_socket(api.url) as connection, pytest.raises((BrokenPipeError, ConnectionResetError)):
+        connection.sendall(head)
+        for _ in range(120):
+            connection.sendall(part)
+    client = Client(api.url)
+    assert client.get("/health")["status"] == "ok"
+    client.close()
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/events/", "/Stats", "/%00", "/events%2f..", "//stats"])
+def test_an_unknown_address_is_a_json_error(client: Client, path: str) -> None:
+    assert error_code(client.request("GET", path)) == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("PUT", "/events"), ("DELETE", "/events"), ("POST", "/stats"), ("PATCH", "/export")]
+)
+def test_a_wrong_method_is_a_json_error_that_lists_the_right_ones(client: Client, method: str, path: str) -> None:
+    answer = client.request(method, path, b"{}")
+
+    assert error_code(answer) == "method_not_allowed"
+    assert "GET" in answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0", "limit=1001", "limit=-1", "limit=x", "limit=1.5", "limit=%D9%A1", "limit=", "limit=000000000100001",
+        "limit=0000000001" + "0" * 5000, "cursor=x", "cursor=-1", "cursor=9" * 30, "cursor=7", "cursor=99999999999",
+        "since=yesterday", "until=2026-01-15", "since=2026-01-15T10:30:00", "unknown=1", "property.=x",
+    ],
+)  # fmt: skip
+def test_a_wrong_parameter_is_named(client: Client, query: str) -> None:
+    client.post(encoded(fresh()))
+
+    answer = client.request("GET", f"/events?{query}")
+
+    assert error_code(answer) == "invalid_parameter"
+    assert answer.json["error"]["field"] == query.partition("=")[0]
+
+
+def test_unknown_windows_and_formats_are_refused(client: Client) -> None:
+    assert error_code(client.request("GET", "/stats?window=2h")) == "invalid_parameter"
+    assert error_code(client.request("GET", "/export?format=xml")) == "invalid_parameter"
+
+
+def test_pages_with_cursors_give_every_event_once_while_more_arrive(client: Client) -> None:
+    user = next(ids)
+    sent = [fresh(user_id=user) for _ in range(25)]
+    client.post(encoded(sent))
+    found: list[str] = []
+    cursor = ""
+    while True:
+        page = client.get(f"/events?user_id={user}&limit=4{cursor}")
+        found += [event["event_id"] for event in page["events"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+        client.post(encoded(fresh(user_id=user)))
+
+    assert found == [event["event_id"] for event in sent[::-1]]
+
+
+def test_filters_find_what_they_name(client: Client) -> None:
+    user = next(ids)
+    events = [
+        fresh(user_id=user, event_type="search", properties={"query": "lamp & chair"}),
+        fresh(user_id=user, properties={"page": "/a", "n": 5}),
+        fresh(user_id=user, timestamp="2026-01-10T00:00:00Z"),
+    ]
+    client.post(encoded(events))
+
+    def found(query: str) -> list[str]:
+        return [event["event_id"] for event in client.get(f"/events?user_id={user}&{query}")["events"]]
+
+    search, page, early = (event["event_id"] for event in events)
+    assert found("event_type=search") == [search]
+    assert found("property.query=lamp%20%26%20chair") == [search]
+    assert found("property.n=5") == [page]
+    assert found("until=2026-01-10T00:00:01Z") == [early]
+    assert found("since=2026-01-10T02:00:00%2B02:00&until=2026-01-10T00:00:00.001Z") == [early]
+    assert found("since=2026-01-10T00:00:00.001Z") == [page, search]
+    assert found("property.page=/a&event_type=search") == []
+
+
+def test_head_gives_the_headers_of_a_download_and_leaves_no_descriptor_open(api: Platform, client: Client) -> None:
+    descriptors = Path(f"/proc/{api.process.pid}/fd")
+    client.request("HEAD", "/export")
+    before = len(list(descriptors.iterdir()))
+
+    for _ in range(30):
+        answer = client.request("HEAD", "/export")
+        assert (answer.status, answer.body) == (200, b"")
+
+    assert len(list(descriptors.iterdir())) <= before + 2
+
+
+def test_downloads_have_a_name_and_agree_with_the_statistics(client: Client) -> None:
+    time.sleep(0.12)  # /stats may be a tenth of a second old
+    stats = client.get("/stats")
+    answers = {form: client.request("GET", f"/export?format={form}") for form in ("json", "ndjson", "csv")}
+
+    events = answers["json"].json
+    assert len(events) == stats["total_events"] == sum(stats["events_by_type"].values())
+    assert [json.loads(line) for line in answers["ndjson"].body.splitlines()] == events
+    assert len({event["event_id"] for event in events}) == len(events)
+    for form, answer in answers.items():
+        name = answer.headers["content-disposition"]
+        assert name.startswith('attachment; filename="clickstream_export_20')
+        assert name.endswith(f'.{form}"')
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_accepted_event_comes_out_of_the_export_equal(client: Client, data: st.DataObject) -> None:
+    events = [event for event in data.draw(st.lists(good_events(), min_size=1, max_size=8))]
+    for event in events:
+        event["event_id"] = next(ids)
+        event["user_id"] = events[0]["event_id"]
+
+    answer = client.post(data.draw(written(events)))
+
+    assert answer.json == {"status": "accepted", "processed": len(events)}
+    exported = client.request("GET", f"/export?format=ndjson&user_id={events[0]['event_id']}").body
+    kept = [json.loads(line) for line in exported.split(b"\n")[:-1]]
+    assert len(kept) == len(events)
+    for stored, sent in zip(kept, events, strict=True):
+        expected = dict(sent)
+        if "timestamp" in sent:
+            assert parse(stored["timestamp"]) == parse(sent["timestamp"])
+            expected["timestamp"] = stored["timestamp"]
+        assert without_additions(stored, sent) == expected
+
+
+HAND_MADE = [
+    b"", b" ", b"\0", b"\n\n\n", b"null", b"true", b"0", b"-", b'""', b'"', b"{", b"}", b"[", b"]", b"[[]]", b"[{}]", b"{}",
+    b'{"records":', b'{"records":[{}', b'{"records":{}}', b'{"records":[[[[]]]]}', b'{"records":[null,true,1,"x",[],{}]}',
+    b'{"records":[],"records":[1]}', b'{"event_type":{}}', b'{"event_type":"click"}{"event_type":"click"}', b"\xef\xbb\xbf",
+    b"\xff\xfe[\x00]\x00", b"[" * 100_000, b'{"a":' * 100_000, b"[" * 50_000 + b"]" * 50_000, b'{"event_type":"\\ud800","user_id":"u"}',
+    b'{"event_type":"click","user_id":"u","n":1e400}', b'{"event_type":"click","user_id":"u","n":NaN}',
+    b'{"event_type":"click","user_id":"u\x00"}', b'{"event_type":"click","user_id":"' + b"x" * 300_000 + b'"}',
+    b"\x1f\x8b", b"\x1f\x8b\x08\x00" + b"\0" * 20, gzip.compress(b""), gzip.compress(b"{")[:-3], b"PK\x03\x04" * 50,
+    b"event_type=click&user_id=u", b'{"event_type":"click","user_id":"u","timestamp":"9999-12-31T23:59:59-23:59"}',
+    b'{"event_type":"click","user_id":"u","timestamp":"0001-01-01T00:00:00+23:59"}',
+    b'{"event_type":"click","user_id":"u","properties":{"total":' + b"9" * 4000 + b"}}",
+]  # fmt: skip
+
+
+def mutated(chance: random.Random, body: bytes) -> bytes:
+    """`body` after one to four edits such as broken senders, proxies and attackers make."""
+    content = bytearray(body)
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(content) + 1)
+        kind = chance.randrange(6)
+        if kind == 0:
+            del content[at:]
+        elif kind == 1:
+            del content[at : at + chance.randint(1, 20)]
+        elif kind == 2:
+            content[at:at] = chance.choice(
+                [
+                    b"{",
+                    b"}",
+                    b"[",
+                    b"]",
+                    b'"',
+                    b"\\",
+                    b",",
+                    b":",
+                    b"\n",
+                    b"\0",
+                    b"\xff",
+                    b"1e999",
+                    b"NaN",
+                    b"\\ud800",
+                    b"null",
+                ]
+            )
+        elif kind == 3:
+            content[at : at + 1] = bytes([chance.randrange(256)])
+        elif kind == 4:
+            content[at:at] = content[: chance.randint(0, 80)]
+        else:
+            content = content[::-1] if chance.random() < 0.05 else content * 2
+    return bytes(content)
+
+
+def test_ten_thousand_mutated_bodies_and_forty_made_by_hand_find_no_crack(api: Platform, client: Client) -> None:
+    chance = random.Random(20260115)
+    seeds = [
+        encoded(fresh()),
+        encoded([fresh(), fresh(event_type="purchase", properties={"total": 19.99, "items": [{"product_id": "p"}]})]),
+        encoded({"records": [fresh(), fresh(country="DE", tags=["a"])]}),
+        encoded(fresh()) + b"\n" + encoded(fresh()),
+        gzip.compress(encoded(fresh()), mtime=0),
+    ]
+    bodies = HAND_MADE + [mutated(chance, chance.choice(seeds)) for _ in range(10_000)]
+    types = ["application/json"] * 6 + ["application/x-ndjson", "text/plain", "", "application/xml"]
+    before = client.get("/stats")
+    expected = before["accounting"]["accepted"]
+    seen: set[str] = set()
+
+    for body in bodies:
+        answer = client.post(body, content_type=chance.choice(types))
+        assert answer.status < 500, body[:200]
+        if answer.status == 202:
+            expected += answer.json["processed"]
+            codes = {one["code"] for one in answer.json.get("rejected", [])}
+        else:
+            seen.add(error_code(answer))
+            codes = {one["code"] for one in answer.json.get("rejected", [])}
+        assert codes <= RECORD_CODES
+        seen |= codes
+
+    time.sleep(0.12)  # /stats may be a tenth of a second old
+    after = client.get("/stats")
+    accounting = after["accounting"]
+    assert accounting["accepted"] == expected
+    assert accounting["received"] == accounting["accepted"] + accounting["duplicates"] + accounting["rejected"]
+    assert (
+        after["total_events"]
+        == len(api.events())
+        == expected - before["accounting"]["accepted"] + before["total_events"]
+    )
+    assert len(seen) >= 12, seen
+    assert api.process.poll() is None
+
+
+def test_two_hundred_slow_clients_stop_nobody_and_are_closed(api: Platform) -> None:
+    slow: list[socket.socket] = []
+    begin = time.monotonic()
+    for n in range(200):
+        connection = open_socket(api.url)
+        head = b"POST /events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000\r\n"
+        connection.sendall(head + (b'\r\n{"records":[' if n % 2 else b""))
+        slow.append(connection)
+    client = Client(api.url)
+    latencies: list[float] = []
+    gone = 0
+    while slow and time.monotonic() - begin < 20:
+        for connection in slow[:]:
+            connection.setblocking(False)
+            try:
+                connection.sendall(b"x")
+                while connection.recv(1000):
+                    pass
+                closed = True
+            except BlockingIOError:
+                closed = False
+            except OSError:
+                closed = True
+            if closed:
+                connection.close()
+                slow.remove(connection)
+                gone += 1
+        for _ in range(5):
+            started = time.perf_counter()
+            assert client.post(encoded(fresh())).status == 202
+            latencies.append(time.perf_counter() - started)
+    elapsed = time.monotonic() - begin
+    client.close()
+    for connection in slow:
+        connection.close()
+
+    latencies.sort()
+    assert gone == 200
+    assert elapsed <= 15, f"the last slow client was closed after {elapsed:.1f} s"
+    assert latencies[len(latencies) * 99 // 100] < 0.5
+
+
+def test_an_export_during_writes_is_a_consistent_prefix(api: Platform, client: Client) -> None:
+    client.post(encoded([fresh(properties={"x": "y" * 2000}) for _ in range(2000)]))
+    stop = threading.Event()
+    posted: list[str] = []
+
+    def write() -> None:
+        writer = Client(api.url)
+        while not stop.is_set():
+            event = fresh()
+            assert writer.post(encoded(event)).status == 202
+            posted.append(event["event_id"])
+        writer.close()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        exports = []
+        for form in ("json", "ndjson", "json", "ndjson"):
+            known = len(posted)
+            body = client.request("GET", f"/export?format={form}").body
+            exports.append(
+                (known, json.loads(body) if form == "json" else [json.loads(line) for line in body.splitlines()])
+            )
+    finally:
+        stop.set()
+        thread.join()
+
+    final = [event["event_id"] for event in api.events()]
+    for known, events in exports:
+        exported = [event["event_id"] for event in events]
+        assert exported == final[: len(exported)]
+        assert set(posted[:known]) <= set(exported)
+
+
+def test_the_file_is_the_json_export(api: Platform, client: Client) -> None:
+    answer = client.request("GET", "/export")
+
+    path = Path(f"/proc/{api.process.pid}/cwd/events_backup.json")
+    assert path.read_bytes() == answer.body
+    assert len(array_in(path)) == len(answer.json)
