@@ -80,7 +80,7 @@ def _together(parts: list[Minute]) -> Minute:
     return Minute(
         types=_sum(part.types for part in parts),
         revenue=_sum(part.revenue for part in parts),
-        first_sessions=sum(part.first_sessions for part in parts),
+        first_sessions=[sum(column) for column in zip(*(part.first_sessions for part in parts), strict=True)],
         last_sessions=[sum(column) for column in zip(*(part.last_sessions for part in parts), strict=True)],
         last_users=sum(part.last_users for part in parts),
         top=merged(tops) if tops else None,

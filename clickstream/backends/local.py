@@ -146,7 +146,7 @@ class LocalBackend:
         if self._in_service:
             try:
                 checkpoint.save(self._journal, state.encode(self._stats, list(ids)), form=state.FORM)
-            except OSError as problem:
+            except (OSError, OverflowError) as problem:  # a sum beyond 64 bits does not fit the checkpoint
                 _log.warning("no checkpoint written, the next start reads the whole journal error=%s", problem)
         self._journal.close()
 

@@ -111,7 +111,7 @@ class Stats:
 
     def _open_session(self, ms: int) -> Session:
         minute = self.minutes.at(ms // MINUTE_MS)
-        minute.first_sessions += 1
+        minute.first_sessions[0] += 1
         minute.last_sessions[0] += 1
         self.session_depths[0] += 1
         return Session(ms, ms)
@@ -124,22 +124,19 @@ class Stats:
                 self.minutes.at(before).last_sessions[session.depth] -= 1
                 self.minutes.at(after).last_sessions[session.depth] += 1
         else:
-            self.minutes.at(session.first_ms // MINUTE_MS).first_sessions -= 1
-            self.minutes.at(ms // MINUTE_MS).first_sessions += 1
+            self.minutes.at(session.first_ms // MINUTE_MS).first_sessions[session.depth] -= 1
+            self.minutes.at(ms // MINUTE_MS).first_sessions[session.depth] += 1
             session.first_ms = ms
 
     def _advance(self, session: Session, step: str, ms: int) -> None:
         before = session.depth
         after = session.take_step(step, ms)
         if after != before:
-            self._move_depth(session.last_ms // MINUTE_MS, before, after)
-
-    def _move_depth(self, minute: int, before: int, after: int) -> None:
-        self.session_depths[before] -= 1
-        self.session_depths[after] += 1
-        counts = self.minutes.at(minute).last_sessions
-        counts[before] -= 1
-        counts[after] += 1
+            first = self.minutes.at(session.first_ms // MINUTE_MS).first_sessions
+            last = self.minutes.at(session.last_ms // MINUTE_MS).last_sessions
+            for counts in (self.session_depths, first, last):
+                counts[before] -= 1
+                counts[after] += 1
 
     def _visit(self, person: str, ms: int) -> Session:
         """The visit of `person` that `ms` belongs to: within 30 minutes of its events; it may join two into one."""
@@ -157,11 +154,11 @@ class Stats:
 
     def _join(self, visit: Session, other: Session) -> None:
         for one in (visit, other):
-            self.minutes.at(one.first_ms // MINUTE_MS).first_sessions -= 1
+            self.minutes.at(one.first_ms // MINUTE_MS).first_sessions[one.depth] -= 1
             self.minutes.at(one.last_ms // MINUTE_MS).last_sessions[one.depth] -= 1
             self.session_depths[one.depth] -= 1
         visit.absorb(other)
-        self.minutes.at(visit.first_ms // MINUTE_MS).first_sessions += 1
+        self.minutes.at(visit.first_ms // MINUTE_MS).first_sessions[visit.depth] += 1
         self.minutes.at(visit.last_ms // MINUTE_MS).last_sessions[visit.depth] += 1
         self.session_depths[visit.depth] += 1
 

@@ -23,7 +23,7 @@ class Minute(msgspec.Struct, array_like=True):
 
     types: dict[str, int] = {}
     revenue: dict[str, int] = {}
-    first_sessions: int = 0
+    first_sessions: list[int] = msgspec.field(default_factory=lambda: [0] * 5)  # by funnel depth
     last_sessions: list[int] = msgspec.field(default_factory=lambda: [0] * 5)  # by funnel depth
     last_users: int = 0
     top: TopCounts | None = None

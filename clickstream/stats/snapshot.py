@@ -60,9 +60,15 @@ def _windowed(stats: Stats, first: int, last: int) -> dict[str, Any]:
     minutes = list(stats.minutes.between(first, last))
     # A session or user with a last event after the window's end (a fast clock) still belongs to it.
     reaching = list(stats.minutes.between(first, _FOREVER))
-    depths = [sum(column) for column in zip(*(minute.last_sessions for minute in reaching), strict=True)] or [0] * 5
-    started_later = sum(minute.first_sessions for minute in stats.minutes.between(last + 1, _FOREVER))
-    depths[0] -= started_later  # sessions wholly in the future have reached nothing yet
+    later = stats.minutes.between(last + 1, _FOREVER)  # sessions that begin there lie wholly in the future
+    depths = [
+        ended - begun
+        for ended, begun in zip(
+            _columns(minute.last_sessions for minute in reaching),
+            _columns(minute.first_sessions for minute in later),
+            strict=True,
+        )
+    ]
     types = _sum(minute.types for minute in minutes)
     return {
         "total_events": sum(types.values()),
@@ -154,7 +160,7 @@ def _previous(stats: Stats, window: str, now: int) -> dict[str, Any] | None:
     minutes = list(stats.minutes.between(first, last))
     types = _sum(minute.types for minute in minutes)
     overlapping = sum(sum(minute.last_sessions) for minute in stats.minutes.between(first, _FOREVER))
-    overlapping -= sum(minute.first_sessions for minute in stats.minutes.between(last + 1, _FOREVER))
+    overlapping -= sum(sum(minute.first_sessions) for minute in stats.minutes.between(last + 1, _FOREVER))
     revenue = _revenue(_sum(minute.revenue for minute in minutes), types.get("purchase", 0))
     return {
         "total_events": sum(types.values()),
@@ -171,6 +177,10 @@ def _ratio(part: int, whole: int) -> float | None:
 
 def _largest_first(counts: dict[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _columns(rows: Iterable[list[int]]) -> list[int]:
+    return [sum(column) for column in zip(*rows, strict=True)] or [0] * (len(FUNNEL) + 1)
 
 
 def _sum(parts: Iterable[dict[str, int]]) -> dict[str, int]:

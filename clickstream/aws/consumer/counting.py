@@ -284,7 +284,7 @@ def _add_minutes(before: Minute, delta: Minute) -> Minute:
     return Minute(
         types=_sum(before.types, delta.types),
         revenue=_sum(before.revenue, delta.revenue),
-        first_sessions=before.first_sessions + delta.first_sessions,
+        first_sessions=[one + more for one, more in zip(before.first_sessions, delta.first_sessions, strict=True)],
         last_sessions=[one + more for one, more in zip(before.last_sessions, delta.last_sessions, strict=True)],
         last_users=before.last_users + delta.last_users,
         top=top,
