@@ -6,6 +6,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Final
 
 import msgspec
@@ -83,7 +84,8 @@ class Expectations:
 
     def __init__(self) -> None:
         self._arrivals = 0
-        self._kept: deque[tuple[int, Event, bytes]] = deque(maxlen=REMEMBERED)
+        # By group, and which arrival the first of each was: all traffic passes here, and hardly ever asks anybody.
+        self._kept: deque[tuple[int, Sequence[Event], Sequence[bytes]]] = deque()
         self._refused: deque[tuple[int, Refusal]] = deque(maxlen=REMEMBERED)
         self._began: dict[str | None, int] = {}
         self._waiting: list[_Waiting] = []
@@ -92,7 +94,9 @@ class Expectations:
         """Take in events that have been kept; answers those whose expectation is now met."""
         first = self._arrivals
         self._arrivals += len(events)
-        self._kept.extend(zip(range(first, self._arrivals), events, records, strict=True))
+        self._kept.append((first, events, records))
+        while len(self._kept) > 1 and self._kept[1][0] <= self._arrivals - REMEMBERED:
+            self._kept.popleft()
         for waiting in tuple(self._waiting):
             for event, record in zip(events, records, strict=True):
                 if _matches(event, record, waiting.query, waiting.scope):
@@ -152,9 +156,12 @@ class Expectations:
         return [one for at, one in self._refused if at >= began and scope in (None, one.scope)]
 
     def _in_scope(self, scope: str | None) -> Iterator[tuple[Event, bytes]]:
-        began = self._began.get(scope, 0)
+        began = max(self._began.get(scope, 0), self._arrivals - REMEMBERED)
         mark = b"" if scope is None else f'"test_id":"{scope}"'.encode()
-        return ((event, record) for at, event, record in self._kept if at >= began and mark in record)
+        for first, events, records in self._kept:
+            for at, event, record in zip(count(first), events, records):
+                if at >= began and mark in record:
+                    yield event, record
 
     def _unmet(self, waiting: _Waiting) -> Answer:
         records = [record for event, record in self._in_scope(waiting.scope) if record not in waiting.found]
