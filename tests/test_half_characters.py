@@ -29,5 +29,5 @@ def test_the_second_half_alone_counts_as_half() -> None:
 
 
 def test_a_body_that_is_no_json_besides_is_refused_at_its_true_place() -> None:
-    with pytest.raises(RequestRefused, match="line 1, column 23"):
+    with pytest.raises(RequestRefused, match="line 1, column 25"):
         records(b'[{"text":"\\ud83d"},{"a" 1}]')
