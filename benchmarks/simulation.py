@@ -1,4 +1,4 @@
-"""How many events a second one process simulates, encodes and enters in the ledger: `python benchmarks/simulation.py`.
+"""How many events a second one process simulates, encodes and enters in the ledger: `python -m benchmarks.simulation`.
 
 Nothing is sent. The time is this process's CPU time, so that other work on the machine disturbs it less.
 """
@@ -6,11 +6,7 @@ Nothing is sent. The time is this process's CPU time, so that other work on the 
 from __future__ import annotations
 
 import statistics
-import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from clickstream.simulation import journeys
 from clickstream.simulation.faults import Rates
