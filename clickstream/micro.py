@@ -66,7 +66,9 @@ def bad_events(refused: Sequence[Refusal]) -> list[dict[str, Any]]:
 def filtered(events: Sequence[dict[str, Any]], conditions: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The `events` that meet Micro's conditions `schema`, `event_type`, `contexts`, at most `limit`."""
     wanted = conditions.get("contexts") or []
-    contexts = set(wanted.split(",") if isinstance(wanted, str) else wanted)
+    contexts = set(
+        wanted.split(",") if isinstance(wanted, str) else map(str, wanted if isinstance(wanted, list) else ())
+    )
     found = [
         event
         for event in events
@@ -82,7 +84,7 @@ def _good(event: Mapping[str, Any]) -> dict[str, Any]:
     sdk, properties = event["sdk"], event["properties"]
     fields = dict(sdk.get("fields", {}))
     kind = fields.get("e", "")
-    contexts = [entity.get("schema") for entity in _data(fields.get("co")) if isinstance(entity, dict)]
+    contexts = [str(entity.get("schema")) for entity in _data(fields.get("co")) if isinstance(entity, dict)]
     parameters = {
         **fields,
         "eid": event["event_id"],

@@ -77,14 +77,13 @@ def _event_type(name: object) -> str | None:
 
 
 def _fill(attributes: Object, event: Object, event_type: str | None, user_agent: str) -> None:
-    mapping.fill(attributes, {ours: attributes[theirs] for theirs, ours in _ATTRIBUTES.items() if theirs in attributes})
-    additions = {
-        "page": mapping.path_of(attributes.get("_page_url")) or attributes.get("_screen_id"),
-        "referrer": attributes.get("_page_referrer") or attributes.get("_latest_referrer"),
-        "locale": event.get("locale"),
-        "country": event.get("country_code"),
-        "os": {"Android": "Android", "iOS": "iOS"}.get(str(event.get("platform"))),
-    }
+    additions = {_ATTRIBUTES[name]: value for name, value in attributes.items() if name in _ATTRIBUTES}
+    additions["page"] = mapping.path_of(attributes.get("_page_url")) or attributes.get("_screen_id")
+    additions["referrer"] = attributes.get("_page_referrer") or attributes.get("_latest_referrer")
+    additions["locale"] = event.get("locale")
+    additions["country"] = event.get("country_code")
+    if event.get("platform") in ("Android", "iOS"):
+        additions["os"] = event["platform"]
     mapping.fill(attributes, additions)
     items = event.get("items")
     if isinstance(items, list) and items:

@@ -43,7 +43,11 @@ def decode_analytics_events(request: WireRequest) -> WireBatch:
     def answer_each(rejected: Collection[int]) -> Answer:
         if uuids is None:
             return ANSWERS.refused
-        results = {uuid: {"result": "drop" if index in rejected else "ok"} for index, uuid in enumerate(uuids) if uuid}
+        results = {
+            uuid: {"result": "drop" if index in rejected else "ok"}
+            for index, uuid in enumerate(uuids)
+            if isinstance(uuid, str)
+        }
         return json_answer(200, {"results": results})
 
     return WireBatch(batch.records, batch.write_key, answer_each=answer_each)

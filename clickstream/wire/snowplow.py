@@ -80,12 +80,12 @@ def _record(event: object, received_ms: int, user_agent: str) -> bytes:
     contexts = iglu.entities(event)
     name, data = iglu.described(event)
     session = contexts.get("client_session", [{}])[0]
-    properties = _properties(event, data, contexts)
-    fields = {
-        key: value
-        for key, value in event.items()
-        if key not in _CARRIED and (key not in _PROPERTIES or properties.get(_PROPERTIES[key]) != value)
-    }
+    properties = dict(data)
+    fields = _spread(event, properties)
+    if data:
+        _fill_from_data(properties, data)
+    if contexts:
+        _fill_from_contexts(properties, contexts)
     sdk = Sdk("snowplow", event.get("tna"), event.get("tv"), name, fields=fields)
     record = Record(
         _event_type(event.get("e"), name, data),
@@ -113,18 +113,26 @@ def _event_type(kind: object, name: object, data: Object) -> str | None:
     return _SELF_DESCRIBING.get(str(name)) or mapping.type_of(name)
 
 
-def _properties(event: Object, data: Object, contexts: dict[str, list[Object]]) -> Object:
-    properties, fill = dict(data), mapping.fill
-    additions = {ours: event[theirs] for theirs, ours in _PROPERTIES.items() if theirs in event}
-    additions.update({ours: number(event[theirs]) for theirs, ours in _NUMBERS.items() if theirs in event})
-    fill(properties, {"page": mapping.path_of(event.get("url")), **additions})
-    if data:
-        fill(properties, {ours: data[theirs] for theirs, ours in _DATA.items() if theirs in data})
-        terms = data.get("terms")
-        fill(properties, {"query": " ".join(map(str, terms)) if isinstance(terms, list) else None})
-    if contexts:
-        _fill_from_contexts(properties, contexts)
-    return properties
+def _spread(event: Object, properties: Object) -> Object:
+    """Put what has a standard name into `properties`; everything else is returned."""
+    fields: Object = {}
+    for key, value in event.items():
+        ours = _PROPERTIES.get(key)
+        if ours is not None and ours not in properties:
+            properties[ours] = value
+        elif key not in _CARRIED:
+            fields[key] = value  # numbers stand here as well, as they were written
+            if key in _NUMBERS:
+                properties.setdefault(_NUMBERS[key], number(value))
+    if "page" not in properties and "url" in event:
+        mapping.fill(properties, {"page": mapping.path_of(event["url"])})
+    return fields
+
+
+def _fill_from_data(properties: Object, data: Object) -> None:
+    mapping.fill(properties, {ours: data[theirs] for theirs, ours in _DATA.items() if theirs in data})
+    terms = data.get("terms")
+    mapping.fill(properties, {"query": " ".join(map(str, terms)) if isinstance(terms, list) else None})
 
 
 def _fill_from_contexts(properties: Object, contexts: dict[str, list[Object]]) -> None:
