@@ -240,7 +240,11 @@ def test_a_slow_api_never_makes_a_browser_wait_for_known_numbers(tmp_path: Path)
         time.sleep(pace["s"])
         return says(numbers())(request)
 
-    with scripted_api(answer) as api, dashboard(tmp_path, api.url, POLL_INTERVAL_S="1") as page, requests.Session() as browser:
+    with (
+        scripted_api(answer) as api,
+        dashboard(tmp_path, api.url, POLL_INTERVAL_S="1") as page,
+        requests.Session() as browser,
+    ):
         assert browser.get(f"{page}/api/stats", timeout=10).status_code == 200
         pace["s"] = 0.5
         times = []

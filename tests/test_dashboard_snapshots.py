@@ -157,7 +157,12 @@ def test_a_large_recent_event_is_sent_without_its_properties() -> None:
     body = encode(Snapshot("all", 0, {"recent_events": [event, small]}, 0, 0.0), api_url="").body
 
     shown = json.loads(body)["recent_events"]
-    assert shown[0] == {"event_id": "e1", "event_type": "click", "session_id": "s", "left_out_bytes": len(json.dumps(event))}
+    assert shown[0] == {
+        "event_id": "e1",
+        "event_type": "click",
+        "session_id": "s",
+        "left_out_bytes": len(json.dumps(event)),
+    }
     assert shown[1] == small
 
 

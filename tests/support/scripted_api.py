@@ -62,7 +62,13 @@ def numbers(**changes: object) -> dict[str, Any]:
     return {
         **snapshot(Stats(), "all", now_ms),
         "recent_events": [],
-        "accounting": {"received": 0, "accepted": 0, "duplicates": 0, "rejected": 0, "since": "2026-01-15T10:00:00.000Z"},
+        "accounting": {
+            "received": 0,
+            "accepted": 0,
+            "duplicates": 0,
+            "rejected": 0,
+            "since": "2026-01-15T10:00:00.000Z",
+        },
         "rejected_by_code": {},
         "rolling_minute": {"events": 0},
         "ingest": {

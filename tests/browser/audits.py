@@ -1,0 +1,54 @@
+"""Audits by axe-core and lighthouse from npm; they are installed by `npm ci --ignore-scripts` in this folder."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.support.chromium import FLAGS, PATH
+from tests.support.processes import environment
+
+MODULES = Path(__file__).parent / "node_modules"
+needed = pytest.mark.skipif(
+    not MODULES.is_dir(), reason="axe-core and lighthouse are not installed: npm ci --ignore-scripts in tests/browser"
+)
+
+
+def axe_violations(tab: Page) -> list[str]:
+    """What axe finds wrong in the page as it stands, one line each."""
+    # The page's policy allows no foreign script: axe is evaluated by the debugger, as playwright does all the time.
+    tab.evaluate((MODULES / "axe-core" / "axe.min.js").read_text())
+    found: dict[str, Any] = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{violation['id']}: {violation['help']}: {[node['html'][:120] for node in violation['nodes'][:3]]}"
+        for violation in found["violations"]
+    ]
+
+
+def lighthouse(url: str, report: Path, *, phone: bool) -> dict[str, Any]:
+    """Lighthouse's report on `url`."""
+    command = [
+        "node",
+        str(MODULES / "lighthouse" / "cli" / "index.js"),
+        url,
+        "--quiet",
+        "--output=json",
+        f"--output-path={report}",
+        "--only-categories=performance,accessibility,best-practices,seo",
+        f"--chrome-flags=--headless=new {' '.join(FLAGS)}",
+        *([] if phone else ["--preset=desktop"]),
+    ]
+    subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        timeout=180,
+        env=environment(CHROME_PATH=PATH, HOME=str(report.parent)),
+    )
+    found: dict[str, Any] = json.loads(report.read_text())
+    return found

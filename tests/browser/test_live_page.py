@@ -1,0 +1,423 @@
+"""The page before the real API: live numbers, windows, filters, pause, detail, keyboard, themes, probes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.support.dashboards import dashboard
+from tests.support.platform import platform
+from tests.support.shop import stamp, visits
+
+pytestmark = pytest.mark.browser
+
+PROBE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>"\'`${7*7}{{7*7}}'
+
+
+class Shop:
+    """A platform with a dashboard before it."""
+
+    def __init__(self, api_url: str, url: str) -> None:
+        self.api_url = api_url
+        self.url = url
+
+    def send(self, *events: dict[str, Any], status: int = 202) -> None:
+        """Post events; they may be bad ones."""
+        answer = requests.post(f"{self.api_url}/events", json=list(events), timeout=10)
+        assert answer.status_code == status, answer.text
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    with platform(tmp_path) as api, dashboard(tmp_path, api.url, POLL_INTERVAL_S="1") as url:
+        yield Shop(api.url, url)
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """One with an hour of visits, shared by tests that compare with what it says now."""
+    directory = tmp_path_factory.mktemp("busy")
+    with platform(directory) as api, dashboard(directory, api.url, POLL_INTERVAL_S="1") as url:
+        shop = Shop(api.url, url)
+        shop.send(*visits(120, until=datetime.now(timezone.utc)))
+        yield shop
+
+
+def view(event_type: str = "page_view", **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    return {"event_type": event_type, "user_id": "u", "session_id": "s", **fields}
+
+
+def text(tab: Page, selector: str) -> str:
+    return (tab.locator(selector).text_content() or "").strip()
+
+
+def test_the_first_event_turns_the_empty_page_into_the_dashboard(shop: Shop, tab: Page) -> None:
+    tab.goto(shop.url)
+    expect(tab.get_by_role("heading", name="No events yet")).to_be_visible()
+    expect(tab.locator("#snippet")).to_contain_text(f"curl -X POST {shop.api_url}/events")
+
+    shop.send(view(properties={"page": "/first"}))
+
+    expect(tab.locator("#dashboard")).to_be_visible(timeout=3000)
+    expect(tab.locator("#value-events")).to_have_text("1")
+    expect(tab.locator("#feed")).to_contain_text("/first")
+
+
+def test_the_curl_and_python_snippets_work_as_shown(shop: Shop, tab: Page) -> None:
+    import subprocess
+    import sys
+
+    tab.goto(shop.url)
+    curl = text(tab, "#snippet")
+    tab.get_by_role("tab", name="Python").click()
+    python = text(tab, "#snippet")
+
+    subprocess.run(["bash", "-c", curl], check=True, capture_output=True, timeout=20)
+    subprocess.run([sys.executable, "-c", python], check=True, capture_output=True, timeout=20)
+
+    expect(tab.locator("#value-events")).to_have_text("2")
+
+
+def test_when_only_refused_events_came_the_empty_page_says_so_and_why(shop: Shop, tab: Page) -> None:
+    shop.send({"event_type": "page_view"}, status=400)
+    tab.goto(shop.url)
+
+    expect(tab.locator(".refused")).to_contain_text("1 event arrived and was refused (missing_identity).")
+    tab.get_by_role("button", name="See why").click()
+    expect(tab.locator("#sheet-body")).to_contain_text('{"event_type": "page_view"}')
+
+
+def test_a_new_event_shows_within_one_poll_everywhere(busy: Shop, tab: Page) -> None:
+    tab.goto(busy.url)
+    before = int(text(tab, "#value-events").replace(",", ""))
+
+    busy.send(
+        view("purchase", timestamp=stamp(datetime.now(timezone.utc)), properties={"total": 12.5, "order_id": "o-new"})
+    )
+
+    expect(tab.locator("#value-events")).to_have_text(f"{before + 1:,}", timeout=2500)
+    expect(tab.locator("#feed tr").first).to_contain_text("$12.50 · o-new")
+    expect(tab.locator("#feed tr").first).to_have_attribute("data-fresh", "")
+
+
+def test_the_cards_say_what_the_api_says(busy: Shop, tab: Page) -> None:
+    tab.goto(busy.url)
+    stats = requests.get(f"{busy.api_url}/stats", timeout=10).json()
+
+    expect(tab.locator("#value-events")).to_have_text(f"{stats['total_events']:,}")
+    expect(tab.locator("#value-views")).to_have_text(f"{stats['events_by_type']['page_view']:,}")
+    expect(tab.locator("#value-sessions")).to_have_text(f"{stats['sessions']['total']:,}")
+    expect(tab.locator("#value-conversion")).to_have_text(f"{stats['conversion']['view_to_purchase']:.1%}")
+    assert tab.locator("#value-revenue").get_attribute("title") == f"${stats['revenue']['cents'] / 100:,.2f}"
+    funnel = [int(number.replace(",", "")) for number in tab.locator(".step-head strong").all_text_contents()]
+    assert funnel == [step["sessions"] for step in stats["funnel"]]
+
+
+def test_window_filters_and_tabs_live_in_the_address_and_come_back_from_it(
+    busy: Shop, tab: Page, context: BrowserContext
+) -> None:
+    tab.goto(busy.url)
+    tab.get_by_label("15 min", exact=True).check()
+    tab.get_by_role("button", name="Click", exact=True).click()
+    tab.get_by_role("button", name="By type").click()
+    tab.get_by_role("tab", name="Products").click()
+    tab.get_by_role("searchbox").fill("flask")
+
+    shared = f"{busy.url}/?window=15m&hide=click&q=flask&lines=types&top=products"
+    expect(tab).to_have_url(shared)
+    other = context.new_page()
+    other.goto(shared)
+
+    expect(other.get_by_label("15 min", exact=True)).to_be_checked()
+    expect(other.get_by_role("button", name="Click", exact=True)).to_have_attribute("aria-pressed", "false")
+    expect(other.get_by_role("searchbox")).to_have_value("flask")
+    expect(other.get_by_role("tab", name="Products")).to_have_attribute("aria-selected", "true")
+    expect(other.locator("#top-what")).to_have_text("product")
+
+
+def test_hiding_a_type_changes_charts_and_feed_but_never_funnel_or_cards(busy: Shop, tab: Page) -> None:
+    tab.goto(busy.url)
+    funnel, cards = text(tab, "#funnel"), text(tab, "#value-views")
+
+    tab.get_by_role("button", name="Page view", exact=True).click()
+
+    expect(tab.locator("#notice")).to_contain_text("Hidden from both charts and the recent events: Page view.")
+    expect(tab.locator("#feed .chip", has_text="Page view")).to_have_count(0)
+    assert text(tab, "#funnel") == funnel
+    assert text(tab, "#value-views") == cards
+    assert "-−" not in funnel
+    tab.get_by_role("button", name="Show all types").click()
+    expect(tab.locator("#notice")).to_be_hidden()
+
+
+def test_a_window_without_events_says_so_and_offers_all_time(shop: Shop, tab: Page) -> None:
+    shop.send(view(timestamp="2026-01-01T00:00:00Z", properties={"page": "/"}))
+    tab.goto(f"{shop.url}/?window=15m")
+
+    expect(tab.locator("#notice")).to_contain_text("No events in the last 15 minutes.")
+    expect(tab.locator("#value-events")).to_have_text("0")
+    expect(tab.locator("#value-conversion")).to_have_text("–")
+    tab.get_by_role("button", name="Show all time").click()
+    expect(tab.locator("#value-events")).to_have_text("1")
+
+
+def test_pausing_holds_the_page_and_says_how_many_wait(busy: Shop, tab: Page) -> None:
+    tab.goto(busy.url)
+    before = text(tab, "#value-events")
+    tab.get_by_role("button", name="Pause").click()
+
+    busy.send(view(properties={"page": "/while-paused"}), view(properties={"page": "/while-paused"}))
+
+    expect(tab.locator("#status")).to_have_text("Paused · 2 new", timeout=4000)
+    assert text(tab, "#value-events") == before
+    assert "/while-paused" not in text(tab, "#feed")
+    tab.get_by_role("button", name="Resume").click()
+    expect(tab.locator("#feed")).to_contain_text("/while-paused")
+
+
+def test_a_row_opens_the_whole_event_and_its_session(busy: Shop, tab: Page) -> None:
+    tab.goto(busy.url)
+    newest = requests.get(f"{busy.api_url}/events?limit=1", timeout=10).json()["events"][0]
+
+    tab.locator(".row-open").first.click()
+    assert json.loads(text(tab, "#sheet-body pre")) == newest
+    tab.get_by_role("button", name="All of this session").click()
+
+    session = requests.get(f"{busy.api_url}/events", params={"session_id": newest["session_id"]}, timeout=10).json()[
+        "events"
+    ]
+    expect(tab.locator("#sheet-body tbody tr")).to_have_count(len(session))
+    tab.get_by_role("button", name="Back", exact=True).click()
+    expect(tab.locator("#sheet-body pre")).to_be_visible()
+    tab.keyboard.press("Escape")
+    expect(tab.locator("#sheet")).to_be_hidden()
+
+
+def test_a_large_event_is_fetched_whole_when_opened(shop: Shop, tab: Page) -> None:
+    shop.send(view(event_id="large", properties={"page": "/", "text": "x" * 20_000}))
+    tab.goto(shop.url)
+
+    expect(tab.locator("#feed")).to_contain_text("large event, 20.")
+    tab.locator(".row-open").click()
+
+    expect(tab.locator("#sheet-body pre")).to_contain_text("x" * 1000)
+
+
+def test_all_events_can_be_browsed_page_by_page(busy: Shop, tab: Page) -> None:
+    tab.goto(busy.url)
+    total = int(text(tab, "#value-events").replace(",", ""))
+    tab.get_by_role("button", name="Browse all events").click()
+    rows = tab.locator("#sheet-body tbody tr")
+
+    expect(rows).to_have_count(50)
+    while tab.get_by_role("button", name="Show older events").count():
+        before = rows.count()
+        tab.get_by_role("button", name="Show older events").click()
+        expect(rows).not_to_have_count(before)
+
+    assert rows.count() == total
+
+
+def test_a_top_page_opens_the_events_behind_its_number(busy: Shop, tab: Page) -> None:
+    tab.goto(busy.url)
+    row = tab.locator("#top-list button").first
+    number = int((row.locator("strong").text_content() or "").replace(",", ""))
+
+    row.click()
+
+    while tab.get_by_role("button", name="Show older events").count():
+        before = tab.locator("#sheet-body tbody tr").count()
+        tab.get_by_role("button", name="Show older events").click()
+        expect(tab.locator("#sheet-body tbody tr")).not_to_have_count(before)
+    assert tab.locator("#sheet-body tbody tr").count() == number
+
+
+def test_rejected_events_are_shown_with_reason_field_source_and_raw_text(busy: Shop, tab: Page) -> None:
+    busy.send({"event_type": "Bad Type", "user_id": "u"}, status=400)
+    tab.goto(busy.url)
+    expect(tab.locator("#value-rejected")).to_have_text("1")
+
+    tab.get_by_role("button", name="Open the rejected events").click()
+
+    body = tab.locator("#sheet-body")
+    expect(body).to_contain_text("invalid_value in event_type")
+    expect(body).to_contain_text("from native")
+    expect(body.locator("pre")).to_have_text('{"event_type": "Bad Type", "user_id": "u"}')
+
+
+def test_the_series_and_the_funnel_can_be_read_as_tables(busy: Shop, tab: Page) -> None:
+    tab.goto(busy.url)
+    stats = requests.get(f"{busy.api_url}/stats", timeout=10).json()
+    for _ in range(2):
+        tab.get_by_role("button", name="Show as table").first.click()
+
+    expect(tab.locator("#table-series tbody tr")).to_have_count(60)
+    cells = tab.locator("#table-funnel tbody tr").first.locator("td").all_text_contents()
+    assert cells[0] == f"{stats['funnel'][0]['sessions']:,}"
+    expect(tab.get_by_role("button", name="Show as chart")).to_have_count(2)
+
+
+def test_the_line_can_be_read_point_by_point_with_the_keyboard(busy: Shop, tab: Page) -> None:
+    tab.goto(busy.url)
+    reader = tab.get_by_role("slider")
+    reader.focus()
+    tab.keyboard.press("ArrowLeft")
+
+    spoken = reader.get_attribute("aria-valuetext") or ""
+    assert re.fullmatch(r"\d\d:\d\d, [\d,]+ events", spoken)
+    expect(tab.locator("#reader-text")).to_have_text(spoken)
+
+
+def test_everything_can_be_done_with_the_keyboard(busy: Shop, tab: Page) -> None:
+    tab.goto(busy.url)
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.textContent") == "Skip to the numbers"
+
+    seen = set()
+    for _ in range(120):
+        tab.keyboard.press("Tab")
+        name = tab.evaluate(
+            "(() => { const n = document.activeElement; return n.id || n.dataset.open || n.dataset.table || n.className; })()"
+        )
+        outline = tab.evaluate(
+            "(() => { const n = document.activeElement; const s = (m, p) => getComputedStyle(m, p).outlineStyle;"
+            " const next = n.nextElementSibling;"
+            " return [s(n), s(n, '::after'), next ? s(next) : 'none'].some((v) => v !== 'none')"
+            " || n === document.body || n.type === 'range'; })()"
+        )
+        assert outline, f"no visible focus on {name}"
+        seen.add(name)
+
+    assert {"pause", "theme", "filter", "search", "reader", "tab-pages", "events", "rejected", "series"} <= seen
+    tab.locator("#pause").focus()
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#pause")).to_have_attribute("aria-pressed", "true")
+    tab.locator("#tab-pages").focus()
+    tab.keyboard.press("ArrowRight")
+    expect(tab.locator("#tab-products")).to_be_focused()
+    tab.get_by_label("All", exact=True).focus()
+    tab.keyboard.press("ArrowLeft")
+    assert "window=24h" in tab.url
+
+
+def test_the_theme_follows_the_system_and_the_choice_survives_a_reload(busy: Shop, tab: Page) -> None:
+    def ground() -> str:
+        return str(tab.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    tab.emulate_media(color_scheme="dark")
+    tab.goto(busy.url)
+    assert ground() == "rgb(14, 19, 26)"
+    tab.emulate_media(color_scheme="light")
+    assert ground() == "rgb(245, 247, 250)"
+
+    for chosen in ("light", "dark"):
+        tab.locator("#theme").click()
+        expect(tab.locator("#theme")).to_have_accessible_name(f"Theme: {chosen}")
+    assert ground() == "rgb(14, 19, 26)"
+    tab.reload()
+    assert ground() == "rgb(14, 19, 26)"
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (768, 1024), (1440, 900), (3840, 2160)])
+def test_nothing_is_wider_than_the_screen(busy: Shop, tab: Page, width: int, height: int) -> None:
+    tab.set_viewport_size({"width": width, "height": height})
+    tab.goto(busy.url)
+    expect(tab.locator("#value-events")).not_to_have_text("–")
+
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    clipped = tab.evaluate(
+        "[...document.querySelectorAll('.value, .card-aside, .detail, .step-head, .pill, .window span')]"
+        ".filter((n) => n.scrollWidth > n.clientWidth + 1 && getComputedStyle(n).display !== 'inline')"
+        ".map((n) => n.id || n.className)"
+    )
+    assert clipped == []
+
+
+def test_at_200_percent_text_size_no_number_is_clipped(busy: Shop, tab: Page) -> None:
+    tab.goto(busy.url)
+    tab.evaluate("document.documentElement.style.fontSize = '200%'")
+    expect(tab.locator("#value-events")).not_to_have_text("–")
+
+    overflowing = tab.evaluate(
+        "[...document.querySelectorAll('.value')].filter((n) => { const c = n.closest('.card').getBoundingClientRect();"
+        " const r = document.createRange(); r.selectNodeContents(n);"
+        " return r.getBoundingClientRect().right > c.right; }).map((n) => n.id)"
+    )
+    assert overflowing == []
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 1440
+
+
+def test_reduced_motion_shows_new_numbers_at_once(busy: Shop, tab: Page) -> None:
+    tab.emulate_media(reduced_motion="reduce")
+    tab.goto(busy.url)
+    tab.evaluate(
+        "window.seen = []; new MutationObserver(() => seen.push(document.getElementById('value-events').textContent))"
+        ".observe(document.getElementById('value-events'), {childList: true, characterData: true, subtree: true})"
+    )
+    before = int(text(tab, "#value-events").replace(",", ""))
+    busy.send(*[view(properties={"page": "/"}) for _ in range(50)])
+
+    expect(tab.locator("#value-events")).to_have_text(f"{before + 50:,}")
+    assert tab.evaluate("seen") == [f"{before + 50:,}"]
+
+
+def test_numbers_and_times_are_written_in_the_locale_and_zone_of_the_reader(
+    busy: Shop, context: BrowserContext
+) -> None:
+    browser = context.browser
+    assert browser is not None
+    german = browser.new_context(locale="de-DE", timezone_id="Asia/Kolkata")
+    tab = german.new_page()
+    tab.goto(busy.url)
+    expect(tab.locator("#value-conversion")).to_have_text(re.compile(r"^\d+,\d\s%$"))
+    newest = requests.get(f"{busy.api_url}/events?limit=1", timeout=10).json()["events"][0]
+    shown = text(tab, "#feed tr:first-child .time")
+    german.close()
+
+    at = datetime.fromisoformat(newest["timestamp"].replace("Z", "+00:00"))
+    minutes = (at.hour * 60 + at.minute + 330) % 1440
+    assert shown == f"{minutes // 60:02}:{minutes % 60:02}:{at.second:02}"
+
+
+def test_what_a_sender_writes_is_only_ever_text(shop: Shop, tab: Page) -> None:
+    shop.send(
+        view(properties={"page": PROBE, "product_name": PROBE, "referrer": PROBE, "device": PROBE, PROBE: PROBE}),
+        view("search", properties={"query": PROBE, "results_count": {"a": PROBE}}, user_agent=PROBE),
+        view("purchase", properties={"total": PROBE, "currency": PROBE, "order_id": PROBE}),
+        view("purchase", properties={"total": 5, "currency": PROBE}),
+        view("xss.custom-type:1", user_id=PROBE, properties={PROBE: [PROBE]}),
+        view("click", properties={"__proto__": PROBE, "constructor": PROBE, "element": PROBE}),
+        view("constructor", properties={}),
+    )
+    shop.send({"event_type": PROBE, "user_id": PROBE}, status=400)
+    tab.goto(shop.url)
+    expect(tab.locator("#value-events")).to_have_text("7")
+    for index in range(7):
+        tab.locator(".row-open").nth(index).click()
+        expect(tab.locator("#sheet-body pre")).to_be_visible()
+        tab.keyboard.press("Escape")
+    for name in ("Products", "Referrers", "Devices"):
+        tab.get_by_role("tab", name=name).click()
+    tab.get_by_role("button", name="Open the rejected events").click()
+    expect(tab.locator("#sheet-body")).to_contain_text("onerror")
+
+    assert tab.evaluate("window.hacked") is None
+    assert tab.evaluate("document.querySelectorAll('main img, dialog img, main script, dialog script').length") == 0
+    expect(tab.locator("#banner")).to_be_hidden()
+
+
+def test_hundreds_of_custom_types_do_not_break_the_page(shop: Shop, tab: Page) -> None:
+    shop.send(*[view(f"custom_{number}") for number in range(300)])
+    tab.goto(f"{shop.url}/?lines=types")
+
+    expect(tab.locator("#legend tr")).to_have_count(41)
+    expect(tab.locator("#legend")).to_contain_text("260 further types")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 1440

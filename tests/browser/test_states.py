@@ -1,0 +1,265 @@
+"""Every state of the page: what it says, that it keeps the numbers, that it recovers, that it is accessible."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import BrowserContext, Page, expect
+from werkzeug.wrappers import Request, Response
+
+from tests.browser import audits
+from tests.support.dashboards import dashboard
+from tests.support.platform import platform
+from tests.support.processes import RunningProcess, environment, free_port, python, running
+from tests.support.scripted_api import ScriptedApi, numbers, says, scripted_api
+from tests.support.shop import visits
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.browser
+
+ALIVE = re.compile("^(live|quiet)$")  # the recorded hour grows old while the tests run
+TWO_POLLS_MS = 2 * 1000 + 1500  # these dashboards ask every second
+
+
+class Scripted:
+    def __init__(self, api: ScriptedApi, url: str) -> None:
+        self.api = api
+        self.url = url
+
+
+@pytest.fixture(scope="module")
+def lively(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """What a real API says about a busy hour."""
+    with platform(tmp_path_factory.mktemp("lively")) as api:
+        events = visits(120, until=datetime.now(timezone.utc))
+        requests.post(f"{api.url}/events", json=[*events, {"event_type": "No", "user_id": "u"}], timeout=10)
+        found: dict[str, object] = api.get("/stats")
+        return found
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, lively: dict[str, object]) -> Iterator[Scripted]:
+    directory = tmp_path_factory.mktemp("scripted")
+    with scripted_api(says(lively)) as api, dashboard(directory, api.url, POLL_INTERVAL_S="1") as url:
+        yield Scripted(api, url)
+
+
+@pytest.fixture
+def scripted(shared: Scripted, lively: dict[str, object]) -> Scripted:
+    """The one dashboard of these tests, live again whatever the test before has done to it."""
+    shared.api.answer = says(lively)
+    until(lambda: _state(shared.url) == ("live", lively["total_events"]))
+    return shared
+
+
+def _state(url: str) -> tuple[str, object]:
+    answer = requests.get(f"{url}/api/stats", timeout=10).json()
+    return answer["dashboard"]["state"], answer.get("total_events")
+
+
+def slow(request: Request) -> Response:
+    time.sleep(3.5)
+    return says({})(request)
+
+
+def replaying(request: Request) -> Response:
+    if request.path == "/ready":
+        return says({"status": "replaying", "progress": 0.64, "records": 10}, 503)(request)
+    return says({"error": {"code": "replaying", "message": "reading the journal"}}, 503)(request)
+
+
+WRONG = {
+    "http": (says({"error": {"code": "internal", "message": "it broke"}}, 500), "error", "answered 500: it broke"),
+    "garbage": (says(b"<html>hello"), "error", "answered something that is not a JSON object"),
+    "redirect": (says(b"", 302, Location="http://elsewhere/"), "error", "redirects elsewhere (302)"),
+    "too_large": (says(b" " * 50_000_000), "error", "answered more than"),
+    "slow": (slow, "stale", "did not answer within 3 s"),
+    "replaying": (replaying, "replaying", "reading its journal"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_answer_is_named_the_numbers_stay_and_it_recovers(scripted: Scripted, tab: Page, name: str) -> None:
+    answer, state, words = WRONG[name]
+    good = scripted.api.answer
+    tab.goto(scripted.url)
+    expect(tab.locator("#value-events")).not_to_have_text("–")
+    events = tab.locator("#value-events").text_content()
+
+    scripted.api.answer = answer
+
+    expect(tab.locator("#status")).to_have_attribute("data-state", state, timeout=8000)
+    expect(tab.locator("#banner")).to_contain_text(words)
+    expect(tab.locator("#value-events")).to_have_text(str(events))
+    if name == "replaying":
+        expect(tab.locator("#status")).to_have_text("Replaying 64 %")
+    scripted.api.answer = good
+    expect(tab.locator("#banner")).to_be_hidden(timeout=TWO_POLLS_MS + (3500 if name == "slow" else 0))
+    expect(tab.locator("#status")).to_have_attribute("data-state", ALIVE)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_without_numbers_nothing_is_shown_as_zero(tmp_path: Path, tab: Page, name: str) -> None:
+    answer, state, words = WRONG[name]
+    with scripted_api(answer) as api, dashboard(tmp_path, api.url, POLL_INTERVAL_S="1") as url:
+        tab.goto(url)
+
+        expect(tab.locator("#status")).to_have_attribute("data-state", state, timeout=8000)
+        expect(tab.locator("#banner")).to_contain_text(words)
+        assert set(tab.locator(".value").all_text_contents()) == {"–"}
+
+
+def test_the_api_killed_and_started_again_under_the_page(tmp_path: Path, tab: Page) -> None:
+    port = str(free_port())
+    api_url = f"http://127.0.0.1:{port}"
+    env = environment(API_PORT=port, EVENTS_FILE=str(tmp_path / "events_backup.json"))
+    event = {"event_type": "page_view", "user_id": "u", "properties": {"page": "/"}}
+
+    def start() -> RunningProcess:
+        process = stack.enter_context(running(python("local_api.py"), tmp_path / "api.log", env=env))
+        process.wait_for_http(f"{api_url}/ready")
+        return process
+
+    with ExitStack() as stack:
+        api = start()
+        url = stack.enter_context(dashboard(tmp_path, api_url, POLL_INTERVAL_S="1"))
+        requests.post(f"{api_url}/events", json=event, timeout=10)
+        tab.goto(url)
+        expect(tab.locator("#value-events")).to_have_text("1")
+
+        api.send(signal.SIGKILL)
+        api.wait()
+
+        banner = tab.locator("#banner")
+        expect(banner).to_contain_text("The API is not answering.", timeout=4000)
+        expect(banner).to_contain_text(f"Tried {api_url}.")
+        expect(banner).to_contain_text("start it with ./run_demo.sh or python local_api.py")
+        expect(tab.locator("#status")).to_contain_text("API down")
+        expect(tab.locator("#value-events")).to_have_text("1")
+
+        start()
+        expect(banner).to_be_hidden(timeout=TWO_POLLS_MS)
+        requests.post(f"{api_url}/events", json=event, timeout=10)
+        expect(tab.locator("#value-events")).to_have_text("2", timeout=TWO_POLLS_MS)
+
+
+def test_the_dashboard_killed_under_the_page_is_not_called_the_api(
+    tmp_path: Path, lively: dict[str, object], tab: Page
+) -> None:
+    with scripted_api(says(lively)) as api:
+        with dashboard(tmp_path, api.url, POLL_INTERVAL_S="1") as url:
+            tab.goto(url)
+            expect(tab.locator("#status")).to_have_attribute("data-state", ALIVE)
+
+        expect(tab.locator("#banner")).to_contain_text("The dashboard is not answering.", timeout=5000)
+        expect(tab.locator("#banner")).to_contain_text("python dashboard.py")
+        expect(tab.locator("#status")).to_contain_text("Offline")
+
+
+def test_a_part_that_cannot_be_drawn_is_named_and_the_others_stay(
+    scripted: Scripted, context: BrowserContext, lively: dict[str, object]
+) -> None:
+    scripted.api.answer = says({**lively, "top": None})
+    tab = context.new_page()
+    with tab.expect_console_message(lambda line: line.type == "error" and "top lists" in line.text):
+        tab.goto(scripted.url)
+
+    expect(tab.locator("#banner")).to_contain_text("Could not draw: top lists.")
+    expect(tab.locator("#value-events")).not_to_have_text("–")
+    expect(tab.locator("#status")).to_have_attribute("data-state", ALIVE)
+    expect(tab.locator("#feed tr")).to_have_count(50)
+
+
+def test_a_problem_is_announced_once_not_at_every_retry(scripted: Scripted, tab: Page) -> None:
+    tab.goto(scripted.url)
+    tab.evaluate(
+        "window.said = []; new MutationObserver(() => said.push(document.getElementById('spoken').textContent))"
+        ".observe(document.getElementById('spoken'), {childList: true})"
+    )
+    scripted.api.answer = says(b"<html>")
+    expect(tab.locator("#banner")).to_be_visible(timeout=4000)
+    asked = len(scripted.api.asked)
+    tab.wait_for_function("() => document.getElementById('status').textContent.match(/ [5-9] s/)")
+
+    assert len(scripted.api.asked) >= asked + 2
+    assert len(tab.evaluate("said")) == 1
+
+
+def test_quiet_is_told_from_live(scripted: Scripted, tab: Page) -> None:
+    old = {
+        "event_type": "click",
+        "user_id": "u",
+        "event_id": "1",
+        "received_at": "2026-01-15T10:00:00Z",
+        "properties": {},
+    }
+    scripted.api.answer = says(numbers(total_events=1, events_by_type={"click": 1}, recent_events=[old]))
+    tab.goto(scripted.url)
+
+    expect(tab.locator("#status")).to_contain_text("Live · no events for")
+
+
+def test_a_hidden_page_stops_asking_and_asks_at_once_when_shown(scripted: Scripted, tab: Page) -> None:
+    tab.goto(scripted.url)
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true}); document.dispatchEvent(new Event('visibilitychange'))"
+
+    tab.evaluate(hide % "true")
+    tab.wait_for_timeout(2500)  # absence can only be watched for a while
+    assert len(asked) <= 1
+    with tab.expect_request("**/api/stats*", timeout=500):
+        tab.evaluate(hide % "false")
+
+
+STATES = {
+    "live": None,
+    "empty": says(numbers()),
+    "refused only": says(numbers(accounting={"received": 1, "accepted": 0, "duplicates": 0, "rejected": 1, "since": "2026-01-15T10:00:00Z"}, rejected_by_code={"invalid_type": 1})),
+    "error": WRONG["garbage"][0],
+    "stale": WRONG["slow"][0],
+    "replaying": WRONG["replaying"][0],
+}  # fmt: skip
+
+
+@audits.needed
+@pytest.mark.parametrize(
+    "state", [*STATES, "paused", "tables", "types", "filter", "event sheet", "events sheet", "phone"]
+)
+def test_axe_finds_nothing_in_any_state_in_either_theme(scripted: Scripted, tab: Page, state: str) -> None:
+    if state == "phone":
+        tab.set_viewport_size({"width": 390, "height": 844})
+    tab.goto(scripted.url)
+    expect(tab.locator("#value-events")).not_to_have_text("–")
+    bring = {
+        "paused": lambda: tab.locator("#pause").click(),
+        "tables": lambda: [tab.get_by_role("button", name="Show as table").first.click() for _ in range(2)],
+        "types": lambda: (tab.locator("#series-types").click(), tab.locator("#legend button").first.click()),
+        "filter": lambda: tab.locator("#filter").click(),
+        "event sheet": lambda: (
+            tab.locator(".row-open").first.click(),
+            expect(tab.locator("#sheet pre")).to_be_visible(),
+        ),
+        "events sheet": lambda: tab.get_by_role("button", name="Browse all events").click(),
+    }
+    if state in bring:
+        bring[state]()
+    elif answer := STATES.get(state):
+        scripted.api.answer = answer
+        if state in ("empty", "refused only"):
+            expect(tab.locator("#snippet")).to_be_visible(timeout=4000)
+        else:
+            expect(tab.locator("#banner")).to_be_visible(timeout=8000)
+
+    tab.emulate_media(color_scheme="light")
+    assert audits.axe_violations(tab) == []
+    tab.emulate_media(color_scheme="dark")
+    assert audits.axe_violations(tab) == []
