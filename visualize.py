@@ -96,7 +96,11 @@ def _print(numbers: dict[str, Any], console: Console, options: argparse.Namespac
     width = min(max(console.width, NARROWEST), WIDEST) if terminal else PIPED_WIDTH
     state = Text(f"from {options.file}" if options.file else "live", style="green")
     for line in lines(numbers, Paper(width, bars=terminal, ascii_only=ascii_only), state=state):
-        console.print(line)
+        if terminal:
+            console.print(line)
+        else:
+            print(line.plain)
+    sys.stdout.flush()  # a reader that has gone is noticed here, not while the interpreter ends
 
 
 def _remedy(problem: ApiProblem) -> str:

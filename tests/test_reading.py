@@ -74,7 +74,7 @@ def test_an_answer_that_trickles_in_ends_at_the_deadline_too() -> None:
 
 def test_a_huge_answer_is_cut_off() -> None:
     def huge(_: Request) -> Response:
-        return Response((b" " * 1_000_000 for _ in range(FIFTY_MB // 1_000_000)))
+        return Response(b" " * 1_000_000 for _ in range(FIFTY_MB // 1_000_000))
 
     assert problem_with(huge).kind == "too_large"
 

@@ -133,7 +133,7 @@ def _types(numbers: Mapping[str, Any], paper: Paper) -> list[Text]:
 def _funnel(numbers: Mapping[str, Any], paper: Paper) -> list[Text]:
     steps = numbers["funnel"]
     first = steps[0]["sessions"]
-    report = [_heading("Conversion funnel", "sessions that took the steps in this order")]
+    report = [_heading("Conversion funnel", "sessions that took these steps in order")]
     before: int | None = None
     for step in steps:
         number = step["sessions"]

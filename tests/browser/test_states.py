@@ -56,13 +56,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory, lively: dict[str, object]) 
 def scripted(shared: Scripted, lively: dict[str, object]) -> Scripted:
     """The one dashboard of these tests, live again whatever the test before has done to it."""
     shared.api.answer = says(lively)
-    until(lambda: _state(shared.url) == ("live", lively["total_events"]))
+    until(lambda: _state(shared.url) == ("live", lively["total_events"], True))
     return shared
 
 
-def _state(url: str) -> tuple[str, object]:
+def _state(url: str) -> tuple[str, object, bool]:
     answer = requests.get(f"{url}/api/stats", timeout=10).json()
-    return answer["dashboard"]["state"], answer.get("total_events")
+    return answer["dashboard"]["state"], answer.get("total_events"), bool(answer.get("top"))
 
 
 def slow(request: Request) -> Response:
@@ -75,6 +75,8 @@ def replaying(request: Request) -> Response:
         return says({"status": "replaying", "progress": 0.64, "records": 10}, 503)(request)
     return says({"error": {"code": "replaying", "message": "reading the journal"}}, 503)(request)
 
+
+UNKNOWN = "\N{EN DASH}"
 
 WRONG = {
     "http": (says({"error": {"code": "internal", "message": "it broke"}}, 500), "error", "answered 500: it broke"),
@@ -91,7 +93,7 @@ def test_a_wrong_answer_is_named_the_numbers_stay_and_it_recovers(scripted: Scri
     answer, state, words = WRONG[name]
     good = scripted.api.answer
     tab.goto(scripted.url)
-    expect(tab.locator("#value-events")).not_to_have_text("–")
+    expect(tab.locator("#value-events")).not_to_have_text(UNKNOWN)
     events = tab.locator("#value-events").text_content()
 
     scripted.api.answer = answer
@@ -114,7 +116,7 @@ def test_without_numbers_nothing_is_shown_as_zero(tmp_path: Path, tab: Page, nam
 
         expect(tab.locator("#status")).to_have_attribute("data-state", state, timeout=8000)
         expect(tab.locator("#banner")).to_contain_text(words)
-        assert set(tab.locator(".value").all_text_contents()) == {"–"}
+        assert set(tab.locator(".value").all_text_contents()) == {UNKNOWN}
 
 
 def test_the_api_killed_and_started_again_under_the_page(tmp_path: Path, tab: Page) -> None:
@@ -173,7 +175,7 @@ def test_a_part_that_cannot_be_drawn_is_named_and_the_others_stay(
         tab.goto(scripted.url)
 
     expect(tab.locator("#banner")).to_contain_text("Could not draw: top lists.")
-    expect(tab.locator("#value-events")).not_to_have_text("–")
+    expect(tab.locator("#value-events")).not_to_have_text(UNKNOWN)
     expect(tab.locator("#status")).to_have_attribute("data-state", ALIVE)
     expect(tab.locator("#feed tr")).to_have_count(50)
 
@@ -211,7 +213,10 @@ def test_a_hidden_page_stops_asking_and_asks_at_once_when_shown(scripted: Script
     tab.goto(scripted.url)
     asked: list[str] = []
     tab.on("request", lambda request: asked.append(request.url))
-    hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true}); document.dispatchEvent(new Event('visibilitychange'))"
+    hide = (
+        "Object.defineProperty(document, 'hidden', {value: %s, configurable: true});"
+        " document.dispatchEvent(new Event('visibilitychange'))"
+    )
 
     tab.evaluate(hide % "true")
     tab.wait_for_timeout(2500)  # absence can only be watched for a while
@@ -220,10 +225,11 @@ def test_a_hidden_page_stops_asking_and_asks_at_once_when_shown(scripted: Script
         tab.evaluate(hide % "false")
 
 
+REFUSED = {"received": 1, "accepted": 0, "duplicates": 0, "rejected": 1, "since": "2026-01-15T10:00:00Z"}
 STATES = {
     "live": None,
     "empty": says(numbers()),
-    "refused only": says(numbers(accounting={"received": 1, "accepted": 0, "duplicates": 0, "rejected": 1, "since": "2026-01-15T10:00:00Z"}, rejected_by_code={"invalid_type": 1})),
+    "refused only": says(numbers(accounting=REFUSED, rejected_by_code={"invalid_type": 1})),
     "error": WRONG["garbage"][0],
     "stale": WRONG["slow"][0],
     "replaying": WRONG["replaying"][0],
@@ -238,7 +244,7 @@ def test_axe_finds_nothing_in_any_state_in_either_theme(scripted: Scripted, tab:
     if state == "phone":
         tab.set_viewport_size({"width": 390, "height": 844})
     tab.goto(scripted.url)
-    expect(tab.locator("#value-events")).not_to_have_text("–")
+    expect(tab.locator("#value-events")).not_to_have_text(UNKNOWN)
     bring = {
         "paused": lambda: tab.locator("#pause").click(),
         "tables": lambda: [tab.get_by_role("button", name="Show as table").first.click() for _ in range(2)],

@@ -1,0 +1,406 @@
+"""The terminal report: exact output, what a pipe gets, exit codes, and the same numbers as the API's."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from rich.console import Console
+from rich.text import Text
+
+from clickstream.client.reading import ApiProblem
+from clickstream.errors import JournalDamaged
+from clickstream.terminal import words
+from clickstream.terminal.bars import bar, sparkline
+from clickstream.terminal.counting import count_file
+from clickstream.terminal.report import Paper, lines
+from clickstream.terminal.watch import Screen
+from tests.support.platform import Platform, platform
+from tests.support.processes import ROOT, environment, free_port, python
+from tests.support.scripted_api import numbers, says, scripted_api
+from tests.support.shop import visits
+
+NOON = datetime(2026, 1, 15, 12, 0, 30, tzinfo=timezone.utc)
+NOON_MS = int(NOON.timestamp() * 1000)
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="module")
+def noon(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The numbers of an hour of visits that ends at noon, the same in every run."""
+    path = tmp_path_factory.mktemp("noon") / "events_backup.json"
+    path.write_text(json.dumps(visits(300, until=NOON)))
+    counted = count_file(path, "all", NOON_MS)
+    accounting = {"received": 1320, "accepted": 1311, "duplicates": 2, "rejected": 7, "since": "2026-01-15T10:00:00Z"}
+    return {**counted, "accounting": accounting, "ingest": {"events_per_second": 4.5}}
+
+
+def drawn(numbers: dict[str, Any], **paper: Any) -> str:  # noqa: ANN401 - passed on
+    state = Text("live")
+    return "\n".join(line.plain for line in lines(numbers, Paper(**paper, zone=timezone.utc), state=state)) + "\n"
+
+
+def run(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+    env = environment(TZ="UTC", **variables)
+    command = python(str(ROOT / "visualize.py"), *arguments)
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, env=env, cwd=cwd, check=False)
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    with platform(tmp_path_factory.mktemp("api")) as running:
+        records = [*visits(60, until=datetime.now(timezone.utc)), {"event_type": "No", "user_id": "u"}]
+        requests.post(f"{running.url}/events", json=records, timeout=10)
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("name", "paper"),
+    [
+        ("60", {"width": 60}),
+        ("100", {"width": 100}),
+        ("160", {"width": 160}),
+        ("ascii", {"width": 80, "ascii_only": True}),
+        ("piped", {"width": 100, "bars": False}),
+    ],
+)
+def test_the_report_looks_as_recorded(noon: dict[str, Any], name: str, paper: dict[str, Any]) -> None:
+    """After an intended change: UPDATE_GOLDEN=1 pytest tests/test_visualize.py, then look at the difference."""
+    golden = GOLDEN / f"report-{name}.txt"
+    report = drawn(noon, **paper)
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(report)
+
+    assert report == golden.read_text()
+
+
+@pytest.mark.parametrize("width", range(60, 201, 7))
+def test_no_line_is_wider_than_the_terminal(noon: dict[str, Any], width: int) -> None:
+    for line in lines(noon, Paper(width), state=Text("live")):
+        assert line.cell_len <= width, line.plain
+
+
+def test_the_ascii_report_is_ascii(noon: dict[str, Any]) -> None:
+    assert drawn(noon, width=80, ascii_only=True).isascii()
+
+
+def test_a_low_terminal_gets_the_most_important_sections(noon: dict[str, Any]) -> None:
+    report = lines(noon, Paper(80), state=Text("live"), height=24)
+
+    assert len(report) <= 24
+    assert "Events by type" in [line.plain for line in report]
+
+
+def test_no_events_is_said_and_nothing_is_divided_by_zero() -> None:
+    report = drawn(numbers(), width=80)
+
+    assert "No events in this window." in report
+    assert "nan" not in report.lower()
+
+
+def test_what_a_sender_writes_cannot_steer_the_terminal() -> None:
+    evil = "\x1b]0;owned\x07\x1b[2J\r\n‮page"
+    event = {"event_type": "page_view", "user_id": evil, "timestamp": evil, "properties": {"page": evil}}
+    top = {"pages": [{"value": evil, "count": 1}], "products": [], "referrers": [], "devices": [], "exact": True}
+    report = drawn(numbers(total_events=1, events_by_type={evil: 1}, recent_events=[event], top=top), width=100)
+
+    assert not set(report) & set("\x1b\x07\r‮")
+    assert "owned" in report
+
+
+def test_wide_letters_keep_the_columns() -> None:
+    event = {"event_type": "page_view", "user_id": "利用者" * 20, "properties": {"page": "日本語" * 50}}
+    for line in lines(numbers(total_events=1, recent_events=[event]), Paper(80), state=Text("live")):
+        assert line.cell_len <= 80
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (999_999, "999,999"), (1_200_000, "1.2M"), (3_400_000_000, "3.4B"), (None, "-"), (True, "-")],
+)
+def test_counts_are_short(value: object, text: str) -> None:
+    assert words.count(value) == text
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"), [(None, "-"), (0, "0.0%"), (0.0004, "<0.1%"), (0.1529, "15.3%"), (1, "100.0%")]
+)
+def test_percentages_have_one_decimal_and_unknown_is_not_zero(ratio: float | None, text: str) -> None:
+    assert words.percent(ratio) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (59.9, "59 s"), (61, "1 min"), (7200, "2 h"), (400_000, "4 days")]
+)
+def test_ages_are_in_words(seconds: float, text: str) -> None:
+    assert words.age(seconds) == text
+
+
+def test_bars_are_to_an_eighth_and_never_hide_a_small_value() -> None:
+    assert bar(10, 10, 4) == "████"
+    assert bar(5, 10, 3) == "█▌"
+    assert bar(1, 10_000, 4) == "▏"
+    assert bar(0, 10, 4) == ""
+    assert bar(1, 10_000, 4, ascii_only=True) == "#"
+
+
+def test_a_sparkline_shows_the_newest_values_that_fit() -> None:
+    assert sparkline([9, 0, 1, 2], 3) == "▁▅█"
+    assert sparkline([0, 0], 60) == "▁▁"
+    assert sparkline([1, 2], 5, ascii_only=True) == "=#"
+
+
+def test_custom_types_have_the_colour_of_the_dashboard() -> None:
+    script = (
+        "import { readFileSync } from 'fs'; const source = readFileSync('static/js/ui.js', 'utf8');"
+        "globalThis.document = {}; const ui = await import('data:text/javascript,' + encodeURIComponent(source));"
+        "console.log(JSON.stringify(process.argv.slice(1).map((type) => ui.typeColour(type))));"
+    )
+    types = ["page_view", "video_play", "sign_up", "app.opened", "x"]
+    command = ["node", "--input-type=module", "-e", script, "--", *types]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20, cwd=ROOT)
+    css = (ROOT / "static" / "dashboard.css").read_text()
+
+    for event_type, variable in zip(types, json.loads(done.stdout), strict=True):
+        assert f"{variable}: light-dark(" in css
+        dark = css.split(f"{variable}: light-dark(")[1].split(")")[0].split(", ")[1]
+        assert words.type_colour(event_type) == dark
+
+
+# ---- the program
+
+
+def test_json_prints_what_stats_says(api: Platform) -> None:
+    done = run("--api", api.url, "--json")
+    printed, said = json.loads(done.stdout), api.get("/stats")
+
+    assert printed.keys() == said.keys()
+    for key in ("total_events", "events_by_type", "funnel", "revenue", "accounting", "top", "recent_events"):
+        assert printed[key] == said[key]
+
+
+def test_a_pipe_gets_no_colour_no_bars_and_the_same_order_each_time(api: Platform) -> None:
+    one, two = run("--api", api.url), run("--api", api.url)
+
+    assert one.returncode == 0
+    assert "\x1b" not in one.stdout
+    assert not set(one.stdout) & set("█▏▎▍▌▋▊▉▁▂▃▄▅▆▇─│╭╮")
+    assert one.stdout.splitlines()[5:] == two.stdout.splitlines()[5:]
+
+
+def test_the_window_is_passed_on(api: Platform) -> None:
+    assert "last 15 minutes" in run("--api", api.url, "--window", "15m").stdout
+
+
+def test_the_file_says_the_same_as_the_api(api: Platform, tmp_path: Path) -> None:
+    path = tmp_path / "events_backup.json"
+    path.write_bytes(requests.get(f"{api.url}/export", timeout=10).content)
+
+    counted, said = json.loads(run("--file", str(path), "--json").stdout), api.get("/stats")
+
+    for key in ("total_events", "events_by_type", "funnel", "conversion", "revenue", "top", "recent_events"):
+        assert counted[key] == said[key], key
+    assert counted["sessions"]["total"] == said["sessions"]["total"]
+
+
+def test_a_file_says_what_only_the_api_knows_is_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "events_backup.json"
+    path.write_text(json.dumps(visits(5, until=NOON)))
+    report = run("--file", str(path)).stdout
+
+    assert "the API knows" in report
+    assert f"from {path}" in report
+
+
+def test_a_growing_or_torn_file_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "events_backup.json"
+    records = [json.dumps(event) for event in visits(5, until=NOON)]
+    path.write_text("[\n" + ",\n".join(records) + ',\n{"event_id": "torn')
+
+    counted = count_file(path, "all", NOON_MS)
+
+    assert counted["total_events"] == len(records)
+    assert counted["ingest"]["damaged_records"] == 1
+
+
+@pytest.mark.parametrize("content", ["hello", '{"a": 1}', "[\nhello\n]\n", "[1, 2"])
+def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text(content)
+
+    with pytest.raises(JournalDamaged):
+        count_file(path, "all", NOON_MS)
+    assert run("--file", str(path)).returncode == 1
+
+
+def test_an_empty_file_has_no_events(tmp_path: Path) -> None:
+    path = tmp_path / "events_backup.json"
+    path.write_text("[\n]\n")
+
+    assert count_file(path, "all", NOON_MS)["total_events"] == 0
+
+
+def test_without_an_api_a_sentence_says_what_was_tried_and_what_to_do() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    done = run("--api", url)
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        f"visualize: nothing answers at {url}: connection refused\n"
+        "Start it with ./run_demo.sh or python local_api.py, or read a file: --file events_backup.json\n"
+    )
+
+
+def test_a_missing_file_is_named() -> None:
+    done = run("--file", "/nowhere/events_backup.json")
+
+    assert done.returncode == 1
+    assert "/nowhere/events_backup.json" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--window", "5m"], ["--interval", "0"], ["--interval", "x"], ["--watch"]])
+def test_wrong_arguments_end_with_2(arguments: list[str]) -> None:
+    assert run(*arguments).returncode == 2
+
+
+def test_a_wrong_setting_ends_with_2_and_is_named() -> None:
+    done = run(API_PORT="80a")
+
+    assert done.returncode == 2
+    assert "API_PORT" in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(api: Platform) -> None:
+    command = f"{python('visualize.py')[0]} visualize.py --api {api.url} | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, env=environment(), check=True
+    )
+
+    assert done.stdout.splitlines()[-1] == "0"
+    assert done.stderr == ""
+
+
+def test_watching_as_json_prints_one_line_a_reading() -> None:
+    with scripted_api(says(numbers(total_events=3))) as api:
+        command = python("visualize.py", "--api", api.url, "--watch", "--json", "--interval", "0.5")
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment()) as process:
+            assert process.stdout is not None
+            found = [json.loads(process.stdout.readline())["total_events"] for _ in range(2)]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 0
+
+    assert found == [3, 3]
+
+
+# ---- watching
+
+
+def shown(screen: Screen, *, width: int = 100, height: int = 40) -> str:
+    console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True, color_system=None)
+    console.print(screen)
+    output: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return output
+
+
+def test_watching_keeps_the_last_numbers_and_says_how_old_they_are() -> None:
+    now = {"s": 100.0}
+    screen = Screen(clock=lambda: now["s"])
+    screen.take(numbers(total_events=4711))
+    assert "live" in shown(screen)
+
+    now["s"] += 14
+    screen.fail(ApiProblem("unreachable", "nothing answers at http://api: connection refused"))
+
+    assert "API down, numbers of 14 s ago" in shown(screen)
+    assert "4,711" in shown(screen)
+    assert "nothing answers at http://api" in shown(screen)
+    screen.take(numbers(total_events=4712))
+    assert "API down" not in shown(screen)
+
+
+def test_watching_before_the_first_numbers_says_what_is_wrong() -> None:
+    screen = Screen()
+    screen.fail(ApiProblem("replaying", "the API is reading its journal", progress=0.64))
+
+    assert "replaying 64%" in shown(screen)
+    assert "the API is reading its journal" in shown(screen)
+
+
+def test_watching_fills_a_resized_terminal(noon: dict[str, Any]) -> None:
+    screen = Screen()
+    screen.take(noon)
+
+    narrow = max(len(line) for line in shown(screen, width=60).splitlines())
+    wide = max(len(line) for line in shown(screen, width=150).splitlines())
+
+    assert narrow <= 60 < wide <= 150
+
+
+def test_ctrl_c_ends_watching_with_screen_and_cursor_restored(api: Platform) -> None:
+    primary, secondary = pty.openpty()
+    command = python("visualize.py", "--api", api.url, "--watch", "--interval", "0.5")
+    env = environment(TERM="xterm-256color", COLUMNS="100", LINES="40")
+    with subprocess.Popen(
+        command, stdin=secondary, stdout=secondary, stderr=secondary, cwd=ROOT, env=env, start_new_session=True
+    ) as process:
+        os.close(secondary)
+        output = b""
+        deadline = time.monotonic() + 15
+        while b"Conversion funnel" not in output and time.monotonic() < deadline:
+            output += _available(primary)
+        process.send_signal(signal.SIGINT)
+        while process.poll() is None and time.monotonic() < deadline:
+            output += _available(primary)
+        output += _available(primary)
+    os.close(primary)
+
+    assert process.returncode == 0
+    assert b"\x1b[?1049h" in output
+    assert output.rstrip().endswith(b"\x1b[?25h") or b"\x1b[?25h" in output.rpartition(b"\x1b[?1049l")[2] + output[-40:]
+    assert b"\x1b[?1049l" in output
+    assert b"Traceback" not in output
+
+
+def test_no_color_takes_the_colours_away_on_a_terminal_too(api: Platform) -> None:
+    primary, secondary = pty.openpty()
+    env = environment(TERM="xterm-256color", NO_COLOR="1")
+    with subprocess.Popen(python("visualize.py", "--api", api.url), stdout=secondary, cwd=ROOT, env=env) as process:
+        output = b""
+        deadline = time.monotonic() + 15
+        while process.poll() is None and time.monotonic() < deadline:
+            output += _available(primary)
+        output += _available(primary)
+    os.close(secondary)
+    os.close(primary)
+
+    assert "█".encode() in output
+    assert b"\x1b[38" not in output
+
+
+def _available(descriptor: int) -> bytes:
+    ready, _, _ = select.select([descriptor], [], [], 0.1)
+    try:
+        return os.read(descriptor, 65536) if ready else b""
+    except OSError:
+        return b""  # the other end is closed
+
+
+def test_the_hour_used_here_ends_at_noon(noon: dict[str, Any]) -> None:
+    newest = max(event["timestamp"] for event in noon["recent_events"])
+
+    assert newest <= (NOON + timedelta(seconds=1)).isoformat().replace("+00:00", "Z")
