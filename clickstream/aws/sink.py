@@ -20,6 +20,8 @@ MAX_RECORDS: Final = 500
 # The service takes 10 MiB; emulators and the limit of old 5 MiB. Base64 makes four bytes of three on the way.
 MAX_REQUEST_BYTES: Final = 9 * 1024 * 1024 // 2
 
+# A call has a price of its own; smaller parts cost more than waiting for them together saves.
+_PART_BYTES: Final = 1536 * 1024
 _FIRST_DELAY_S: Final = 0.05
 _LONGEST_DELAY_S: Final = 5.0
 _SALT_AFTER: Final = 6  # refusals in a row for throughput until a lane may go to any shard
@@ -82,15 +84,10 @@ class KinesisSink:
         person are sent in order; a resend after a refusal may overtake, so readers sort by event time.
         """
         end_s = self._clock_s() + deadline_s
-        lanes: list[list[Pack]] = [[] for _ in range(MAX_IN_FLIGHT)]
-        for one in pack(records):
-            lanes[one.lane % MAX_IN_FLIGHT].append(one)
-        busy = [lane for lane in lanes if lane]
-        outcomes = (
-            [self._send(lane, end_s) for lane in busy]
-            if len(busy) == 1
-            else list(self._threads.map(lambda lane: self._send(lane, end_s), busy))
-        )
+        parts = _parts(pack(records))
+        if len(parts) == 1:
+            return self._send(parts[0], end_s)
+        outcomes = list(self._threads.map(lambda part: self._send(part, end_s), parts))
         return _together(outcomes)
 
     def close(self) -> None:
@@ -181,6 +178,15 @@ def requests(packs: Sequence[Pack]) -> Iterator[Sequence[Pack]]:
         size += own
     if request:
         yield request
+
+
+def _parts(packs: Sequence[Pack]) -> list[list[Pack]]:
+    """`packs` in as many parts as are worth calls at the same time; a lane is in one part only."""
+    ways = min(MAX_IN_FLIGHT, 1 + sum(len(one.data) for one in packs) // _PART_BYTES)
+    parts: list[list[Pack]] = [[] for _ in range(ways)]
+    for one in packs:
+        parts[one.lane % ways].append(one)
+    return [part for part in parts if part] or [[]]
 
 
 def _together(outcomes: Sequence[Outcome]) -> Outcome:
