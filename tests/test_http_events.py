@@ -201,7 +201,7 @@ def test_a_chunked_body_beyond_the_limit_is_refused_and_an_endless_one_cut_off(a
     client.close()
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/events/", "/Stats", "/%00", "/events%2f..", "//stats"])
+@pytest.mark.parametrize("path", ["/nowhere", "/events/", "/Stats", "/%00", "/events%2f.."])
 def test_an_unknown_address_is_a_json_error(client: Client, path: str) -> None:
     assert error_code(client.request("GET", path)) == "not_found"
 
@@ -220,7 +220,7 @@ def test_a_wrong_method_is_a_json_error_that_lists_the_right_ones(client: Client
     "query",
     [
         "limit=0", "limit=1001", "limit=-1", "limit=x", "limit=1.5", "limit=%D9%A1", "limit=", "limit=000000000100001",
-        "limit=0000000001" + "0" * 5000, "cursor=x", "cursor=-1", "cursor=9" * 30, "cursor=7", "cursor=99999999999",
+        "limit=0000000001" + "0" * 5000, "cursor=x", "cursor=-1", "cursor=" + "9" * 30,
         "since=yesterday", "until=2026-01-15", "since=2026-01-15T10:30:00", "unknown=1", "property.=x",
     ],
 )  # fmt: skip
@@ -253,6 +253,17 @@ def test_pages_with_cursors_give_every_event_once_while_more_arrive(client: Clie
         client.post(encoded(fresh(user_id=user)))
 
     assert found == [event["event_id"] for event in sent[::-1]]
+
+
+def test_a_cursor_that_points_into_an_event_goes_on_with_the_one_before(client: Client) -> None:
+    client.post(encoded([fresh() for _ in range(3)]))
+    first = client.get("/events?limit=1")
+    behind = client.get("/events?limit=1")["next_cursor"]
+
+    for cursor in range(int(behind) - 1, int(behind) - 120, -1):
+        assert client.get(f"/events?limit=1&cursor={cursor}")["events"] != first["events"]
+    assert client.get(f"/events?limit=1&cursor={10**12}")["events"] == first["events"]
+    assert client.get("/events?cursor=0") == {"events": [], "next_cursor": None}
 
 
 def test_filters_find_what_they_name(client: Client) -> None:

@@ -53,13 +53,9 @@ class JournalReader:
         if record := _record(rest):
             yield record
 
-    def is_line_start(self, offset: int) -> bool:
-        """Whether a line that a reader may see begins at `offset`."""
-        return offset == 0 or (offset <= self.end and os.pread(self._fd, 1, offset - 1) == b"\n")
-
     def records_backward(self, before: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Offset and bytes of each record that ends at or before `before`, newest first."""
-        position = self.end if before is None else min(before, self.end)
+        position = self.end if before is None or before >= self.end else self._line_start(before)
         rest = b""
         while position > 0:
             start = max(0, position - _BLOCK)
@@ -74,6 +70,16 @@ class JournalReader:
             rest, position = lines[0], start
         if record := _record(rest):
             yield 0, record
+
+    def _line_start(self, offset: int) -> int:
+        """Where the line that holds the byte before `offset` begins, unless `offset` itself begins one."""
+        while offset > 0:
+            start = max(0, offset - _BLOCK)
+            newline = os.pread(self._fd, offset - start, start).rfind(b"\n")
+            if newline >= 0:
+                return start + newline + 1
+            offset = start
+        return 0
 
 
 def _record(line: bytes) -> bytes:
