@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clickstream.analytics import engine, sources
+from clickstream.analytics.catalog import QUESTIONS
+from clickstream.analytics.columns import ColumnCopy
+from clickstream.journal import Journal, layout
+from tests.support.event_sample import sample_events
+
+EVENTS = sample_events(3000, seed=41)
+
+
+def encoded(events: list[dict[str, Any]]) -> list[bytes]:
+    return [json.dumps(event, ensure_ascii=False).encode() for event in events]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    made = Journal(tmp_path / "events_backup.json")
+    made.resume_at(layout.START, layout.START_CRC)
+    made.append(encoded(EVENTS[:2000]))
+    return made
+
+
+def copy_of(journal: Journal) -> ColumnCopy:
+    return ColumnCopy(journal.path, least_part_bytes=100_000, most_part_bytes=200_000)
+
+
+def ask(copy: ColumnCopy, journal: Journal, name: str) -> Any:  # noqa: ANN401
+    with copy.source(journal.end) as source:
+        return engine.answer(name, source, derived=True).as_dict()["rows"]
+
+
+def parts(journal: Journal) -> list[Path]:
+    return sorted(journal.path.with_name(journal.path.name + ".parquet").glob("*.parquet"))
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_answers_are_those_of_the_journal_itself(journal: Journal, name: str) -> None:
+    copy = copy_of(journal)
+
+    assert ask(copy, journal, name) == engine.answer(name, sources.journal(journal.path)).as_dict()["rows"]
+    assert len(parts(journal)) > 1
+
+
+def test_only_what_is_new_is_converted(journal: Journal) -> None:
+    copy = copy_of(journal)
+    ask(copy, journal, "funnel")
+    before = {path: path.stat().st_mtime_ns for path in parts(journal)}
+
+    journal.append(encoded(EVENTS[2000:]))
+    answer = ask(copy, journal, "top_pages")
+
+    assert sum(row["views"] for row in answer) == sum(event["event_type"] == "page_view" for event in EVENTS)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert len(parts(journal)) > len(before)
+
+
+def test_records_behind_the_durable_offset_are_not_seen(journal: Journal) -> None:
+    end = journal.end
+    journal.append(encoded(EVENTS[2000:]))
+
+    with copy_of(journal).source(end) as source:
+        answer = engine.answer("top_pages", source, derived=True).as_dict()["rows"]
+
+    assert sum(row["views"] for row in answer) == sum(event["event_type"] == "page_view" for event in EVENTS[:2000])
+
+
+def test_a_journal_that_was_rewritten_makes_its_copy_anew(journal: Journal, tmp_path: Path) -> None:
+    copy = copy_of(journal)
+    ask(copy, journal, "funnel")
+    stale = parts(journal)
+    journal.close()
+    kept = [event for event in EVENTS[:2000] if event.get("user_id") != "user_3"]
+    journal.path.write_bytes(layout.EMPTY)
+    rewritten = Journal(tmp_path / "events_backup.json")
+    rewritten.resume_at(layout.START, layout.START_CRC)
+    rewritten.append(encoded(kept))
+
+    answer = ask(copy, rewritten, "top_pages")
+
+    assert sum(row["views"] for row in answer) == sum(event["event_type"] == "page_view" for event in kept)
+    assert not set(stale) & set(parts(rewritten))
+
+
+def test_the_copy_is_deletable(journal: Journal) -> None:
+    copy = copy_of(journal)
+    answer = ask(copy, journal, "revenue")
+
+    copy.discard()
+
+    assert parts(journal) == []
+    assert ask(copy, journal, "revenue") == answer
+
+
+def test_nobody_else_may_read_the_copy(journal: Journal) -> None:
+    ask(copy_of(journal), journal, "revenue")
+
+    assert parts(journal)[0].parent.stat().st_mode & 0o777 == 0o700
