@@ -151,6 +151,7 @@ def test_a_failed_group_is_not_acknowledged_not_counted_and_can_be_sent_again(be
     bench.backend.fail_next = [full_disk()]
 
     failed = bench.send_and_wait("a", bad=1)
+    assert bench.backend.counted == []
     again = bench.send_and_wait("a", bad=1)
 
     assert not failed.acknowledged
@@ -158,6 +159,7 @@ def test_a_failed_group_is_not_acknowledged_not_counted_and_can_be_sent_again(be
     assert (again.receipt.accepted, again.receipt.duplicates) == (1, 0)
     assert bench.kept_ids() == ["a"]
     assert bench.accounting() == {"received": 2, "accepted": 1, "duplicates": 0, "rejected": 1}
+    assert [event.event_id for event in bench.backend.counted] == ["a"]
     assert bench.pipeline.meter.failed_commits == 1
 
 

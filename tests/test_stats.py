@@ -81,6 +81,7 @@ def happening(kind: str, minutes_from_now: float, session: str = "s1") -> Happen
 
 
 @given(happenings())
+@example([happening("page_view", -4), happening("add_to_cart", -5)])
 @example([happening("page_view", 30), happening("add_to_cart", 31)])
 @example(
     [happening("add_to_cart", -3), happening("checkout", -2), happening("page_view", -4), happening("purchase", -2)]

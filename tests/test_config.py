@@ -1,0 +1,74 @@
+"""Settings: read once, checked together, refused with every problem at once."""
+
+from __future__ import annotations
+
+import pytest
+
+import config
+from clickstream.errors import ConfigError
+
+
+def problems(**environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        config.load(environ)
+    heading, *lines = str(caught.value).splitlines()
+    assert heading == f"config: {len(lines)} problem{'s' if len(lines) > 1 else ''}"
+    return [line.strip() for line in lines]
+
+
+def test_the_defaults_run_the_local_demo() -> None:
+    settings = config.load({})
+
+    assert (settings.env, settings.api_host, settings.api_port, settings.dashboard_port) == ("local", "127.0.0.1", 3000, 5000)
+    assert settings.api_url == "http://127.0.0.1:3000"
+    assert (str(settings.events_file), settings.fsync) == ("events_backup.json", "always")
+
+
+def test_empty_and_blank_values_mean_the_default() -> None:
+    assert config.load({"API_PORT": "", "FSYNC": "  ", "ENV": ""}) == config.load({})
+
+
+def test_settings_are_read_from_the_variables_of_their_names() -> None:
+    settings = config.load({"API_PORT": "8080", "EVENTS_FILE": "/tmp/x.json", "FSYNC": "EverySec", "MAX_RECORDS": "5"})
+
+    assert (settings.api_port, str(settings.events_file), settings.fsync, settings.max_records) == (8080, "/tmp/x.json", "everysec", 5)
+    assert settings.api_url == "http://127.0.0.1:8080"
+
+
+def test_every_problem_is_reported_at_once_with_the_value_and_what_was_expected() -> None:
+    found = problems(API_PORT="80a", FSYNC="sometimes", MAX_NESTING="1", API_URL="localhost", DASHBOARD_PORT="70000")
+
+    assert found == [
+        'API_PORT="80a": expected an integer from 1 to 65535',
+        'DASHBOARD_PORT="70000": expected an integer from 1 to 65535',
+        'API_URL="localhost": expected an address such as http://127.0.0.1:3000',
+        'FSYNC="sometimes": expected always or everysec or no',
+        'MAX_NESTING="1": expected an integer from 2 to 200',
+    ]
+
+
+@pytest.mark.parametrize("value", ["0", "65536", "-1", "3000.0", "3e3", "abc"])
+def test_ports_are_whole_numbers_in_their_range(value: str) -> None:
+    assert len(problems(API_PORT=value)) == 1
+
+
+def test_aws_without_its_names_is_refused_with_the_list_of_what_is_missing() -> None:
+    found = problems(ENV="aws")
+
+    assert [line.split()[0] for line in found] == ["KINESIS_STREAM_NAME", "S3_BUCKET_NAME", "DYNAMODB_TABLE_NAME"]
+
+
+def test_an_address_that_others_reach_needs_a_token() -> None:
+    assert "READ_TOKEN" in problems(API_HOST="0.0.0.0")[0]
+    assert config.load({"API_HOST": "0.0.0.0", "READ_TOKEN": "s3cret-s3cret-s3cret-s3cret"}).api_host == "0.0.0.0"
+
+
+def test_two_servers_cannot_share_a_port() -> None:
+    assert "choose two ports" in problems(API_PORT="5000")[0]
+
+
+def test_the_environment_is_not_read_on_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_PORT", "4242")
+
+    assert config.load({}).api_port == 3000
+    assert config.from_environment().api_port == 4242

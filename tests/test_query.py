@@ -1,0 +1,82 @@
+"""Filters of /events and /export."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickstream.errors import RequestRefused
+from clickstream.query import Query, as_text, from_parameters
+from tests.support.native import JSON_VALUES, encoded, native_event
+
+EVENT = native_event(properties={"page": "/a", "n": 5, "f": 1.5, "on": True, "none": None, "list": [1, "x"], "ü": "é"})
+
+
+def matches(event: dict[str, Any], **parameters: str) -> bool:
+    query = from_parameters({name.replace("__", "."): value for name, value in parameters.items()}, also=frozenset())
+    return query.matches(encoded(event))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, True),
+        ({"event_type": "page_view"}, True),
+        ({"event_type": "page"}, False),
+        ({"user_id": "user_1", "session_id": "session_1"}, True),
+        ({"user_id": "user_1", "session_id": "session_2"}, False),
+        ({"anonymous_id": "a"}, False),
+        ({"property__page": "/a"}, True),
+        ({"property__page": "/b"}, False),
+        ({"property__n": "5"}, True),
+        ({"property__n": "5.0"}, False),
+        ({"property__f": "1.5"}, True),
+        ({"property__on": "true"}, True),
+        ({"property__list": '[1,"x"]'}, True),
+        ({"property__ü": "é"}, True),
+        ({"since": "2026-01-15T10:29:30Z"}, True),
+        ({"since": "2026-01-15T10:29:30.001Z"}, False),
+        ({"until": "2026-01-15T10:29:30Z"}, False),
+        ({"until": "2026-01-15T12:29:30.001 02:00"}, True),
+        ({"until": "2026-01-15T12:29:30.001+02:00"}, True),
+    ],
+)
+def test_all_conditions_must_hold(parameters: dict[str, str], expected: bool) -> None:
+    assert matches(EVENT, **parameters) is expected
+
+
+def test_values_are_found_however_they_are_written_in_the_record() -> None:
+    record = b'{"event_type":"click","user_id":"\\u0061b\\u00e9","timestamp":"2026-01-15T10:00:00Z","properties":{"p":"\\/x"}}'
+
+    assert Query(fields={"user_id": "abé"}).matches(record)
+    assert Query(properties={"p": "/x"}).matches(record)
+    assert not Query(fields={"user_id": "ab"}).matches(record)
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b"]), JSON_VALUES), st.sampled_from(["a", "b"]), JSON_VALUES)
+def test_a_property_matches_exactly_its_own_value(properties: dict[str, Any], name: str, value: Any) -> None:  # noqa: ANN401
+    record = encoded(native_event(properties=properties))
+    wanted = as_text(value)
+
+    found = Query(properties={name: wanted}).matches(record)
+
+    assert found == (as_text(json.loads(record)["properties"].get(name)) == wanted)
+
+
+@pytest.mark.parametrize("name", ["colour", "property.", "Event_type", "limit"])
+def test_unknown_parameters_are_refused_by_name(name: str) -> None:
+    with pytest.raises(RequestRefused, match="known: ") as caught:
+        from_parameters({name: "1"}, also=frozenset({"format"}))
+
+    assert (caught.value.code, caught.value.field) == ("invalid_parameter", name)
+
+
+@pytest.mark.parametrize("record", [b"{}", b'{"properties":null}', b'{"timestamp":5}', b"[]", b"broken"])
+def test_records_of_older_versions_are_merely_not_found(record: bytes) -> None:
+    assert not Query(fields={"user_id": "u"}, since_ms=0).matches(record)
+    assert not Query(properties={"a": "1"}).matches(record)
+    assert not Query(since_ms=0).matches(record)
