@@ -187,5 +187,5 @@ def test_schemathesis_finds_nothing_that_the_description_does_not_say(running: P
 
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     accounting = running.accounting()
-    assert accounting["accepted"] == len(running.events())
+    assert running.get("/stats")["total_events"] == len(running.events()) <= accounting["accepted"]  # some were erased
     assert accounting["received"] == accounting["accepted"] + accounting["duplicates"] + accounting["rejected"]
