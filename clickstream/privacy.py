@@ -28,8 +28,11 @@ _ADDRESS: Final = re.compile(
     rb"(\"(?:\$?ip|ip_?address|client_?ip|remote_?addr|user_ipaddress)\"\s*:\s*)\"([0-9a-fA-F.:]{2,45})\"",
     re.IGNORECASE,
 )
-_ADDRESS_HINTS: Final = (b'ip"', b'Ip"', b'IP"', b"ddr", b"DDR")  # one of these is in every key above
 _REMOVED: Final = rb"\1***"
+# Every key of _ADDRESS, reduced to these letters, still ends in ip" or holds addr.
+_LETTERS: Final = b'IPADRipadr"'
+_OTHERS: Final = bytes(code for code in range(256) if code not in _LETTERS)
+_LOWER: Final = bytes.maketrans(b"IPADR", b"ipadr")
 
 
 class Privacy:
@@ -44,16 +47,23 @@ class Privacy:
 
     def cleaned(self, records: Sequence[bytes], *, user_agent: str, address: str | None) -> list[bytes]:
         """`records` of one request without raw addresses and secrets; those of bots say so."""
-        found = list(records)
-        together = b"\0".join(found)  # one look at all of them: most requests hold nothing to take out
-        if self._strip_secrets and (b"=" in together or b"@" in together):
-            found = [_CREDENTIALS.sub(rb"\1***@", _SECRET.sub(_REMOVED, record)) for record in found]
-        if any(hint in together for hint in _ADDRESS_HINTS):
-            found = [_ADDRESS.sub(self._without_address, record) for record in found]
+        found = self._cleaned(records)
         if describe(user_agent).is_bot:
             found = marked(found, "is_bot", True)
         shown = self._shorten(address) if address else None
         return found if shown is None else marked(found, "client_ip", shown)
+
+    def _cleaned(self, records: Sequence[bytes]) -> list[bytes]:
+        # One look at all records shows for nearly every request that there is nothing to take out.
+        blob = b"\0".join(records)
+        if self._strip_secrets and b"=" in blob:
+            records = [_SECRET.sub(_REMOVED, record) if b"=" in record else record for record in records]
+        if self._strip_secrets and b"@" in blob:
+            records = [_CREDENTIALS.sub(rb"\1***@", record) if b"@" in record else record for record in records]
+        if _may_hold_address(blob):
+            replace = self._without_address
+            records = [_ADDRESS.sub(replace, one) if _may_hold_address(one) else one for one in records]
+        return list(records)
 
     def _without_address(self, match: re.Match[bytes]) -> bytes:
         shown = self._shorten(match[2].decode())
@@ -65,6 +75,11 @@ class Privacy:
         if day != self._day:
             self._day, self._salt = day, secrets.token_bytes(32)
         return None if not _parsed(address) else hmac.new(self._salt, address.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def _may_hold_address(text: bytes) -> bool:
+    letters = text.translate(_LOWER, _OTHERS)
+    return b'ip"' in letters or b"addr" in letters
 
 
 def truncated(address: str) -> str | None:
