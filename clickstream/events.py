@@ -11,10 +11,11 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 import msgspec
 
+from clickstream.compact import is_compact, may_hold_huge_number
 from clickstream.timestamps import DAY_MS, UtcClockReader, parse, text
 
 STANDARD_TYPES: Final = (
@@ -56,19 +57,29 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 
 
-class _CompleteEvent(Event, kw_only=True, gc=False):
-    """An event that lacks nothing; decoding checks its types and lengths in the same pass."""
+class PlainEvent(msgspec.Struct, kw_only=True, gc=False):
+    """An event that lacks nothing, to be read like an Event; decoding checks its types and lengths in the same pass.
 
+    Most events are only counted by their envelope, so the properties stay as they were sent until somebody asks.
+    """
+
+    event_type: str
     event_id: _Id
     timestamp: str
-    properties: dict[str, Any]
+    raw_properties: msgspec.Raw = msgspec.field(name="properties")
     user_id: _Id | None = None
     anonymous_id: _Id | None = None
     session_id: _Id | None = None
 
+    @property
+    def properties(self) -> dict[str, Any]:
+        """The properties, decoded anew."""
+        properties: dict[str, Any] = _anything.decode(self.raw_properties)
+        return properties
 
-class _KnownFieldsOnly(_CompleteEvent, forbid_unknown_fields=True, kw_only=True, gc=False):
-    """A complete event without unknown top-level fields: the decoder has looked at every byte of it."""
+
+class _KnownFieldsOnly(PlainEvent, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """A complete event without unknown top-level fields: the decoder has looked at every byte but the properties."""
 
     sdk: dict[str, Any] | None = None  # what wire/ adds to the events of SDKs
 
@@ -111,7 +122,7 @@ class _Fault(Exception):
 
 
 _known_fields: Final = msgspec.json.Decoder(_KnownFieldsOnly)
-_complete: Final = msgspec.json.Decoder(_CompleteEvent)
+_complete: Final = msgspec.json.Decoder(PlainEvent)
 _objects: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _anything: Final = msgspec.json.Decoder()
 _encode: Final = msgspec.json.encode
@@ -162,20 +173,60 @@ def _all_plain(records: Sequence[bytes], limits: Limits, received_ms: int) -> Ba
     ):
         return None
     events = _decode_all(records)
-    if events is None or not _has_unique_keys(blob, events):
+    if events is None or not _has_sound_properties([event.raw_properties for event in events]):
         return None
-    if not {event.event_type for event in events} <= _known_types:
+    stamps = [event.timestamp for event in events]
+    if not _has_sound_envelopes(blob, events, stamps):
         return None
-    if not all(event.user_id or event.session_id or event.anonymous_id for event in events):
-        return None
-    times_ms = _clock.all_canonical_ms([event.timestamp for event in events])
+    times_ms = _clock.all_canonical_ms(stamps)
     if times_ms is None or max(times_ms) > received_ms + DAY_MS:
         return None
     suffix = f',"received_at":"{text(received_ms)}"}}'.encode()
-    return Batch(list(events), [record[:-1] + suffix for record in records], times_ms)
+    return Batch(cast("list[Event]", events), [record[:-1] + suffix for record in records], times_ms)
 
 
-def _decode_all(records: Sequence[bytes]) -> Sequence[_CompleteEvent] | None:
+def _has_sound_envelopes(blob: bytes, events: Sequence[PlainEvent], stamps: Sequence[str]) -> bool:
+    """True when no field stands twice in a record, every type is known and every event is somebody's."""
+    people = [[one for one in column if one is not None] for column in _identities(events)]
+    types = [event.event_type for event in events]
+    texts = {
+        "event_id": [event.event_id for event in events],
+        "event_type": types,
+        "timestamp": stamps,
+        **dict(zip(IDENTITY_FIELDS, people, strict=True)),
+    }
+    values = {"properties": [event.raw_properties for event in events]}
+    return (
+        _known_types.issuperset(types)
+        and (len(events) in map(len, people) or all(map(any, zip(*_identities(events), strict=True))))
+        and (is_compact(blob, len(events), texts, values) or _has_unique_keys(blob, events))
+    )
+
+
+def _identities(events: Sequence[PlainEvent]) -> list[list[str | None]]:
+    """Columns in the order of IDENTITY_FIELDS."""
+    return [
+        [event.user_id for event in events],
+        [event.anonymous_id for event in events],
+        [event.session_id for event in events],
+    ]
+
+
+def _has_sound_properties(raws: Sequence[msgspec.Raw]) -> bool:
+    """True when all are objects and no number in them is out of range, which the typed decoder does not see."""
+    blob = b"\0".join(raws)
+    if not blob.startswith(b"{") or blob.count(b"\0{") != len(raws) - 1:
+        return False
+    if may_hold_huge_number(blob):
+        try:
+            for raw in raws:
+                _anything.decode(raw)
+        except (msgspec.MsgspecError, RecursionError):
+            return False
+    return True
+
+
+def _decode_all(records: Sequence[bytes]) -> Sequence[PlainEvent] | None:
     # Not the joined array in one call, though that is a little faster: a line `{"a":[{}` and a line `{}]}` are
     # good JSON together, and would be kept as two broken records.
     try:
@@ -187,7 +238,7 @@ def _decode_all(records: Sequence[bytes]) -> Sequence[_CompleteEvent] | None:
         return None
 
 
-def _decode_with_extras(records: Sequence[bytes]) -> Sequence[_CompleteEvent] | None:
+def _decode_with_extras(records: Sequence[bytes]) -> Sequence[PlainEvent] | None:
     """Complete events with further top-level fields, which the typed decoder skips without looking at them."""
     if any(b"\\" in record for record in records):
         return None  # "a/b" and "a\/b" are one key
@@ -206,7 +257,7 @@ def _decode_with_extras(records: Sequence[bytes]) -> Sequence[_CompleteEvent] | 
     return events
 
 
-def _has_unique_keys(blob: bytes, events: Sequence[_CompleteEvent]) -> bool:
+def _has_unique_keys(blob: bytes, events: Sequence[PlainEvent]) -> bool:
     """True when each envelope name stands in `blob` exactly as often as an event has that field."""
     count = len(events)
     present = {

@@ -27,7 +27,7 @@ from clickstream.timestamps import text
 T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
-_SNAPSHOT_AGE_MS: Final = 100
+_SNAPSHOT_AGE_MS: Final = 50  # an event must show within 100 ms of its acknowledgement, the way of the answer included
 
 OnKept = Callable[[Unavailable | None], None]
 Observer = Callable[[Sequence[Event], Sequence[bytes]], None]
@@ -308,7 +308,7 @@ class Pipeline:
     # -- numbers --------------------------------------------------------------------------------------------
 
     def statistics(self, window: str) -> dict[str, Any]:
-        """Everything `/stats` shows for `window`, at most 100 ms old."""
+        """Everything `/stats` shows for `window`, at most 50 ms old."""
         self.require_ready()
         now_ms = self._clock_ms()
         cached = self._snapshots.get(window)

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
-from clickstream.events import Event
+from clickstream.events import Event, PlainEvent
 
 LONGEST_VALUE: Final = 200  # characters of a page or name that is counted by itself
 DIMENSIONS: Final = ("pages", "products", "bought", "referrers", "devices")
 
 _REFERRERS_REMEMBERED: Final = 10_000
 _hosts: Final[dict[str, str]] = {}
+
+
+class _View(msgspec.Struct, gc=False):
+    """What is counted of a page view; senders may write anything there."""
+
+    page: Any = None
+    referrer: Any = None
+    device: Any = None
+    product_name: Any = None
+    product_id: Any = None
+
+
+_views: Final = msgspec.json.Decoder(_View)
 
 
 class TopCounts(msgspec.Struct):
@@ -40,18 +53,16 @@ class TopCounts(msgspec.Struct):
 
 def count_values(events: Sequence[Event]) -> dict[str, Counter[str]]:
     """Pages, referrers, devices and products of page views, and units bought, in `events`."""
-    views = [event.properties for event in events if event.event_type == "page_view" and event.properties]
-    purchases = [event.properties for event in events if event.event_type == "purchase" and event.properties]
+    views = [_view(event) for event in events if event.event_type == "page_view"]
+    purchases = [event.properties for event in events if event.event_type == "purchase"]
     found: dict[str, Counter[str]] = {}
     if views:
-        found["pages"] = _counted(view.get("page") for view in views)
-        found["referrers"] = Counter(
-            _host(value) for view in views if type(value := view.get("referrer")) is str and value
-        )
-        found["devices"] = _counted(view.get("device") for view in views)
-        found["products"] = _counted(view.get("product_name") or view.get("product_id") for view in views)
+        found["pages"] = _counted([view.page for view in views])
+        found["referrers"] = _by_host([view.referrer for view in views])
+        found["devices"] = _counted([view.device for view in views])
+        found["products"] = _counted([view.product_name or view.product_id for view in views])
     if purchases:
-        found["bought"] = _units(purchases)
+        found["bought"] = _units([purchase for purchase in purchases if purchase])
     return found
 
 
@@ -64,8 +75,31 @@ def merged(parts: Iterable[TopCounts]) -> TopCounts:
     return total
 
 
-def _counted(values: Iterable[object]) -> Counter[str]:
-    return Counter([value[:LONGEST_VALUE] for value in values if type(value) is str and value])
+def _view(event: Event) -> _View:
+    if isinstance(event, PlainEvent):
+        return _views.decode(event.raw_properties)
+    return msgspec.convert(event.properties or {}, _View)
+
+
+def _counted(values: list[Any]) -> Counter[str]:
+    try:
+        counts: Counter[Any] = Counter(values)
+    except TypeError:  # an object or array
+        counts = Counter([value for value in values if type(value) is str])
+    if all(type(value) is str and 0 < len(value) <= LONGEST_VALUE for value in counts):
+        return counts
+    found: Counter[str] = Counter()
+    for value, count in counts.items():
+        if type(value) is str and value:
+            found[value[:LONGEST_VALUE]] += count
+    return found
+
+
+def _by_host(referrers: list[Any]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for referrer, count in Counter([one for one in referrers if type(one) is str and one]).items():
+        found[_host(referrer)] += count
+    return found
 
 
 def _units(purchases: Iterable[dict[str, object]]) -> Counter[str]:
