@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from clickstream.backends.local import LocalBackend
 from clickstream.events import Limits, validate
-from clickstream.journal import Quarantine
+from clickstream.journal import Quarantine, checkpoint
 from clickstream.query import Query
+from clickstream.stats.state import FORM
 from clickstream.timestamps import parse, text
 
 NOW_MS = parse("2026-03-04T12:00:00Z")
@@ -164,3 +166,21 @@ def test_a_checkpoint_of_a_longer_journal_does_not_hold(path: Path) -> None:
     assert recover(again) == [f"e{index}" for index in range(10)]
     assert again.statistics("all", NOW_MS)["total_events"] == 10
     again.close([])
+
+
+def test_a_checkpoint_whose_state_cannot_be_read_does_not_stop_the_start(path: Path) -> None:
+    backend = open_backend(path)
+    recover(backend)
+    ids = keep(backend, 0, 60)
+    before = numbers(backend)
+    backend.close(ids)
+    backend = open_backend(path)
+    recover(backend)
+    checkpoint.save(backend._journal, msgspec.msgpack.encode([1, 2, 3]), form=FORM)
+    backend._journal.close()
+
+    again = open_backend(path)
+
+    assert recover(again) == ids
+    assert numbers(again) == before
+    again.close(ids)

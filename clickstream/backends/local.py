@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -73,8 +73,7 @@ class LocalBackend:
 
         known = self._load_checkpoint()
         if known is not None:
-            ids = state.decode(known.state, self._stats)
-            on_replay(ids, known.end / size)
+            on_replay(known.ids, known.end / size)
         decode = msgspec.json.Decoder(StoredEvent).decode
         start, crc = (layout.START, layout.START_CRC) if known is None else (known.end, known.crc)
         found = recover(self._journal, self._quarantine, decode, take, start=start, crc=crc)
@@ -83,16 +82,21 @@ class LocalBackend:
         page = self.events(Query(), limit=RECENT_SHOWN, cursor=None)
         self._recent.extend(reversed(page.records))
 
-    def _load_checkpoint(self) -> checkpoint.Checkpoint | None:
+    def _load_checkpoint(self) -> _Known | None:
+        """What the checkpoint holds, put into the statistics; None when everything must be read."""
         try:
             known = checkpoint.load(self._journal, form=state.FORM)
+            ids = [] if known is None else state.decode(known.state, self._stats)
+        except msgspec.MsgspecError as problem:
+            _log.warning("checkpoint not readable, reading the whole journal error=%s", problem)
+            known = None
         except checkpoint.CheckpointMismatch as problem:
             # Every line may still be good JSON with a wrong letter in it: only the checksum can tell.
             _log.warning("journal changed: %s; reading all of it again", problem)
             self._integrity = "changed"
             return None
         self._integrity = "unchecked" if known is None else "verified"
-        return known
+        return None if known is None else _Known(known.end, known.crc, ids)
 
     def write(self, records: Sequence[bytes]) -> None:
         """Append and sync; see Journal.append for what holds after a failure."""
@@ -149,6 +153,14 @@ class LocalBackend:
             except (OSError, OverflowError) as problem:  # a sum beyond 64 bits does not fit the checkpoint
                 _log.warning("no checkpoint written, the next start reads the whole journal error=%s", problem)
         self._journal.close()
+
+
+class _Known(NamedTuple):
+    """How far the checkpoint goes, and the ids in it."""
+
+    end: int
+    crc: int
+    ids: Sequence[str]
 
 
 class _TimeReader:
