@@ -35,6 +35,7 @@ def post_events() -> Response:
         records = split(body, media_type=request.content_type or "", max_records=current_app.config["MAX_RECORDS"])
     except RequestRefused as refusal:
         if refusal.code != "timeout":  # a slow network, not a fault of the events: they will come again
+            admit(1)  # what strangers send fills no disk
             refuse(request.get_data(), refusal, source="native")
         raise
     source = admit(len(records))

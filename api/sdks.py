@@ -16,6 +16,7 @@ from clickstream.pipeline import Receipt
 from clickstream.wire import ROUTES, Answer, Route, WireBatch, WireRequest, cors_headers, preflight
 
 sdks: Final = Blueprint("sdks", __name__)
+_TURNED_AWAY: Final = ("unauthorized", "forbidden", "rate_limited")
 
 
 def take(route: Route) -> Response:
@@ -26,14 +27,23 @@ def take(route: Route) -> Response:
             return _response(route.answer(batch, ()))
         return _accept(route, batch)
     except RequestRefused as refusal:
-        if refusal.code in ("unauthorized", "forbidden", "rate_limited"):
+        if refusal.code in _TURNED_AWAY:
             return _with_cors(failure(refusal))
         if refusal.code == "timeout":  # a slow network, not a fault of the events
             return _response(route.answers.unavailable)
-        refuse(request.get_data(), refusal, source=route.family)
-        return _response(route.answers.refused)
+        return _refused(route, refusal)
     except Unavailable:
         return _response(route.answers.unavailable)
+
+
+def _refused(route: Route, refusal: RequestRefused) -> Response:
+    """Quarantine a body that holds no records, unless its sender may not send at all: strangers fill no disk."""
+    try:
+        admit(1)
+    except RequestRefused as stranger:
+        return _with_cors(failure(stranger))
+    refuse(request.get_data(), refusal, source=route.family)
+    return _response(route.answers.refused)
 
 
 @sdks.get("/tracker.js")

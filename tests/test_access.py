@@ -15,6 +15,7 @@ from clickstream.access import RateLimited, WriteAccess, WriteKey, parse_write_k
 from clickstream.errors import ConfigError, RequestRefused
 from clickstream.wire import ROUTES
 from tests.support.platform import Platform, platform
+from tests.support.waiting import until
 
 EVENT = {"event_type": "a", "user_id": "u"}
 OPEN = {"GET /", "GET /health", "GET /ready", "GET /openapi.json", "GET /docs", "GET /tracker.js"}
@@ -210,3 +211,18 @@ def test_another_address_than_loopback_needs_a_read_token() -> None:
     with pytest.raises(ConfigError, match="READ_TOKEN"):
         config.load({"API_HOST": "0.0.0.0"})
     assert config.load({"API_HOST": "0.0.0.0", "READ_TOKEN": "t"}).api_host == "0.0.0.0"
+
+
+@pytest.mark.parametrize("path", ["/events", "/v1/batch", "/batch/", "/collect", "/com.snowplowanalytics.snowplow/tp2"])
+@pytest.mark.parametrize("body", [b"{", b"\x1f\x8bnot gzip"], ids=["json", "gzip"])
+def test_what_strangers_send_is_not_even_quarantined(api: Platform, path: str, body: bytes) -> None:
+    before = api.get("/rejected")["total"]
+
+    statuses = [
+        requests.post(api.url + path, body, headers=headers, timeout=5).status_code
+        for headers in ({}, {"X-Write-Key": "wrong"}, {"X-Write-Key": "pk_app"})
+    ]
+
+    assert statuses[:2] == [401, 403]
+    assert statuses[2] in (200, 400, 422)
+    until(lambda: api.get("/rejected")["total"] == before + 1)
