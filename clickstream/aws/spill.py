@@ -43,6 +43,7 @@ class Spill:
         self._ids_path = path.with_name(path.name + ".ids")
         self._lock = threading.Lock()
         self._drained = layout.START
+        self._started: tuple[list[bytes], int] | None = None  # what is left of a part that was sent in part, its end
         self._since_ms: int | None = None
 
     def recover(self, quarantine: Quarantine, on_ids: Callable[[Sequence[str]], None]) -> None:
@@ -81,11 +82,17 @@ class Spill:
             if self._since_ms is None:
                 self._since_ms = self._clock_ms()
 
-    def drain(self, send: Callable[[Sequence[bytes]], bool]) -> bool:
-        """Hand the oldest waiting records to `send`; True when it took them, and then they wait no longer."""
-        records, end = self._oldest()
-        if records and not send(records):
+    def drain(self, send: Callable[[Sequence[bytes]], Sequence[int]]) -> bool:
+        """Hand the oldest waiting records to `send`, which answers with the indexes of those it could not send.
+
+        True when all of them were sent, and then they wait no longer. What is left over is tried again alone.
+        """
+        records, end = self._started or self._oldest()
+        unsent = send(records) if records else ()
+        if unsent:
+            self._started = [records[index] for index in unsent], end
             return False
+        self._started = None
         with self._lock:
             self._drained = end
             if end < self._journal.end:

@@ -160,11 +160,9 @@ class AwsBackend:
                 self._spilled.clear()
                 _log.info("spill drained; events go to Kinesis directly again")
 
-    def _send(self, records: Sequence[bytes]) -> bool:
-        # All or none are taken off the journal, so a part that did arrive is sent twice: event_id removes it.
-        return not self._sink.put(
-            records, deadline_s=_DEADLINE_S if self._stopping.is_set() else _DRAIN_DEADLINE_S
-        ).unsent
+    def _send(self, records: Sequence[bytes]) -> Sequence[int]:
+        deadline_s = _DEADLINE_S if self._stopping.is_set() else _DRAIN_DEADLINE_S
+        return self._sink.put(records, deadline_s=deadline_s).unsent
 
     def _refresh_until_stopped(self) -> None:
         while not self._stopping.wait(_REFRESH_S):
