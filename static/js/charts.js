@@ -31,6 +31,7 @@ const faded = (rgb, alpha) => rgb.replace(/^rgb\((.*)\)$/, (_, parts) => `rgba($
 /** The theme has changed: draw both again in its colours. */
 export function recolour() {
   colours = new Map();
+  pixels = 0;
   series?.destroy();
   mix?.destroy();
   series = mix = null;
@@ -40,7 +41,12 @@ export function recolour() {
   }
 }
 
-const scale = () => Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+let pixels = 0; // device-independent size of text against the usual one; reading it at each refresh forces a layout
+
+function scale() {
+  pixels ||= Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+  return pixels;
+}
 
 function font() {
   const rem = 16 * scale();

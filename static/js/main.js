@@ -121,12 +121,21 @@ function draw(names = Object.keys(PARTS)) {
   }
 }
 
+/** The first drawing part by part, so that a slow phone can scroll and tap in between. */
+async function drawFirst() {
+  for (const name of Object.keys(PARTS)) {
+    draw([name]);
+    await new Promise((resume) => setTimeout(resume));
+  }
+}
+
 let lastDrawn = null;
 
 function refresh() {
   if (stats && !paused) drawn = stats;
   const empty = drawn !== null && drawn.total_events === 0 && !drawn.ingest?.dedupe?.ids && !drawn.accounting?.accepted;
   if (empty) showWelcome();
+  else if (drawn && lastDrawn === null) drawFirst();
   else if (drawn && drawn !== lastDrawn) draw();
   lastDrawn = drawn;
   document.body.dataset.view = drawn === null ? (problem?.kind === "loading" ? "loading" : "unknown") : empty ? "empty" : "dashboard";
@@ -341,6 +350,7 @@ function listen() {
     event.target.dataset.action === "window" ? chooseWindow("all") : changeTypes((hidden) => hidden.clear())));
   byId("banner-action").addEventListener("click", poll);
   document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : poll()));
+  matchMedia("(min-width: 2400px)").addEventListener("change", charts.recolour);
   window.addEventListener("popstate", () => location.reload());
 }
 

@@ -1,0 +1,120 @@
+"""What the page may cost: requests, bytes, layout shift, paint, main thread, memory; and what lighthouse says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import CDPSession, Page, expect
+
+from tests.browser import audits
+from tests.support.dashboards import dashboard
+from tests.support.platform import platform
+from tests.support.shop import visits
+
+pytestmark = pytest.mark.browser
+
+REFRESHES = 10
+# The budget is 25 ms on a machine that does nothing else; a busy one needs more for the same work. What this must
+# notice is far above: a fading row cost 190 ms, an animated chart 100.
+MAIN_THREAD_MS_PER_REFRESH = 50
+LEAST_SCORE = 0.98
+LIGHTHOUSE_RUNS = 3  # the best counts: what else the machine does can only lower a score
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Addresses of an API with a busy hour, and of the dashboard before it."""
+    directory = tmp_path_factory.mktemp("budget")
+    with platform(directory) as api, dashboard(directory, api.url) as url:
+        requests.post(f"{api.url}/events", json=visits(600, until=datetime.now(timezone.utc)), timeout=20)
+        requests.get(f"{url}/api/stats", timeout=10)
+        yield api.url, url
+
+
+def watch_paint(tab: Page) -> None:
+    tab.add_init_script(
+        "window.shift = 0; window.paint = 0;"
+        "new PerformanceObserver((list) => list.getEntries().forEach((e) => { if (!e.hadRecentInput) shift += e.value; }))"
+        ".observe({type: 'layout-shift', buffered: true});"
+        "new PerformanceObserver((list) => list.getEntries().forEach((e) => { paint = e.startTime; }))"
+        ".observe({type: 'largest-contentful-paint', buffered: true});"
+    )
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_the_first_load_is_small_quick_and_steady(busy: tuple[str, str], tab: Page, width: int, height: int) -> None:
+    api_url, url = busy
+    watch_paint(tab)
+    tab.set_viewport_size({"width": width, "height": height})
+    requested: list[str] = []
+    tab.on("request", lambda request: requested.append(request.url))
+
+    tab.goto(url, wait_until="networkidle")
+    expect(tab.locator("#value-events")).not_to_have_text("\N{EN DASH}")
+    first = [address for address in requested if "/api/stats" not in address]
+    requests.post(f"{api_url}/events", json={"event_type": "click", "user_id": "u", "session_id": "s"}, timeout=10)
+    with tab.expect_response("**/api/stats*"):
+        pass
+    tab.wait_for_timeout(600)  # what a refresh moves would have moved by then
+
+    assert len(first) <= 10, first
+    assert tab.evaluate("shift") <= 0.02
+    assert 0 < tab.evaluate("paint") <= 1000
+
+
+def test_a_refresh_costs_little_of_the_main_thread_and_memory_does_not_grow(busy: tuple[str, str], tab: Page) -> None:
+    api_url, url = busy
+    tab.goto(url)
+    session = tab.context.new_cdp_session(tab)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})  # CPU time, not that of a busy machine
+    session.send("HeapProfiler.enable")
+    later = visits(80, until=datetime.now(timezone.utc) + timedelta(minutes=1), minutes=1, seed=11)
+
+    def refresh(number: int) -> None:
+        batch = later[number * 8 : number * 8 + 8]
+        requests.post(f"{api_url}/events", json=batch, timeout=10)
+        with tab.expect_response(lambda answer: "/api/stats" in answer.url and answer.status == 200):
+            pass
+
+    refresh(0)
+    before = costs(session)
+    for number in range(1, REFRESHES + 1):
+        refresh(number)
+    after = costs(session)
+
+    per_refresh_ms = (after["TaskDuration"] - before["TaskDuration"]) * 1000 / REFRESHES
+    print(f"main thread {per_refresh_ms:.1f} ms per refresh; nodes {before['Nodes']:.0f} -> {after['Nodes']:.0f}")
+    assert per_refresh_ms <= MAIN_THREAD_MS_PER_REFRESH
+    assert after["Nodes"] <= before["Nodes"] + 100
+    assert after["JSHeapUsedSize"] <= before["JSHeapUsedSize"] + 1_500_000
+    assert after["JSEventListeners"] <= before["JSEventListeners"] + 5
+
+
+def costs(session: CDPSession) -> dict[str, float]:
+    session.send("HeapProfiler.collectGarbage")
+    metrics: list[dict[str, Any]] = session.send("Performance.getMetrics")["metrics"]
+    return {metric["name"]: metric["value"] for metric in metrics}
+
+
+@audits.needed
+@pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
+def test_lighthouse_finds_next_to_nothing(busy: tuple[str, str], tmp_path: Path, phone: bool) -> None:
+    _, url = busy
+    requests.get(f"{url}/api/stats", timeout=10)
+    for _ in range(LIGHTHOUSE_RUNS):
+        report = audits.lighthouse(url, tmp_path / "report.json", phone=phone)
+        scores = {name: category["score"] for name, category in report["categories"].items()}
+        print(scores)
+        if min(scores.values()) >= LEAST_SCORE:
+            return
+    failed = [
+        f"{audit['id']}: {audit['title']} {audit.get('displayValue', '')}"
+        for audit in report["audits"].values()
+        if audit["score"] is not None and audit["score"] < 0.9
+    ]
+    pytest.fail(f"{scores}: {failed}")
