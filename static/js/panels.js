@@ -49,7 +49,10 @@ function change(id, now, before, name, { otherwise, what = "", format = ui.exact
   else if (before === 0) say(node, now ? `none${what} in ${than}` : `none in ${than} either`);
   else if (ratio > 9) say(node, `↑ ${ui.decimal(now / before)} × before`);
   else if (direction === "none") say(node, `= as many${what} as before`);
-  else say(node, `${direction === "more" ? "↑" : "↓"} ${ui.percent(Math.abs(ratio))} ${direction}${what} than before`);
+  else {
+    const word = direction === "more" ? "more" : format === ui.exact ? "fewer" : "less";
+    say(node, `${direction === "more" ? "↑" : "↓"} ${ui.percent(Math.abs(ratio))} ${word}${what || " than before"}`);
+  }
 }
 
 function spark(id, values, spoken) {
