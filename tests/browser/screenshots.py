@@ -6,11 +6,12 @@ A real API is filled with the same hour of visits each time, a real dashboard st
 from __future__ import annotations
 
 import io
+import re
 import sys
 import tempfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -52,25 +53,27 @@ def main() -> int:
 def _fill(api: Platform) -> None:
     now = datetime.now(timezone.utc)
     earlier = visits(1500, until=now - timedelta(minutes=60), minutes=60, seed=3)
-    for part in (earlier, visits(1900, until=now, minutes=64)):
+    hour = visits(2000, until=now + timedelta(minutes=4), minutes=68)
+    happened = [event for event in hour if event["timestamp"] <= stamp(now)]
+    for part in (earlier, happened):
         for start in range(0, len(part), 5000):
             requests.post(f"{api.url}/events", json=part[start : start + 5000], timeout=30).raise_for_status()
-    _stay_live(api, now)
+    _stay_live(api, hour[len(happened) :])
     for number in range(41):
         requests.post(f"{api.url}/events", json=REFUSED[number % 4 if number % 3 else 0], timeout=10)
 
 
-def _stay_live(api: Platform, start: datetime) -> None:
-    """Send visits as they happen until the rate no longer shows that an hour came at once."""
-    coming = visits(600, until=start + timedelta(minutes=4), minutes=4, seed=5)
+def _stay_live(api: Platform, coming: list[dict[str, Any]]) -> None:
+    """Send events as they happen until the rate no longer shows that an hour came at once."""
 
     def is_settled() -> bool:
         now = stamp(datetime.now(timezone.utc))
-        due = [event for event in coming if stamp(start) < event["timestamp"] <= now]
-        del coming[: len([event for event in coming if event["timestamp"] <= now])]
+        due = [event for event in coming if event["timestamp"] <= now]
+        del coming[: len(due)]
         if due:
             requests.post(f"{api.url}/events", json=due, timeout=10).raise_for_status()
-        return 0 < api.get("/stats")["ingest"]["events_per_second"] < 50
+        rate: float = api.get("/stats")["ingest"]["events_per_second"]
+        return 0 < rate < 50
 
     until(is_settled, timeout_s=30)
 
@@ -110,7 +113,9 @@ def _pictures(browser: Browser, url: str) -> None:
     _take(_open(browser, hour, width=390, height=844, scale=2), "dashboard-phone")
 
     page = _open(browser, hour, width=1440, height=900)
-    page.locator("#feed tr", has_text="Purchase").first.locator(".row-open").click()
+    page.locator("#feed tr", has_text=re.compile("Purchase|Checkout|Add to cart|Search")).first.locator(
+        ".row-open"
+    ).click()
     expect(page.locator("#sheet pre")).to_be_visible()
     page.wait_for_timeout(300)
     _take(page, "dashboard-event")
