@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import tempfile
 import time
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 
 import duckdb
@@ -15,7 +17,7 @@ from clickstream.analytics.sources import literal
 from clickstream.errors import ClickstreamError, RequestRefused
 from clickstream.timestamps import text
 
-_MEMORY_LIMIT: Final = "512MB"
+_MEMORY_LIMIT: Final = "1GB"  # beyond it DuckDB goes on in files below the temporary directory
 
 
 class SourceUnreadable(ClickstreamError):
@@ -71,6 +73,7 @@ def connect(threads: int = 2) -> duckdb.DuckDBPyConnection:
         config={
             "threads": threads,
             "memory_limit": _MEMORY_LIMIT,
+            "temp_directory": str(Path(tempfile.gettempdir()) / "clickstream-duckdb"),
             "autoinstall_known_extensions": False,
             "TimeZone": "UTC",
             # Files of several hundred megabytes would otherwise be held in order while they are read.
@@ -92,7 +95,9 @@ def events_view(source: str, since_ms: int | None, until_ms: int | None, *, deri
 def _make_views(
     connection: duckdb.DuckDBPyConnection, source: str, since_ms: int | None, until_ms: int | None, *, derived: bool
 ) -> None:
-    connection.execute(f"CREATE TEMP VIEW events AS {events_view(source, since_ms, until_ms, derived=derived)}")
+    # JSON is parsed once, not once for each time that a question reads its events; columns are read where they are.
+    kind = "VIEW" if derived else "TABLE"
+    connection.execute(f"CREATE TEMP {kind} events AS {events_view(source, since_ms, until_ms, derived=derived)}")
     for name in VIEWS[1:]:
         connection.execute(f"CREATE TEMP VIEW {name} AS {view_sql(name)}")
 

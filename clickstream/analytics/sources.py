@@ -19,8 +19,8 @@ FIELDS: Final = (
     "properties",
 )
 
-# A stored event may be 256 KiB as sent; DuckDB wants to know the longest one before it starts.
-_LONGEST_EVENT: Final = 64 * 1024 * 1024
+# A stored event may be 256 KiB as sent. DuckDB sets aside several buffers of twice this size for each thread.
+_LONGEST_EVENT: Final = 8 * 1024 * 1024
 _COLUMNS: Final = ", ".join(f"'{name}': '{'JSON' if name == 'properties' else 'VARCHAR'}'" for name in FIELDS)
 _SELECTED: Final = ", ".join(f'"{name}"' for name in FIELDS)
 

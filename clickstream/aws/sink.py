@@ -86,8 +86,9 @@ class KinesisSink:
         end_s = self._clock_s() + deadline_s
         parts = _parts(pack(records))
         if len(parts) == 1:
-            return self._send(parts[0], end_s)
-        outcomes = list(self._threads.map(lambda part: self._send(part, end_s), parts))
+            outcomes = [self._send(parts[0], end_s)]
+        else:
+            outcomes = list(self._threads.map(lambda part: self._send(part, end_s), parts))
         return _together(outcomes)
 
     def close(self) -> None:
