@@ -45,6 +45,7 @@ class Spill:
         self._drained = layout.START
         self._started: tuple[list[bytes], int] | None = None  # what is left of a part that was sent in part, its end
         self._since_ms: int | None = None
+        self._shown: tuple[int, int | None] = (0, None)  # replaced as a whole, so that a reader needs no lock
 
     def recover(self, quarantine: Quarantine, on_ids: Callable[[Sequence[str]], None]) -> None:
         """Take up what an earlier process left; `on_ids` gets the ids it had acknowledged, as far as they are known."""
@@ -58,6 +59,7 @@ class Spill:
         self._drained = min(self._read_drained(), self._journal.end)
         if self._drained < self._journal.end:
             self._since_ms = self._clock_ms()
+        self._show()
 
     @property
     def is_empty(self) -> bool:
@@ -66,8 +68,8 @@ class Spill:
 
     def state(self) -> SpillState:
         """Size, cap and age; from any thread."""
-        waiting = 0 if self._since_ms is None else self._journal.end - self._drained
-        return SpillState(waiting, self._cap, self._since_ms)
+        size, since_ms = self._shown
+        return SpillState(size, self._cap, since_ms)
 
     def append(self, records: Sequence[bytes]) -> None:
         """Keep `records` behind those that wait; raises BackendUnavailable at the cap, or as Journal.append does."""
@@ -81,6 +83,7 @@ class Spill:
             self._journal.append(records)
             if self._since_ms is None:
                 self._since_ms = self._clock_ms()
+            self._show()
 
     def drain(self, send: Callable[[Sequence[bytes]], Sequence[int]]) -> bool:
         """Hand the oldest waiting records to `send`, which answers with the indexes of those it could not send.
@@ -97,6 +100,7 @@ class Spill:
             self._drained = end
             if end < self._journal.end:
                 self._write_drained(end)
+                self._show()
                 return True
             # In this order: a crash in between sends again. The other way round, what is spilled next would
             # lie before the remembered offset and would be skipped.
@@ -104,6 +108,7 @@ class Spill:
             self._drained = layout.START
             self._journal.resume_at(layout.START, layout.START_CRC)
             self._since_ms = None
+            self._show()
         return True
 
     def close(self, ids: Sequence[str]) -> None:
@@ -115,6 +120,9 @@ class Spill:
         # An id with a line break in it would become two; neither would match anything.
         _replace(self._ids_path, "\n".join(ids).encode())
         self._journal.close()
+
+    def _show(self) -> None:
+        self._shown = (self._journal.end - self._drained, self._since_ms)
 
     def _oldest(self) -> tuple[list[bytes], int]:
         start, limit = self._drained, self._journal.end
