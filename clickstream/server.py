@@ -33,6 +33,7 @@ from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defi
 from granian.server.embed import Server
 
 from clickstream.errors import PortTaken, RequestRefused
+from clickstream.unsent import Unsent
 
 if TYPE_CHECKING:
     from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
@@ -45,6 +46,9 @@ BODY_REFUSED: Final = "clickstream.body_refused"
 _STREAM_THREADS: Final = 8
 _HEADER_TIMEOUT_MS: Final = 10_000
 _STOP_TIMEOUT_S: Final = 4
+_PIECE_BYTES: Final = 256 * 1024
+_MOST_UNSENT_BYTES: Final = 1024 * 1024  # of one streamed answer; then the reader is waited for
+_READER_TIMEOUT_S: Final = 60  # a reader that takes nothing for so long is given up
 _DISCARDED_BODIES: Final = 10  # times MAX_BODY_BYTES that are read and thrown away before the connection is cut
 _EVERY_ANSWER: Final = (("x-content-type-options", "nosniff"),)
 
@@ -205,7 +209,7 @@ class _Adapter:
             if isinstance(chunks, (list, tuple)) or answer.length() is not None or scope.method == "HEAD":
                 proto.response_bytes(answer.status, answer.headers, b"".join(_closing(chunks)))
             else:
-                await self._stream(proto, answer, chunks)
+                await self._stream(proto, scope.client, answer, chunks)
 
     async def _read_body(self, scope: Scope, proto: HTTPProtocol) -> bytes:
         if scope.method in ("GET", "HEAD", "OPTIONS"):
@@ -260,18 +264,33 @@ class _Adapter:
         environ["CONTENT_LENGTH"] = str(len(body))
         return environ
 
-    async def _stream(self, proto: HTTPProtocol, answer: _Answer, chunks: Iterable[bytes]) -> None:
+    async def _wait_for_reader(self, unsent: Unsent) -> None:
+        least = unsent.bytes()
+        deadline = time.monotonic() + _READER_TIMEOUT_S
+        while (count := unsent.bytes()) > _MOST_UNSENT_BYTES and not self._stopping.is_set():
+            if count < least:
+                least, deadline = count, time.monotonic() + _READER_TIMEOUT_S
+            elif time.monotonic() > deadline:
+                raise TimeoutError
+            await asyncio.sleep(0.005)
+
+    async def _stream(self, proto: HTTPProtocol, client: str, answer: _Answer, chunks: Iterable[bytes]) -> None:
         loop = asyncio.get_running_loop()
         iterator = iter(chunks)
+        unsent = await loop.run_in_executor(self._threads, Unsent, client)
         transport = proto.response_stream(answer.status, answer.headers)
         try:
             while not self._stopping.is_set():
                 chunk = await loop.run_in_executor(self._threads, next, iterator, None)
                 if chunk is None:
                     return
-                if chunk:
-                    await transport.send_bytes(chunk)
+                for start in range(0, len(chunk), _PIECE_BYTES):
+                    await self._wait_for_reader(unsent)
+                    await transport.send_bytes(chunk[start : start + _PIECE_BYTES])
+        except TimeoutError:
+            _log.warning("gave up on a reader client=%s timeout_s=%d", client, _READER_TIMEOUT_S)
         finally:
+            unsent.close()
             if hasattr(chunks, "close"):
                 await loop.run_in_executor(self._threads, chunks.close)
 
