@@ -49,6 +49,7 @@ def platform(
     program: Path = ROOT / "local_api.py",
     log_directory: Path | None = None,
     wait: bool = True,
+    ready_timeout_s: float = 15,
     **settings: str,
 ) -> Iterator[Platform]:
     """Run `program` in `directory` until the block ends; with `wait` it has replayed its journal when that begins."""
@@ -62,7 +63,7 @@ def platform(
     running = Platform(f"http://127.0.0.1:{port}", process, settings.get("READ_TOKEN", ""))
     try:
         if wait:
-            until(lambda: process.poll() is not None or _is_ready(running.url))
+            until(lambda: process.poll() is not None or _is_ready(running.url), timeout_s=ready_timeout_s)
             assert process.poll() is None, Path(log.name).read_text()
         yield running
     finally:

@@ -1,0 +1,198 @@
+"""More than the machine can take, a million events going out, and any order of what can happen."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from tests.support.http_client import Client, open_socket
+from tests.support.journals import stored_record
+from tests.support.native import encoded, native_event
+from tests.support.platform import Platform, platform
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.crash
+
+OVERLOAD_S = float(os.environ.get("OVERLOAD_S", "10"))
+
+
+def memory_mb(pid: int, name: str) -> float:
+    """VmRSS or VmHWM of a process in MB."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024
+
+
+def test_overload_gets_honest_answers_and_leaves_statistics_quick_and_memory_bounded(tmp_path: Path) -> None:
+    """Large batches on many connections, each sent as soon as the last was answered: as much as the server takes."""
+    template = encoded([native_event(f"SENT-{n}", properties={"fill": "y" * 400}) for n in range(50)])
+    statuses: dict[int, int] = {}
+    lock = threading.Lock()
+    stop = threading.Event()
+
+    def flood(url: str, number: int) -> None:
+        client = Client(url, timeout_s=30)
+        sent = 0
+        while not stop.is_set():
+            body = template.replace(b"SENT", b"%d-%d" % (number, sent))
+            sent += 1
+            answer = client.post(body)
+            assert answer.status in (202, 429, 503), answer.body
+            assert answer.status == 202 or answer.headers["retry-after"]
+            with lock:
+                statuses[answer.status] = statuses.get(answer.status, 0) + 1
+        client.close()
+
+    with platform(tmp_path, MAX_WAITING_BYTES="200000") as api:
+        threads = [threading.Thread(target=flood, args=(api.url, n)) for n in range(32)]
+        for thread in threads:
+            thread.start()
+        slowest = 0.0
+        end = time.monotonic() + OVERLOAD_S
+        while time.monotonic() < end:
+            begin = time.perf_counter()
+            assert requests.get(f"{api.url}/stats", timeout=10).status_code == 200
+            slowest = max(slowest, time.perf_counter() - begin)
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+        peak = memory_mb(api.process.pid, "VmHWM")
+        until(lambda: api.get("/stats")["total_events"] == statuses[202] * 50, timeout_s=2)
+
+    rate = statuses[202] * 50 / OVERLOAD_S
+    print(f"\n{statuses}: {rate:.0f} events/s, slowest /stats {slowest * 1000:.0f} ms, peak {peak:.0f} MB")  # noqa: T201
+    assert slowest < 1
+    assert peak < 300
+
+
+@pytest.fixture(scope="module")
+def million(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory whose journal holds a million events."""
+    directory = tmp_path_factory.mktemp("million")
+    record = stored_record(1)
+    with (directory / "events_backup.json").open("wb") as file:
+        file.write(b"[\n")
+        for n in range(1000):
+            head = b"event-%d-" % n
+            file.write(b",\n".join(record.replace(b"event-1", head + b"%d" % k) for k in range(1000)))
+            file.write(b",\n" if n < 999 else b"\n]\n")
+    return directory
+
+
+def test_a_million_events_are_exported_with_flat_memory_and_a_slow_reader_blocks_nobody(million: Path) -> None:
+    with platform(million, ready_timeout_s=60) as api:
+        client = Client(api.url)
+        client.request("GET", "/export?format=csv&user_id=nobody")
+        before = memory_mb(api.process.pid, "VmRSS")
+        slow = [open_socket(api.url) for _ in range(10)]
+        for connection in slow:
+            connection.sendall(b"GET /export?format=ndjson HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+
+        seconds = {}
+        for events, form in enumerate(("json", "ndjson"), 1_000_000):
+            size = (million / "events_backup.json").stat().st_size
+            begin = time.perf_counter()
+            with requests.get(f"{api.url}/export", params={"format": form}, stream=True, timeout=60) as answer:
+                length = newlines = 0
+                for chunk in answer.iter_content(1 << 20):
+                    length += len(chunk)
+                    newlines += chunk.count(b"\n")
+            seconds[form] = time.perf_counter() - begin
+            assert (length, newlines) == ((size, events + 2) if form == "json" else (size - events - 3, events))
+            begin = time.perf_counter()
+            assert client.post(encoded(native_event(f"during-{form}"))).status == 202
+            assert time.perf_counter() - begin < 1
+        growth = memory_mb(api.process.pid, "VmRSS") - before
+        descriptors = Path(f"/proc/{api.process.pid}/fd")
+        opened = len(list(descriptors.iterdir()))
+        for connection in slow:
+            assert select.select([connection], [], [], 5)[0]
+            connection.close()
+        until(lambda: len(list(descriptors.iterdir())) <= opened - 20)  # a socket and a file each
+        client.close()
+
+    print(f"\n{seconds} for {size >> 20} MB, memory grew by {growth:.0f} MB")  # noqa: T201
+    assert growth <= 30
+
+
+class StoreModel(RuleBasedStateMachine):
+    """Post, repeat, read, stop, kill, in any order: the platform holds what the model holds."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.directory = tempfile.TemporaryDirectory()
+        self.model: dict[str, dict[str, Any]] = {}
+        self.sent = 0
+        self.start()
+
+    def start(self) -> None:
+        self.context = platform(Path(self.directory.name))
+        self.api: Platform = self.context.__enter__()
+        self.client = Client(self.api.url)
+
+    def end(self) -> None:
+        self.client.close()
+        self.context.__exit__(None, None, None)
+
+    @rule(count=st.integers(1, 30), user=st.sampled_from(["a", "b"]), bad=st.booleans())
+    def post(self, count: int, user: str, bad: bool) -> None:
+        events = [native_event(f"e{self.sent + n}", user_id=user, properties={"n": n}) for n in range(count)]
+        self.sent += count
+        answer = self.client.post(encoded([*events, *([7] if bad else [])]))
+        assert (answer.status, answer.json["processed"]) == (202, count)
+        self.model |= {event["event_id"]: event for event in events}
+
+    @rule(share=st.floats(0, 1))
+    def repeat(self, share: float) -> None:
+        events = list(self.model.values())[: int(len(self.model) * share)]
+        if events:
+            answer = self.client.post(encoded([{**event, "properties": {"n": "changed"}} for event in events]))
+            assert answer.json == {"status": "accepted", "processed": 0, "duplicates": len(events)}
+
+    @rule()
+    def restart(self) -> None:
+        self.end()
+        self.start()
+
+    @rule()
+    def kill(self) -> None:
+        self.api.process.kill()
+        self.end()
+        self.start()
+
+    @rule(form=st.sampled_from(["json", "ndjson"]))
+    def export(self, form: str) -> None:
+        body = self.client.request("GET", f"/export?format={form}").body
+        events = json.loads(body) if form == "json" else [json.loads(line) for line in body.splitlines()]
+        for event in events:
+            del event["received_at"]
+        assert events == list(self.model.values())
+
+    @rule(user=st.sampled_from(["a", "b"]))
+    def count(self, user: str) -> None:
+        time.sleep(0.11)  # /stats may be a tenth of a second old
+        assert self.client.get("/stats")["total_events"] == len(self.model)
+        mine = [event_id for event_id, event in self.model.items() if event["user_id"] == user]
+        page = self.client.get(f"/events?user_id={user}&limit=1000")
+        assert [event["event_id"] for event in page["events"]] == mine[::-1][:1000]
+
+    def teardown(self) -> None:
+        if hasattr(self, "context"):
+            self.export("json")
+            self.end()
+            self.directory.cleanup()
+
+
+def test_whatever_happens_in_whatever_order_the_store_is_the_model() -> None:
+    run_state_machine_as_test(StoreModel, settings=settings(max_examples=5, stateful_step_count=15, deadline=None))
