@@ -58,8 +58,10 @@ def test_each_form_is_split_into_its_records_as_they_were_sent(body: bytes, expe
 @pytest.mark.parametrize(
     "media_type",
     [
-        "", "application/json", "application/json; charset=utf-8", "text/plain", "text/plain;charset=UTF-8", "APPLICATION/JSON",
-        "application/x-www-form-urlencoded", "application/octet-stream", "application/vnd.events+json", "application/x-ndjson",
+        "", "application/json", "application/json; charset=utf-8", "text/plain", "text/plain;charset=UTF-8",
+        "APPLICATION/JSON",
+        "application/x-www-form-urlencoded", "application/octet-stream", "application/vnd.events+json",
+        "application/x-ndjson",
     ],
 )  # fmt: skip
 def test_json_is_read_under_the_media_types_that_senders_use(media_type: str) -> None:

@@ -19,7 +19,12 @@ def problems(**environ: str) -> list[str]:
 def test_the_defaults_run_the_local_demo() -> None:
     settings = config.load({})
 
-    assert (settings.env, settings.api_host, settings.api_port, settings.dashboard_port) == ("local", "127.0.0.1", 3000, 5000)
+    assert (settings.env, settings.api_host, settings.api_port, settings.dashboard_port) == (
+        "local",
+        "127.0.0.1",
+        3000,
+        5000,
+    )
     assert settings.api_url == "http://127.0.0.1:3000"
     assert (str(settings.events_file), settings.fsync) == ("events_backup.json", "always")
 
@@ -31,7 +36,12 @@ def test_empty_and_blank_values_mean_the_default() -> None:
 def test_settings_are_read_from_the_variables_of_their_names() -> None:
     settings = config.load({"API_PORT": "8080", "EVENTS_FILE": "/tmp/x.json", "FSYNC": "EverySec", "MAX_RECORDS": "5"})
 
-    assert (settings.api_port, str(settings.events_file), settings.fsync, settings.max_records) == (8080, "/tmp/x.json", "everysec", 5)
+    assert (settings.api_port, str(settings.events_file), settings.fsync, settings.max_records) == (
+        8080,
+        "/tmp/x.json",
+        "everysec",
+        5,
+    )
     assert settings.api_url == "http://127.0.0.1:8080"
 
 

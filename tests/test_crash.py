@@ -155,6 +155,12 @@ def injected(api: Platform, expression: str) -> Iterator[None]:
             reader.join(10)
 
 
+def more(ledger: Ledger, status: int) -> None:
+    """Return once one more answer with `status` has arrived."""
+    before = ledger.statuses.get(status, 0)
+    until(lambda: ledger.statuses.get(status, 0) > before)
+
+
 FAULTS = [
     f"{call}:error={error}:when={when}"
     for call in ("pwrite64", "fdatasync")
@@ -170,16 +176,14 @@ def test_injected_failures_of_the_disk_are_503_lose_nothing_and_heal_within_two_
     longest = 0.0
     with platform(tmp_path) as api:
         for number, fault in enumerate(FAULTS):
-            refused = ledger.statuses.get(503, 0)
             with injected(api, fault), Load(api.url, ledger, prefix=f"f{number}", threads=2):
-                until(lambda refused=refused: ledger.statuses.get(503, 0) > refused)
+                more(ledger, 503)
                 assert requests.get(f"{api.url}/stats", timeout=5).status_code == 200
                 exported = requests.get(f"{api.url}/export", timeout=5)
                 assert exported.status_code == 200
                 check_kept(exported.content, _at_most(ledger))
-                accepted = ledger.statuses.get(202, 0)
                 begin = time.monotonic()
-                until(lambda accepted=accepted: ledger.statuses.get(202, 0) > accepted, timeout_s=5)
+                more(ledger, 202)
                 longest = max(longest, time.monotonic() - begin)
         kept = check_kept(requests.get(f"{api.url}/export", timeout=10).content, ledger)
         assert array_in(tmp_path / "events_backup.json")
@@ -215,7 +219,8 @@ def test_a_disk_that_fails_at_the_start_is_said_in_a_sentence_and_costs_nothing(
             "import sys; from pathlib import Path; from clickstream.backends.local import LocalBackend as B;"
             "from clickstream.journal import Quarantine as Q; from clickstream.errors import JournalError\n"
             f"p = Path({str(path)!r})\n"
-            "try: B(p, Q(p.with_name('q'), max_bytes=10**6), fsync='always', clock_ms=lambda: 1).recover(lambda *_: None)\n"
+            "q = Q(p.with_name('q'), max_bytes=10**6)\n"
+            "try: B(p, q, fsync='always', clock_ms=lambda: 1).recover(lambda *_: None)\n"
             "except (JournalError, OSError) as problem: sys.exit(str(problem))\n"
         )
         root = Path(__file__).parents[1]
@@ -292,13 +297,12 @@ def test_a_full_disk_is_503_until_there_is_room_again(tmp_path: Path) -> None:
 
 def test_the_process_is_told_to_stop_and_answers_what_is_under_way(tmp_path: Path) -> None:
     ledger = Ledger()
-    with platform(tmp_path) as api:
-        with Load(api.url, ledger, prefix="s", threads=8):
-            wait_for(lambda: False, ledger, 500)
-            begin = time.monotonic()
-            api.process.terminate()
-            assert api.process.wait(10) == 0
-            assert time.monotonic() - begin < 5
+    with platform(tmp_path) as api, Load(api.url, ledger, prefix="s", threads=8):
+        wait_for(lambda: False, ledger, 500)
+        begin = time.monotonic()
+        api.process.terminate()
+        assert api.process.wait(10) == 0
+        assert time.monotonic() - begin < 5
     check_kept((tmp_path / "events_backup.json").read_bytes(), ledger)
     assert (tmp_path / "events_backup.json.checkpoint").exists()
 

@@ -44,7 +44,8 @@ def stored(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_complete_event_is_kept_byte_for_byte_with_the_time_of_arrival() -> None:
-    record = b'{"user_id":"u", "event_type":"click","timestamp":"2026-01-15T10:00:00Z","event_id":"e","properties":{"n":1.10}}'
+    time_and_id = b'"timestamp":"2026-01-15T10:00:00Z","event_id":"e"'
+    record = b'{"user_id":"u", "event_type":"click",' + time_and_id + b',"properties":{"n":1.10}}'
 
     batch = validate([record], LIMITS, NOW_MS)
 
@@ -178,7 +179,7 @@ def test_a_repeated_key_is_found_however_it_is_written(tail: bytes, complete: bo
 
 
 def test_a_key_may_be_repeated_inside_properties_values() -> None:
-    record = b'{"event_id":"e","event_type":"click","user_id":"u","timestamp":"2026-01-15T10:00:00Z","properties":{"user_id":"user_id"}}'
+    record = encoded(native_event(properties={"user_id": "user_id", "event_type": {"event_id": "timestamp"}}))
 
     assert validate([record], LIMITS, NOW_MS).rejections == []
 
@@ -339,5 +340,5 @@ def test_new_ids_are_distinct_uuid7_in_the_order_of_time() -> None:
     ids = [new_event_id(NOW_MS + step) for step in range(100)]
 
     assert ids == sorted(ids)
-    assert len(set(new_event_id(NOW_MS) for _ in range(10_000))) == 10_000
+    assert len({new_event_id(NOW_MS) for _ in range(10_000)}) == 10_000
     assert all(one[14] == "7" and one[19] in "89ab" for one in ids)

@@ -28,7 +28,7 @@ def path() -> Iterator[Path]:
 
 def exported(path: Path, form: str, query: Query | None = None) -> bytes:
     """The whole export of the journal at `path`."""
-    end = len(start(path).served and path.read_bytes().removesuffix(b"\n]\n") or b"[")
+    end = len(path.read_bytes().removesuffix(b"\n]\n") if start(path).served else b"[")
     journal = Journal(path)
     journal.resume_at(end, 0)
     try:
@@ -96,7 +96,9 @@ def test_events_across_the_blocks_of_a_large_file_are_whole(path: Path, size: in
     path.write_bytes(journal_of(records))
 
     assert exported(path, "ndjson") == b"".join(record + b"\n" for record in records)
-    assert events_of(exported(path, "json", Query(fields={"user_id": "user_1"})), "json") == [json.loads(r) for r in records]
+    assert events_of(exported(path, "json", Query(fields={"user_id": "user_1"})), "json") == [
+        json.loads(r) for r in records
+    ]
 
 
 def test_blanks_of_mended_lines_are_in_no_export(path: Path) -> None:
@@ -107,14 +109,20 @@ def test_blanks_of_mended_lines_are_in_no_export(path: Path) -> None:
     path.write_bytes(content)
 
     for form in ("json", "ndjson"):
-        assert [event["event_id"] for event in events_of(exported(path, form), form)] == ["event-1", "event-4", "event-5"]
+        assert [event["event_id"] for event in events_of(exported(path, form), form)] == [
+            "event-1",
+            "event-4",
+            "event-5",
+        ]
     assert len(rows_of(exported(path, "csv"))) == 3
     assert b"\n\n" not in exported(path, "ndjson")
 
 
 @pytest.mark.parametrize("start_with", ["=", "+", "-", "@", "\t", "\r"])
 def test_no_cell_is_a_formula_for_a_spreadsheet(path: Path, start_with: str) -> None:
-    path.write_bytes(journal_of([stored_record(1, user_id=f"{start_with}cmd|' /C calc'!A0", session_id=f"{start_with}1")]))
+    path.write_bytes(
+        journal_of([stored_record(1, user_id=f"{start_with}cmd|' /C calc'!A0", session_id=f"{start_with}1")])
+    )
 
     [row] = rows_of(exported(path, "csv"))
 

@@ -34,7 +34,9 @@ class Recorder:
         self.groups.append(records)
 
     def report(self, entries: list[Entry], problem: BackendUnavailable | None) -> None:
-        self.reports.append(([record for entry in entries for record in entry.records], problem and str(problem)))
+        self.reports.append(
+            ([record for entry in entries for record in entry.records], None if problem is None else str(problem))
+        )
 
     def submit(self, *names: bytes, size: int = 10) -> None:
         for name in names:

@@ -318,7 +318,7 @@ def test_downloads_have_a_name_and_agree_with_the_statistics(client: Client) -> 
 @given(st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_accepted_event_comes_out_of_the_export_equal(client: Client, data: st.DataObject) -> None:
-    events = [event for event in data.draw(st.lists(good_events(), min_size=1, max_size=8))]
+    events = data.draw(st.lists(good_events(), min_size=1, max_size=8))
     for event in events:
         event["event_id"] = next(ids)
         event["user_id"] = events[0]["event_id"]
@@ -338,10 +338,13 @@ def test_every_accepted_event_comes_out_of_the_export_equal(client: Client, data
 
 
 HAND_MADE = [
-    b"", b" ", b"\0", b"\n\n\n", b"null", b"true", b"0", b"-", b'""', b'"', b"{", b"}", b"[", b"]", b"[[]]", b"[{}]", b"{}",
-    b'{"records":', b'{"records":[{}', b'{"records":{}}', b'{"records":[[[[]]]]}', b'{"records":[null,true,1,"x",[],{}]}',
-    b'{"records":[],"records":[1]}', b'{"event_type":{}}', b'{"event_type":"click"}{"event_type":"click"}', b"\xef\xbb\xbf",
-    b"\xff\xfe[\x00]\x00", b"[" * 100_000, b'{"a":' * 100_000, b"[" * 50_000 + b"]" * 50_000, b'{"event_type":"\\ud800","user_id":"u"}',
+    b"", b" ", b"\0", b"\n\n\n", b"null", b"true", b"0", b"-", b'""', b'"', b"{", b"}", b"[", b"]", b"[[]]", b"[{}]",
+    b"{}", b'{"records":', b'{"records":[{}', b'{"records":{}}', b'{"records":[[[[]]]]}',
+    b'{"records":[null,true,1,"x",[],{}]}',
+    b'{"records":[],"records":[1]}', b'{"event_type":{}}',
+    b'{"event_type":"click"}{"event_type":"click"}', b"\xef\xbb\xbf",
+    b"\xff\xfe[\x00]\x00", b"[" * 100_000, b'{"a":' * 100_000, b"[" * 50_000 + b"]" * 50_000,
+    b'{"event_type":"\\ud800","user_id":"u"}',
     b'{"event_type":"click","user_id":"u","n":1e400}', b'{"event_type":"click","user_id":"u","n":NaN}',
     b'{"event_type":"click","user_id":"u\x00"}', b'{"event_type":"click","user_id":"' + b"x" * 300_000 + b'"}',
     b"\x1f\x8b", b"\x1f\x8b\x08\x00" + b"\0" * 20, gzip.compress(b""), gzip.compress(b"{")[:-3], b"PK\x03\x04" * 50,

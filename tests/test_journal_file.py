@@ -77,7 +77,7 @@ FAULTS: list[tuple[str, int | str]] = [
 ]
 
 
-@pytest.mark.parametrize(("call", "error"), FAULTS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("call", "error"), FAULTS, ids=str)
 @pytest.mark.parametrize("repeats", [0, 1, 4])
 def test_failing_operation_n_loses_nothing_acknowledged(
     path: Path, monkeypatch: pytest.MonkeyPatch, call: str, error: int | str, repeats: int

@@ -66,7 +66,8 @@ MUTANTS = [
         "truncate at the first bad line",
         "clickstream/journal/recovery.py",
         "                elif line.strip(b\" \"):\n",
-        "                elif line.strip(b\" []\"):\n                    break\n                elif line.strip(b\" \"):\n",
+        "                elif line.strip(b\" []\"):\n                    break\n"
+        "                elif line.strip(b\" \"):\n",
         "test_journal_recovery.py::test_a_mended_journal_is_whole_at_the_next_start",
     ),
     Mutant(

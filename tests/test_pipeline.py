@@ -316,7 +316,7 @@ def test_snapshots_are_at_most_a_twentieth_of_a_second_old(bench: Bench) -> None
 
 
 class PipelineModel(RuleBasedStateMachine):
-    """Requests with new and repeated ids, groups that fail, answers out of step: the store equals what was acknowledged."""
+    """New and repeated ids, groups that fail, answers out of step: the store is what was acknowledged."""
 
     @initialize()
     def begin(self) -> None:

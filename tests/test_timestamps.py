@@ -32,7 +32,8 @@ def test_rfc_3339_times_are_read(stamp: str, ms: int) -> None:
 @pytest.mark.parametrize(
     "stamp",
     [
-        "", "now", "2026-01-15", "2026-01-15T10:30Z", "2026-01-15T10:30:00", "2026-1-15T10:30:00Z", "2026-13-01T00:00:00Z",
+        "", "now", "2026-01-15", "2026-01-15T10:30Z", "2026-01-15T10:30:00", "2026-1-15T10:30:00Z",
+        "2026-13-01T00:00:00Z",
         "2026-02-29T00:00:00Z", "2026-01-15T24:00:00Z", "2026-01-15T10:60:00Z", "2026-01-15T10:30:61Z",
         "2026-01-15T10:30:00+24:00", "2026-01-15T10:30:00+0200", "2026-01-15T10:30:00.Z", "2026-01-15T10:30:00Z\n",
         "0000-01-01T00:00:00Z", "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", "٢٠٢٦-01-15T10:30:00Z",
@@ -40,7 +41,7 @@ def test_rfc_3339_times_are_read(stamp: str, ms: int) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_a_time_is_refused_with_the_reason(stamp: str) -> None:
-    with pytest.raises(ValueError, match="time|zone|offset"):
+    with pytest.raises(ValueError, match=r"time|zone|offset"):
         parse(stamp)
 
 

@@ -34,7 +34,7 @@ class JournalReader:
         self.close()  # an export that is answered but never read (HEAD, a client that is gone) closes nothing itself
 
     def blocks(self) -> Iterator[bytes]:
-        """The bytes of the records and their separators, `[` included, the closing not, a few hundred kilobytes at a time."""
+        """The bytes of the records and their separators, `[` included, the closing not, a part at a time."""
         position = 0
         while position < self.end:
             block = os.pread(self._fd, min(_BLOCK, self.end - position), position)

@@ -65,6 +65,7 @@ class Client:
 def open_socket(url: str, timeout_s: float = 20) -> socket.socket:
     """A connection to the server of `url` on which nothing has been said yet."""
     parts = urlsplit(url)
+    assert parts.port
     return socket.create_connection((parts.hostname, parts.port), timeout=timeout_s)
 
 

@@ -53,7 +53,7 @@ class Started:
 
 
 def start(path: Path, *, then_append: bytes | None = None) -> Started:
-    """Start on the journal at `path`, perhaps append a record, and stop; the directory holds nothing else afterwards."""
+    """Start on the journal at `path`, perhaps append a record, and stop; nothing else is left in the directory."""
     quarantine = Quarantine(path.with_name("rejected.ndjson"), max_bytes=1 << 30)
     journal = Journal(path)
     events: list[StoredEvent] = []
