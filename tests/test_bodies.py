@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
+import tracemalloc
 import zlib
 
 import pytest
@@ -168,10 +169,14 @@ def test_damaged_and_unknown_encodings_are_refused() -> None:
 
 def test_a_bomb_is_refused_after_the_limit_not_after_its_whole_size() -> None:
     bomb = gzip.compress(bytes(400 * 1024 * 1024), 1)
-    begin = time.perf_counter()
+    tracemalloc.start()
 
-    assert _encoding_refusal(bomb) == "body_too_large"
-    assert time.perf_counter() - begin < 1
+    code = _encoding_refusal(bomb)
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert code == "body_too_large"
+    assert peak < 5 * MAX_BYTES
 
 
 def test_exactly_the_limit_is_allowed() -> None:
@@ -192,10 +197,10 @@ def test_exactly_the_limit_is_allowed() -> None:
     ids=["empty gzip members", "short lines", "short records", "quotes", "empty objects"],
 )
 def test_five_hostile_megabytes_are_refused_within_seconds(body: bytes, code: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
 
     with pytest.raises(RequestRefused) as caught:
         records(decompress(body, encoding="", max_bytes=MAX_BYTES + 400_000))
 
     assert caught.value.code == code
-    assert time.perf_counter() - begin < 5  # plain work takes up to one; what this guards against took a minute
+    assert time.process_time() - begin < 5  # plain work takes up to one; what this guards against took a minute

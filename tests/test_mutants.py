@@ -96,7 +96,7 @@ MUTANTS = [
         "clickstream/pipeline.py",
         "        if fresh:\n            self._ids.add(fresh)\n",
         "        if not fresh:\n            self._ids.add(fresh)\n",
-        "test_crash.py::test_everything_is_there_after_a_restart",
+        "test_restart.py::test_everything_is_there_after_a_restart",
     ),
     Mutant(
         "count before the commit",

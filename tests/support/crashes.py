@@ -6,10 +6,11 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tests.support.http_client import Client
 from tests.support.native import encoded, native_event
+from tests.support.waiting import until
 
 
 class Ledger:
@@ -85,3 +86,9 @@ def check_kept(content: bytes, ledger: Ledger) -> set[str]:
     assert not lost, f"{len(lost)} of {len(ledger.acknowledged)} acknowledged events are lost"
     assert kept <= ledger.sent
     return kept
+
+
+def wait_for(condition: Callable[[], object], ledger: Ledger, count: int) -> None:
+    """Return once `count` more events are acknowledged or `condition` holds."""
+    target = len(ledger.acknowledged) + count
+    until(lambda: len(ledger.acknowledged) >= target or condition())

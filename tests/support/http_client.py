@@ -7,8 +7,12 @@ import json
 import socket
 import time
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
+
+from clickstream.errors import REQUEST_CODES
+from tests.support.native import native_event
 
 
 @dataclass
@@ -78,3 +82,26 @@ def said(connection: socket.socket) -> bytes:
     except ConnectionResetError:
         pass
     return b"".join(parts)
+
+
+_ids = count()
+
+
+def fresh(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    """A complete good event with an id that no other test uses."""
+    return native_event(new_id(), **fields)
+
+
+def new_id() -> str:
+    """An id that no other test uses."""
+    return f"id-{next(_ids)}"
+
+
+def error_code(answer: Answer) -> str:
+    """The code of an error answer, which must be JSON, from the closed list, with its status and a sentence."""
+    assert answer.headers["content-type"] == "application/json"
+    error = answer.json["error"]
+    assert error["message"]
+    assert REQUEST_CODES[error["code"]] == answer.status
+    code: str = error["code"]
+    return code

@@ -1,0 +1,185 @@
+"""Broken, hostile and slow clients: no crash, no hang, nothing kept that was not acknowledged."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from clickstream.errors import RECORD_CODES
+from tests.support.http_client import Client, error_code, fresh, open_socket, said
+from tests.support.native import encoded
+from tests.support.platform import Platform, platform
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    with platform(tmp_path_factory.mktemp("http")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(api: Platform) -> Iterator[Client]:
+    client = Client(api.url)
+    yield client
+    client.close()
+
+
+def test_a_chunked_body_beyond_the_limit_is_refused_and_an_endless_one_cut_off(api: Platform) -> None:
+    head = b"POST /events HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    part = b"%x\r\n%b\r\n" % (1 << 20, b" " * (1 << 20))
+    with open_socket(api.url) as connection:
+        connection.sendall(head + part * 7 + b"0\r\n\r\n")
+        assert said(connection).startswith(b"HTTP/1.1 413 ")
+    with open_socket(api.url) as connection, pytest.raises((BrokenPipeError, ConnectionResetError)):
+        connection.sendall(head)
+        for _ in range(120):
+            connection.sendall(part)
+    client = Client(api.url)
+    assert client.get("/health")["status"] == "ok"
+    client.close()
+
+
+HAND_MADE = [
+    b"", b" ", b"\0", b"\n\n\n", b"null", b"true", b"0", b"-", b'""', b'"', b"{", b"}", b"[", b"]", b"[[]]", b"[{}]",
+    b"{}", b'{"records":', b'{"records":[{}', b'{"records":{}}', b'{"records":[[[[]]]]}',
+    b'{"records":[null,true,1,"x",[],{}]}',
+    b'{"records":[],"records":[1]}', b'{"event_type":{}}',
+    b'{"event_type":"click"}{"event_type":"click"}', b"\xef\xbb\xbf",
+    b"\xff\xfe[\x00]\x00", b"[" * 100_000, b'{"a":' * 100_000, b"[" * 50_000 + b"]" * 50_000,
+    b'{"event_type":"\\ud800","user_id":"u"}',
+    b'{"event_type":"click","user_id":"u","n":1e400}', b'{"event_type":"click","user_id":"u","n":NaN}',
+    b'{"event_type":"click","user_id":"u\x00"}', b'{"event_type":"click","user_id":"' + b"x" * 300_000 + b'"}',
+    b"\x1f\x8b", b"\x1f\x8b\x08\x00" + b"\0" * 20, gzip.compress(b""), gzip.compress(b"{")[:-3], b"PK\x03\x04" * 50,
+    b"event_type=click&user_id=u", b'{"event_type":"click","user_id":"u","timestamp":"9999-12-31T23:59:59-23:59"}',
+    b'{"event_type":"click","user_id":"u","timestamp":"0001-01-01T00:00:00+23:59"}',
+    b'{"event_type":"click","user_id":"u","properties":{"total":' + b"9" * 4000 + b"}}",
+]  # fmt: skip
+
+
+def mutated(chance: random.Random, body: bytes) -> bytes:
+    """`body` after one to four edits such as broken senders, proxies and attackers make."""
+    content = bytearray(body)
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(content) + 1)
+        kind = chance.randrange(6)
+        if kind == 0:
+            del content[at:]
+        elif kind == 1:
+            del content[at : at + chance.randint(1, 20)]
+        elif kind == 2:
+            content[at:at] = chance.choice(
+                [
+                    b"{",
+                    b"}",
+                    b"[",
+                    b"]",
+                    b'"',
+                    b"\\",
+                    b",",
+                    b":",
+                    b"\n",
+                    b"\0",
+                    b"\xff",
+                    b"1e999",
+                    b"NaN",
+                    b"\\ud800",
+                    b"null",
+                ]
+            )
+        elif kind == 3:
+            content[at : at + 1] = bytes([chance.randrange(256)])
+        elif kind == 4:
+            content[at:at] = content[: chance.randint(0, 80)]
+        else:
+            content = content[::-1] if chance.random() < 0.05 else content * 2
+    return bytes(content)
+
+
+def test_ten_thousand_mutated_bodies_and_forty_made_by_hand_find_no_crack(api: Platform, client: Client) -> None:
+    chance = random.Random(20260115)
+    seeds = [
+        encoded(fresh()),
+        encoded([fresh(), fresh(event_type="purchase", properties={"total": 19.99, "items": [{"product_id": "p"}]})]),
+        encoded({"records": [fresh(), fresh(country="DE", tags=["a"])]}),
+        encoded(fresh()) + b"\n" + encoded(fresh()),
+        gzip.compress(encoded(fresh()), mtime=0),
+    ]
+    bodies = HAND_MADE + [mutated(chance, chance.choice(seeds)) for _ in range(10_000)]
+    types = ["application/json"] * 6 + ["application/x-ndjson", "text/plain", "", "application/xml"]
+    before = client.get("/stats")
+    expected = before["accounting"]["accepted"]
+    seen: set[str] = set()
+
+    for body in bodies:
+        answer = client.post(body, content_type=chance.choice(types))
+        assert answer.status < 500, body[:200]
+        if answer.status == 202:
+            expected += answer.json["processed"]
+            codes = {one["code"] for one in answer.json.get("rejected", [])}
+        else:
+            seen.add(error_code(answer))
+            codes = {one["code"] for one in answer.json.get("rejected", [])}
+        assert codes <= RECORD_CODES
+        seen |= codes
+
+    time.sleep(0.12)  # /stats may be a tenth of a second old
+    after = client.get("/stats")
+    accounting = after["accounting"]
+    assert accounting["accepted"] == expected
+    assert accounting["received"] == accounting["accepted"] + accounting["duplicates"] + accounting["rejected"]
+    assert (
+        after["total_events"]
+        == len(api.events())
+        == expected - before["accounting"]["accepted"] + before["total_events"]
+    )
+    assert len(seen) >= 12, seen
+    assert api.process.poll() is None
+
+
+def test_two_hundred_slow_clients_stop_nobody_and_are_closed(api: Platform) -> None:
+    slow: list[socket.socket] = []
+    begin = time.monotonic()
+    for n in range(200):
+        connection = open_socket(api.url)
+        head = b"POST /events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000\r\n"
+        connection.sendall(head + (b'\r\n{"records":[' if n % 2 else b""))
+        slow.append(connection)
+    client = Client(api.url)
+    latencies: list[float] = []
+    gone = 0
+    while slow and time.monotonic() - begin < 20:
+        for connection in slow[:]:
+            connection.setblocking(False)
+            try:
+                connection.sendall(b"x")
+                while connection.recv(1000):
+                    pass
+                closed = True
+            except BlockingIOError:
+                closed = False
+            except OSError:
+                closed = True
+            if closed:
+                connection.close()
+                slow.remove(connection)
+                gone += 1
+        for _ in range(5):
+            started = time.perf_counter()
+            assert client.post(encoded(fresh())).status == 202
+            latencies.append(time.perf_counter() - started)
+    elapsed = time.monotonic() - begin
+    client.close()
+    for connection in slow:
+        connection.close()
+
+    latencies.sort()
+    assert gone == 200
+    assert elapsed <= 15, f"the last slow client was closed after {elapsed:.1f} s"
+    assert latencies[len(latencies) * 99 // 100] < 0.5
