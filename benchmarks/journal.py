@@ -61,7 +61,7 @@ def _download(server: Server, target: str) -> float:
     buffer = bytearray(_RECEIVE_BYTES)
     begun = time.perf_counter()
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
-        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: benchmark\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
         received = connection.recv_into(buffer)
         if not buffer.startswith(b"HTTP/1.1 200"):
             raise SystemExit(f"{target} was answered {bytes(buffer[:100])!r}")

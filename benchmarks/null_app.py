@@ -42,5 +42,9 @@ def _blocks(file: Path) -> Iterator[bytes]:
 
 if __name__ == "__main__":
     serve(
-        create_app(Path(sys.argv[2])).wsgi_app, host="127.0.0.1", port=int(sys.argv[1]), max_body_bytes=5 * 1024 * 1024
+        create_app(Path(sys.argv[2])).wsgi_app,
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        port_setting="PORT",
+        max_body_bytes=5 * 1024 * 1024,
     )
