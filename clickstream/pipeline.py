@@ -163,7 +163,11 @@ class Pipeline:
             self._ready = True
 
     def _remember(self, ids: Sequence[str], progress: float) -> None:
-        fresh = list(dict.fromkeys(one for one in ids if one not in self._ids))
+        distinct = set(ids)
+        if len(distinct) == len(ids) and not self._ids.has_any(distinct):
+            fresh = list(ids)
+        else:
+            fresh = list(dict.fromkeys(one for one in ids if one not in self._ids))
         if fresh:
             self._ids.add(fresh)
         self._replayed += len(ids)

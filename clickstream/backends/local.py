@@ -68,7 +68,7 @@ class LocalBackend:
         reader = _TimeReader(self._clock_ms())
 
         def take(events: Sequence[StoredEvent], position: int) -> None:
-            self._stats.fold(events, [reader.ms(event) for event in events], self._clock_ms())
+            self._stats.fold(events, reader.all_ms(events), self._clock_ms())
             on_replay([event.event_id for event in events if event.event_id is not None], position / size)
 
         known = self._load_checkpoint()
@@ -170,7 +170,12 @@ class _TimeReader:
         self._now_ms = now_ms
         self._clock = UtcClockReader()
 
-    def ms(self, event: StoredEvent) -> int:
+    def all_ms(self, events: Sequence[StoredEvent]) -> list[int]:
+        stamps = [event.timestamp for event in events if event.timestamp is not None]
+        times_ms = self._clock.all_canonical_ms(stamps) if len(stamps) == len(events) else None
+        return [self._ms(event) for event in events] if times_ms is None else times_ms
+
+    def _ms(self, event: StoredEvent) -> int:
         for stamp in (event.timestamp, event.received_at):
             if stamp is None:
                 continue

@@ -137,6 +137,31 @@ class _Scan(Generic[T]):
         return self._found
 
     def _take(self, data: bytes, offset: int) -> None:
+        events = self._all_whole(data)
+        if events is None:
+            self._take_lines(data, offset)
+            return
+        end = offset + len(data) - len(layout.SEPARATOR)
+        self._found.end = end
+        self._found.records += len(events)
+        self._report_damage(end)
+        self._on_events(events, end)
+
+    def _all_whole(self, data: bytes) -> list[T] | None:
+        """The events of `data` when it is nothing but whole records and separators, as it is nearly always."""
+        if self._gap is not None or not data.endswith(layout.SEPARATOR):
+            return None
+        records = data[: -len(layout.SEPARATOR)].split(layout.SEPARATOR)
+        if data.count(b"\n") != len(records) or b" \n" in data:
+            return None
+        try:
+            if not data.isascii():
+                data.decode()
+            return list(map(self._decode, records))
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            return None
+
+    def _take_lines(self, data: bytes, offset: int) -> None:
         events: list[T] = []
         plain = data.isascii()
         end = self._found.end
