@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -32,7 +31,6 @@ CSV_COLUMNS: Final = (
 )
 
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
-_BLANK_LINES: Final = re.compile(rb"(?m)^ +\n")
 _FLUSH_BYTES: Final = 256 * 1024
 
 
@@ -58,22 +56,21 @@ def _whole_json(reader: JournalReader) -> Iterator[bytes]:
 
 
 def _whole_ndjson(reader: JournalReader) -> Iterator[bytes]:
-    """The file without its brackets and commas; whole lines at a time, so that no separator is cut in two."""
+    """The file without its bracket, commas and mended lines."""
     rest = b""
     for block in reader.blocks():
-        cut = block.rfind(layout.SEPARATOR) + len(layout.SEPARATOR)
-        if cut >= len(layout.SEPARATOR):
-            yield _lines(rest + block[:cut])
-            rest = block[cut:]
-        else:
-            rest += block
-    if rest not in (b"", layout.OPENING):
-        yield _lines(rest + b"\n")
+        lines = block.split(b"\n")
+        lines[0] = rest + lines[0]
+        rest = lines.pop()
+        yield _without_separators(lines)
+    yield _without_separators([rest])
 
 
-def _lines(block: bytes) -> bytes:
-    lines = block.removeprefix(layout.OPENING).removeprefix(b"\n").replace(layout.SEPARATOR, b"\n")
-    return _BLANK_LINES.sub(b"", lines) if b"\n " in lines or lines[:1] == b" " else lines
+def _without_separators(lines: Iterable[bytes]) -> bytes:
+    # A record ends in a brace, so nothing of it is stripped; of the blanks of a mended line nothing is left.
+    records = [record for line in lines if (record := line.rstrip(b" ,")) and record != layout.OPENING]
+    records.append(b"")
+    return b"\n".join(records)
 
 
 def _json(records: Iterator[bytes]) -> Iterator[bytes]:
