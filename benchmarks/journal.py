@@ -32,6 +32,7 @@ def replay_and_export(directory: Path, *, events: int, rounds: int) -> list[Figu
 
 
 def _exports(server: Server, path: Path, rounds: int) -> list[Figure]:
+    server.forget_peak()  # which the replay has set
     before_mb = server.memory_mb()
     seconds: dict[str, list[float]] = {"bytes": [], "json": [], "ndjson": []}
     with processes.null_on_our_transport(path) as null:

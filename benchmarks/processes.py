@@ -37,6 +37,11 @@ class Server:
         lines = [line for status in self._read("status") for line in status.splitlines()]
         return sum(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
+    def forget_peak(self) -> None:
+        """Let VmHWM begin anew from what is resident now, where the kernel can."""
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
     def _read(self, name: str) -> list[str]:
         own = Path(f"/proc/{self.pid}")
         if not own.exists():
