@@ -139,9 +139,10 @@ class Pipeline:
         self._commits.submit(entry)
 
     def readiness(self) -> dict[str, Any]:
-        """Whether the journal has been replayed, and how far it is."""
+        """Whether the journal has been replayed and how far it is; what a spill journal holds, where there is one."""
         if self._ready:
-            return {"status": "ready"}
+            spill = self.backend.condition().get("spill")
+            return {"status": "ready"} if spill is None else {"status": "ready", "spill": spill}
         return {"status": "replaying", "progress": round(self._progress, 3), "records": self._replayed}
 
     def require_ready(self) -> None:

@@ -15,8 +15,17 @@ SLOW_MARKERS = ("aws", "sdk", "e2e", "browser", "crash")
 SDK_PACKAGES = Path(__file__).parent / "sdk" / "node_modules"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer --external: PyFlink (844 MB, Java) and ministack pin other packages and need environments of their own."""
+    parser.addoption("--external", action="store_true", help="run the tests marked external too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Fast tests first, so that a plain mistake shows within seconds; skip what this machine lacks the means for."""
+    if not config.getoption("external"):
+        left_out = [item for item in items if item.get_closest_marker("external")]
+        items[:] = [item for item in items if not item.get_closest_marker("external")]
+        config.hook.pytest_deselected(items=left_out)
     items.sort(key=lambda item: any(item.get_closest_marker(marker) for marker in SLOW_MARKERS))
     lacking = _lacking()
     for item in items:

@@ -332,7 +332,8 @@ def test_five_megabytes_of_hostile_records_hold_the_loop_up_for_seconds_at_most(
 
     validate(records, LIMITS, NOW_MS)
 
-    # Processor time: other work on the machine must not count. Plain work takes up to a second; what this guards against took from ten seconds to a quarter of an hour.
+    # Processor time, because other work on the machine must not count. Plain work takes up to a second; what this
+    # guards against took from ten seconds to a quarter of an hour.
     assert time.process_time() - begin < 6
 
 

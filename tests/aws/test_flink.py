@@ -21,6 +21,7 @@ FLINK_PYTHON = Path(os.environ.get("FLINK_PYTHON", ROOT / ".venv-flink" / "bin" 
 
 pytestmark = [
     pytest.mark.aws,
+    pytest.mark.external,
     pytest.mark.skipif(not FLINK_PYTHON.exists(), reason="PyFlink is not installed: see infra/flink/README.md"),
 ]
 

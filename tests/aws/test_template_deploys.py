@@ -24,6 +24,7 @@ UNKNOWN_TO_MINISTACK = {"AWS::Athena::NamedQuery", "AWS::Budgets::Budget"}
 
 pytestmark = [
     pytest.mark.aws,
+    pytest.mark.external,
     pytest.mark.skipif(not MINISTACK.exists(), reason="ministack is not installed: see docs/aws.md"),
 ]
 
