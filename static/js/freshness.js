@@ -1,16 +1,86 @@
-// How fresh the numbers are, in words. "Not answering", "answered nonsense" and "answered late" are different things:
-// each says what was tried and what to do.
+// Asks for the numbers and says how fresh they are. "Not answering", "answered nonsense" and "answered late" are
+// different things: each says what was tried and what to do.
 
 import * as ui from "./ui.js";
 
-export const TIMEOUT_MS = 4000;
+const TIMEOUT_MS = 4000;
 const QUIET_MS = 60_000;
+
+/** The newest numbers of one window, and what the last answer was; one request at a time. */
+export class Source {
+  stats = null;
+  problem = { kind: "loading" }; // null when the last answer was good
+  #etag = "";
+  #freshAt = 0; // performance.now() when the API gave `stats`
+  #told = null; // the problem that came with the tagged answer: 304 says that it still holds
+  #request = null;
+
+  /** Milliseconds since the API gave the numbers. */
+  get age() {
+    return performance.now() - this.#freshAt;
+  }
+
+  /** Numbers that came with the page. */
+  take(stats) {
+    this.#accept(stats, stats.dashboard.state === "live" ? 0 : Date.now() - stats.dashboard.read_at);
+  }
+
+  /** Ask for another window from now on; what is known of the last one is no answer to it. */
+  forget() {
+    this.stats = null;
+    this.#etag = "";
+  }
+
+  /** One request; false when a newer one has taken its place meanwhile. */
+  async ask(window) {
+    this.#request?.abort();
+    const mine = (this.#request = new AbortController());
+    const timeout = setTimeout(() => mine.abort("timeout"), TIMEOUT_MS);
+    let found;
+    try {
+      const headers = this.#etag ? { "If-None-Match": this.#etag } : {};
+      const response = await fetch(`/api/stats?window=${window}`, { signal: mine.signal, cache: "no-store", headers });
+      found = { response, answer: response.status === 304 ? null : await response.json() };
+    } catch (error) {
+      found = { failure: error instanceof SyntaxError ? GARBAGE : { kind: mine.signal.reason === "timeout" ? "slow" : "offline" } };
+    }
+    clearTimeout(timeout);
+    if (this.#request !== mine) return false;
+    this.#request = null;
+    if (found.failure) this.problem = found.failure;
+    else this.#read(found.response, found.answer);
+    return true;
+  }
+
+  #read(response, answer) {
+    const age = Number(response.headers.get("X-Snapshot-Age-Ms") ?? 0);
+    if (response.status === 304) {
+      this.#freshAt = performance.now() - age;
+      this.problem = this.#told;
+    } else if (response.status === 200) {
+      this.#etag = response.headers.get("ETag") ?? "";
+      this.#accept(answer, age);
+    } else {
+      const said = answer.dashboard ? { kind: answer.dashboard.state, ...answer.dashboard.problem } : null;
+      this.problem = said ?? { kind: "http", message: answer.error?.message ?? `the dashboard answered ${response.status}` };
+    }
+  }
+
+  #accept(stats, age) {
+    this.stats = stats;
+    this.#freshAt = performance.now() - age;
+    const { state, problem } = stats.dashboard;
+    this.#told = this.problem = state === "live" ? null : { kind: state, ...problem };
+  }
+}
+
+const GARBAGE = { kind: "garbage", message: "the dashboard answered with something that is not JSON" };
 
 /** Name and text of the status pill. `kind` is what the last answer was, undefined when it was good. */
 export function status({ kind, progress, stats, age, paused, waiting, staleAfter }) {
   const ago = ui.duration(age);
   const since = (text) => (stats ? `${text} · ${ago}` : text);
-  if (kind === "loading") return { name: "loading", text: "Connecting" };
+  if (kind === "loading" || (!kind && !stats)) return { name: "loading", text: "Connecting" };
   if (kind === "unreachable") return { name: "down", text: since("API down") };
   if (kind === "offline") return { name: "down", text: since("Offline") };
   if (kind === "replaying") return { name: "replaying", text: `Replaying${progress === undefined ? "" : ` ${Math.floor(progress * 100)} %`}` };

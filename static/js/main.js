@@ -1,7 +1,7 @@
 // The page: asks for the numbers, keeps its state in the URL, draws the parts, says how fresh they are.
 
 import { drawFeed } from "./feed.js";
-import { banner, status, TIMEOUT_MS } from "./freshness.js";
+import { banner, Source, status } from "./freshness.js";
 import * as charts from "./charts.js";
 import * as panels from "./panels.js";
 import * as ui from "./ui.js";
@@ -43,55 +43,23 @@ function writeView() {
 
 // ---- asking
 
-let stats = null; // the newest numbers of view.window
-let drawn = null; // those on the page; not the newest while paused
-let etag = "";
-let freshAt = 0; // performance.now() of the newest numbers
-let problem = { kind: "loading" };
+const source = new Source();
+let drawn = null; // the numbers on the page; not the newest while paused
 let paused = false;
 let failures = 0;
 let timer = 0;
-let request = null;
 
 async function poll() {
   clearTimeout(timer);
-  request?.abort();
-  const mine = (request = new AbortController());
-  const timeout = setTimeout(() => mine.abort("timeout"), TIMEOUT_MS);
-  const found = await ask(mine.signal);
-  clearTimeout(timeout);
-  if (request !== mine) return; // another window was chosen meanwhile
-  request = null;
-  failures = found.kind === "offline" || found.kind === "slow" ? failures + 1 : 0;
-  problem = found.kind === "live" ? null : found;
+  if (!(await source.ask(view.window))) return;
+  failures = ["offline", "slow"].includes(source.problem?.kind) ? failures + 1 : 0;
   refresh();
-  if (!document.hidden) timer = setTimeout(poll, failures ? BACK_OFF_MS[Math.min(failures, BACK_OFF_MS.length) - 1] : PAUSE_MS);
+  pollIn(failures ? BACK_OFF_MS[Math.min(failures, BACK_OFF_MS.length) - 1] : PAUSE_MS);
 }
 
-/** Fetch once and take what came; the answer says what kind of answer it was. */
-async function ask(signal) {
-  let response;
-  let answer;
-  try {
-    response = await fetch(`/api/stats?window=${view.window}`, { signal, cache: "no-store", headers: etag ? { "If-None-Match": etag } : {} });
-    if (response.status !== 304) answer = await response.json();
-  } catch (error) {
-    if (error instanceof SyntaxError) return { kind: "garbage", message: `the dashboard answered ${response.status} with something that is not JSON` };
-    return { kind: signal.reason === "timeout" ? "slow" : "offline" };
-  }
-  const age = Number(response.headers.get("X-Snapshot-Age-Ms") ?? 0);
-  if (response.status === 304) {
-    freshAt = performance.now() - age;
-    return problem ?? { kind: "live" };
-  }
-  const told = answer.dashboard;
-  if (response.status !== 200 && !told) return { kind: "http", message: answer.error?.message ?? `the dashboard answered ${response.status}` };
-  if (response.status === 200) {
-    stats = answer;
-    etag = response.headers.get("ETag") ?? "";
-    freshAt = performance.now() - age;
-  }
-  return { kind: told.state, ...told.problem };
+function pollIn(pause) {
+  clearTimeout(timer);
+  if (!document.hidden) timer = setTimeout(poll, pause);
 }
 
 // ---- drawing: a part that fails is named and does not take the others with it
@@ -132,15 +100,17 @@ async function drawFirst() {
 let lastDrawn = null;
 
 function refresh() {
-  if (stats && !paused) drawn = stats;
+  if (source.stats && !paused) drawn = source.stats;
   const empty = drawn !== null && drawn.total_events === 0 && !drawn.ingest?.dedupe?.ids && !drawn.accounting?.accepted;
-  if (empty) showWelcome();
-  else if (drawn && lastDrawn === null) drawFirst();
+  ui.show(byId("welcome"), empty); // before drawing: a hidden canvas has no size
+  ui.show(byId("dashboard"), !empty);
+  if (empty) {
+    showWelcome();
+    draw(["footer"]);
+  } else if (drawn && lastDrawn === null) drawFirst();
   else if (drawn && drawn !== lastDrawn) draw();
   lastDrawn = drawn;
-  document.body.dataset.view = drawn === null ? (problem?.kind === "loading" ? "loading" : "unknown") : empty ? "empty" : "dashboard";
-  ui.show(byId("welcome"), empty);
-  ui.show(byId("dashboard"), !empty);
+  document.body.dataset.view = drawn === null ? (source.problem?.kind === "loading" ? "loading" : "unknown") : empty ? "empty" : "dashboard";
   drawNotice();
   drawFilter();
   drawState();
@@ -169,9 +139,9 @@ function speak(state, text) {
 }
 
 function drawState() {
-  const age = performance.now() - freshAt;
+  const { stats, problem, age } = source;
   const waiting = stats && drawn && stats.window?.name === drawn.window?.name ? stats.total_events - drawn.total_events : 0;
-  const known = { ...problem, stats, age, paused, waiting, broken, apiUrl: API_URL, staleAfter: PAUSE_MS * 3 + TIMEOUT_MS };
+  const known = { ...problem, stats, age, paused, waiting, broken, apiUrl: API_URL, staleAfter: PAUSE_MS * 3 + 4000 };
   const state = status(known);
   const pill = byId("status");
   ui.attribute(pill, "data-state", state.name);
@@ -189,19 +159,24 @@ function drawState() {
 
 // ---- what is left out
 
+const WINDOW_WORDS = { "15m": "the last 15 minutes", "1h": "the last hour", "24h": "the last 24 hours", all: "all time" };
+
 function drawNotice() {
-  const nothing = drawn?.total_events === 0 && drawn.window?.name !== "all";
-  const words = { "15m": "15 minutes", "1h": "hour", "24h": "24 hours" };
-  ui.show(byId("notice"), Boolean(nothing || view.hidden.size) && document.body.dataset.view === "dashboard");
-  if (nothing) {
-    say(byId("notice-text"), `No events in the last ${words[drawn.window.name]}.`);
-    say(byId("notice-action"), "Show all time");
-  } else {
-    const names = [...view.hidden].map(ui.typeName);
-    say(byId("notice-text"), `Hidden from both charts and the recent events: ${names.join(", ")}. Cards and funnel count everything.`);
-    say(byId("notice-action"), "Show all types");
-  }
-  byId("notice-action").dataset.action = nothing ? "window" : "types";
+  const [text, action, name] = noticeText();
+  ui.show(byId("notice"), text !== "" && document.body.dataset.view === "dashboard");
+  say(byId("notice-text"), text);
+  say(byId("notice-action"), action ?? "");
+  ui.show(byId("notice-action"), Boolean(action));
+  byId("notice-action").dataset.action = name ?? "";
+}
+
+function noticeText() {
+  const shown = drawn?.window?.name;
+  if (shown && shown !== view.window && source.problem) return [`These are still the numbers of ${WINDOW_WORDS[shown]}; those of ${WINDOW_WORDS[view.window]} are not known yet.`];
+  if (drawn?.total_events === 0 && shown !== "all") return [`No events in ${WINDOW_WORDS[shown]}.`, "Show all time", "window"];
+  if (view.hidden.size === 0) return [""];
+  const names = [...view.hidden].map(ui.typeName).join(", ");
+  return [`Hidden from both charts and the recent events: ${names}. Cards and funnel count everything.`, "Show all types", "types"];
 }
 
 function drawFilter() {
@@ -235,9 +210,9 @@ const toggle = (type) => changeTypes((hidden) => (hidden.delete(type) ? hidden :
 function chooseWindow(name) {
   view.window = name;
   writeView();
-  stats = null;
-  etag = "";
+  source.forget();
   drawControls();
+  if (paused) setPaused(false);
   poll();
 }
 
@@ -358,13 +333,9 @@ function listen() {
 function start() {
   const found = byId("numbers").textContent;
   if (found.startsWith("null")) return poll();
-  stats = JSON.parse(found);
-  freshAt = performance.now();
-  problem = stats.dashboard.state === "live" ? null : { kind: stats.dashboard.state, ...stats.dashboard.problem };
-  if (problem) freshAt -= Date.now() - stats.dashboard.read_at;
+  source.take(JSON.parse(found));
   refresh();
-  timer = setTimeout(poll, PAUSE_MS);
-  return undefined;
+  return pollIn(PAUSE_MS);
 }
 
 listen();

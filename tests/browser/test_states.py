@@ -166,6 +166,33 @@ def test_the_dashboard_killed_under_the_page_is_not_called_the_api(
         expect(tab.locator("#status")).to_contain_text("Offline")
 
 
+def test_the_page_recovers_from_a_dashboard_that_was_away_though_no_number_has_changed(
+    scripted: Scripted, tab: Page
+) -> None:
+    tab.goto(scripted.url)
+    with tab.expect_response(lambda answer: answer.status == 304):
+        pass
+    tab.route("**/api/stats*", lambda route: route.abort())
+    expect(tab.locator("#status")).to_contain_text("Offline", timeout=4000)
+
+    tab.unroute("**/api/stats*")
+
+    expect(tab.locator("#status")).to_have_attribute("data-state", ALIVE, timeout=6000)
+    expect(tab.locator("#banner")).to_be_hidden()
+
+
+def test_numbers_of_another_window_are_named_while_those_asked_for_are_unknown(scripted: Scripted, tab: Page) -> None:
+    tab.goto(scripted.url)
+    expect(tab.locator("#value-events")).not_to_have_text(UNKNOWN)
+    scripted.api.answer = says(b"<html>")
+
+    tab.get_by_label("24 h", exact=True).check()
+
+    expect(tab.locator("#notice")).to_contain_text(
+        "still the numbers of all time; those of the last 24 hours are not known yet"
+    )
+
+
 def test_a_part_that_cannot_be_drawn_is_named_and_the_others_stay(
     scripted: Scripted, context: BrowserContext, lively: dict[str, object]
 ) -> None:
