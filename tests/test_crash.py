@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,11 @@ _EXT4_SHUTDOWN = 0x8004587D
 _WITHOUT_FLUSH = struct.pack("I", 2)
 
 
+def ended(api: Platform) -> Callable[[], bool]:
+    """Whether its process is gone, to be asked later."""
+    return lambda: api.process.poll() is not None
+
+
 def kill_cycles(directory: Path, cycles: int, program: Path | None = None) -> Ledger:
     """Kill the API under load `cycles` times at random moments; each start must keep what was acknowledged."""
     ledger = Ledger()
@@ -46,7 +51,7 @@ def kill_cycles(directory: Path, cycles: int, program: Path | None = None) -> Le
         with platform(directory, **options) as api:
             check_kept(requests.get(f"{api.url}/export", timeout=20).content, ledger)
             with Load(api.url, ledger, prefix=f"c{cycle}"):
-                wait_for(lambda api=api: api.process.poll() is not None, ledger, chance.randrange(20, 400))
+                wait_for(ended(api), ledger, chance.randrange(20, 400))
                 time.sleep(chance.random() * 0.01)  # any moment, not only just after an answer
                 api.process.kill()
     with platform(directory, **options) as api:
@@ -106,7 +111,7 @@ def power_cuts(directory: Path, cuts: int, **options: Any) -> Ledger:  # noqa: A
     with loop_ext4(directory) as mount:
         for cut in range(cuts):
             with platform(mount, log_directory=directory, **options) as api, Load(api.url, ledger, prefix=f"p{cut}"):
-                wait_for(lambda api=api: api.process.poll() is not None, ledger, chance.randrange(50, 600))
+                wait_for(ended(api), ledger, chance.randrange(50, 600))
                 cut_power(mount, ledger, api)
             remount(directory)
             with platform(mount, log_directory=directory, **options) as api:
