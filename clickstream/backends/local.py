@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -19,17 +18,11 @@ from clickstream.export import export
 from clickstream.journal import Journal, JournalReader, Quarantine, checkpoint, layout, recover
 from clickstream.query import Query
 from clickstream.stats import Stats, snapshot, state
-from clickstream.timestamps import UtcClockReader, parse
+from clickstream.stored import StoredEvent, TimeReader
 
 _log: Final = logging.getLogger(__name__)
 
 RECENT_SHOWN: Final = 50
-
-
-class StoredEvent(Event, kw_only=True, gc=False):
-    """An event as it stands in the journal; files of older versions may lack anything but the type."""
-
-    received_at: str | None = None
 
 
 class LocalBackend:
@@ -65,7 +58,7 @@ class LocalBackend:
         self._stats = Stats()
         self._recent.clear()
         size = max(1, self._journal.size())
-        reader = _TimeReader(self._clock_ms())
+        reader = TimeReader(self._clock_ms())
 
         def take(events: Sequence[StoredEvent], position: int) -> None:
             self._stats.fold(events, reader.all_ms(events), self._clock_ms())
@@ -161,31 +154,6 @@ class _Known(NamedTuple):
     end: int
     crc: int
     ids: Sequence[str]
-
-
-class _TimeReader:
-    """When a stored event happened; older versions wrote times without a zone, and meant UTC."""
-
-    def __init__(self, now_ms: int) -> None:
-        self._now_ms = now_ms
-        self._clock = UtcClockReader()
-
-    def all_ms(self, events: Sequence[StoredEvent]) -> list[int]:
-        stamps = [event.timestamp for event in events if event.timestamp is not None]
-        times_ms = self._clock.all_canonical_ms(stamps) if len(stamps) == len(events) else None
-        return [self._ms(event) for event in events] if times_ms is None else times_ms
-
-    def _ms(self, event: StoredEvent) -> int:
-        for stamp in (event.timestamp, event.received_at):
-            if stamp is None:
-                continue
-            ms = self._clock.canonical_ms(stamp)
-            if ms is not None:
-                return ms
-            for form in (stamp, stamp + "Z"):
-                with contextlib.suppress(ValueError):
-                    return parse(form)
-        return self._now_ms
 
 
 def _offset(cursor: str) -> int:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from clickstream.backends.local import StoredEvent
 from clickstream.errors import JournalError
 from clickstream.journal import Journal, Quarantine, Recovery, recover
 from clickstream.journal.file import sync_directory
 from clickstream.journal.inspection import inspect
+from clickstream.stored import StoredEvent
 
 _MAX_REJECTED_BYTES = 1 << 30  # damaged lines are wanted here: never drop the older half for them
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from clickstream.backends.local import StoredEvent
 from clickstream.journal.inspection import Condition, inspect
+from clickstream.stored import StoredEvent
 
 _LINE_SHOWN = 60
 

@@ -10,10 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
-from clickstream.backends.local import StoredEvent
-from clickstream.backends.local import _TimeReader as TimeReader
 from clickstream.errors import JournalDamaged
 from clickstream.stats import Stats, snapshot
+from clickstream.stored import StoredEvent, TimeReader
 
 _AT_ONCE: Final = 2000  # events folded together; memory stays flat however long the file is
 _RECENT_SHOWN: Final = 50
@@ -40,7 +39,7 @@ def count_file(path: Path, window: str, now_ms: int) -> dict[str, Any]:
                 damaged += 1  # as the API does at its start: counted, skipped, never the end of the reading
                 continue
             recent.append(line)
-        stats.fold(events, [reader.ms(event) for event in events], now_ms)
+        stats.fold(events, reader.all_ms(events), now_ms)
     if damaged and not stats.types:
         raise JournalDamaged(f"{path} holds no event: is it an events_backup.json?")
     numbers = snapshot(stats, window, now_ms)

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from clickstream.backends.local import StoredEvent
 from clickstream.journal import Journal, JournalReader, Quarantine, Recovery, recover
+from clickstream.stored import StoredEvent
 from tests.support.native import encoded, native_event
 
 _decode = msgspec.json.Decoder(StoredEvent).decode
