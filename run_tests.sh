@@ -7,7 +7,7 @@ source scripts/venv.sh
 
 prepare_venv 'Installing packages and test tools into .venv; this takes one to two minutes ...' \
   requirements.txt requirements-dev.txt
-prepare_sdks
+prepare_node_packages
 
 checks=0
 scripts/checks.sh || checks=1

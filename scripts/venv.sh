@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by run_demo.sh and run_tests.sh in the directory of the project: pinned packages in .venv and tests/sdk.
+# Sourced by run_demo.sh and run_tests.sh in the directory of the project: pinned packages in .venv, tests/sdk and tests/browser.
 
 fail() { printf '%s\n' "$@" >&2; exit 1; }
 
@@ -54,16 +54,21 @@ prepare_node() {
   has_node || PATH=$PWD/.venv/bin:$PATH
 }
 
-# Without a network their tests are listed as not run.
-prepare_sdks() {
-  local hash mark=tests/sdk/node_modules/.installed
-  prepare_node || return 0
-  hash=$(cksum tests/sdk/package-lock.json)
+# prepare_npm DIRECTORY WHAT: without a network the tests that need it are listed as not run.
+prepare_npm() {
+  local directory=$1 what=$2 hash mark=$1/node_modules/.installed
+  hash=$(cksum "$directory/package-lock.json")
   [ "$(cat "$mark" 2>/dev/null)" != "$hash" ] || return 0
-  printf 'Installing the SDKs that the tests drive into tests/sdk/node_modules ...\n'
-  if npm ci --prefix tests/sdk --ignore-scripts --no-audit --no-fund --silent; then
+  printf 'Installing %s into %s/node_modules ...\n' "$what" "$directory"
+  if npm ci --prefix "$directory" --ignore-scripts --no-audit --no-fund --silent; then
     printf '%s\n' "$hash" >"$mark"
   else
     printf 'They could not be installed (see above).\n'
   fi
+}
+
+prepare_node_packages() {
+  prepare_node || return 0
+  prepare_npm tests/sdk 'the SDKs that the tests drive'
+  prepare_npm tests/browser 'the audits of the browser tests'
 }
