@@ -87,8 +87,8 @@ MUTANTS = [
     Mutant(
         "no deduplication",
         "clickstream/pipeline.py",
-        "        distinct = set(ids)\n",
-        "        return 0\n        distinct = set(ids)\n",
+        "        if len(distinct) == len(ids) and not self._ids.has_any(distinct):\n            return 0\n",
+        "        if distinct:\n            return 0\n",
         "test_pipeline.py::test_a_whole_batch_sent_again_stores_nothing_and_is_a_success",
     ),
     Mutant(
