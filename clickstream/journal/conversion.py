@@ -65,13 +65,23 @@ def convert(fd: int, path: Path) -> int:
 
 def _old_records(fd: int) -> list[bytes]:
     """The objects of a JSON array, each on one line; of an array whose end is missing, those that are whole."""
-    content = os.pread(fd, os.fstat(fd).st_size, 0).strip(_JSON_SPACE)
+    content = _content(fd).strip(_JSON_SPACE)
     try:
         raws = [bytes(raw) for raw in _arrays.decode(content)]
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as problem:
         raws = _salvage(content)
         _log.warning("the old array is damaged error=%s salvaged=%d", problem, len(raws))
     return [raw.replace(b"\n", b" ").replace(b"\r", b" ") for raw in raws]
+
+
+def _content(fd: int) -> bytes:
+    """The whole file; one read gives at most 2 GiB."""
+    parts: list[bytes] = []
+    position = 0
+    while part := os.pread(fd, 1 << 30, position):
+        parts.append(part)
+        position += len(part)
+    return b"".join(parts)
 
 
 def _salvage(content: bytes) -> list[bytes]:
@@ -99,7 +109,7 @@ def _free_name(path: Path) -> Path:
 
 def _is_array(fd: int) -> bool:
     try:
-        _arrays.decode(os.pread(fd, os.fstat(fd).st_size, 0))
+        _arrays.decode(_content(fd))
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return False
     return True

@@ -63,8 +63,8 @@ class Minutes:
 
     def count_seconds(self, times_ms: Sequence[int], now_ms: int) -> None:
         """Count events of the last minute by second."""
-        oldest_ms = now_ms - MINUTE_MS
-        for second, count in Counter([ms // 1000 for ms in times_ms if ms > oldest_ms]).items():
+        oldest_ms, latest_ms = now_ms - MINUTE_MS, now_ms + MINUTE_MS
+        for second, count in Counter([ms // 1000 for ms in times_ms if oldest_ms < ms < latest_ms]).items():
             self.seconds[second] = self.seconds.get(second, 0) + count
         if len(self.seconds) > _SECONDS_KEPT:
             self.seconds = {second: count for second, count in self.seconds.items() if second * 1000 > oldest_ms}
