@@ -36,6 +36,7 @@ class Minutes:
         self.minutes: dict[int, Minute] = {}
         self.hours: dict[int, TopCounts] = {}
         self.seconds: dict[int, int] = {}
+        self._seconds_before_pruning = _SECONDS_KEPT
         self.horizon = 0  # no window reaches an earlier minute any more
         self._out_of_reach = Minute()
 
@@ -63,11 +64,13 @@ class Minutes:
 
     def count_seconds(self, times_ms: Sequence[int], now_ms: int) -> None:
         """Count events of the last minute by second."""
-        oldest_ms, latest_ms = now_ms - MINUTE_MS, now_ms + MINUTE_MS
-        for second, count in Counter([ms // 1000 for ms in times_ms if oldest_ms < ms < latest_ms]).items():
+        oldest_ms = now_ms - MINUTE_MS
+        for second, count in Counter([ms // 1000 for ms in times_ms if ms > oldest_ms]).items():
             self.seconds[second] = self.seconds.get(second, 0) + count
-        if len(self.seconds) > _SECONDS_KEPT:
+        if len(self.seconds) > self._seconds_before_pruning:
             self.seconds = {second: count for second, count in self.seconds.items() if second * 1000 > oldest_ms}
+            # Clocks up to a day ahead leave many that must stay: looking through them at each fold would cost.
+            self._seconds_before_pruning = max(_SECONDS_KEPT, 2 * len(self.seconds))
 
     def rolling(self, now_ms: int) -> int:
         """Events of the last 60 seconds; those that claim to be of the future are not among them yet."""
