@@ -5,11 +5,16 @@ The way of an event, and the file that answers for each step:
 1.  bodies.py     request body -> records             (wire/ does it for foreign SDKs)
 2.  events.py     record -> Event or Rejection        every rule about what an event may be
 3.  pipeline.py   validate, deduplicate, keep, count  READ FIRST
-4.  journal.py    the append-only file: group writes, recovery, consistent reads
-5.  backends/     where events live: local.py, aws.py
+4.  journal/      the append-only file: group writes, recovery, consistent reads
+5.  backends/     where events live: local.py, aws.py (its parts in aws/)
 6.  stats/        every number that is shown: a fold over events
 7.  export.py     the journal as json, ndjson, csv
-8.  client/       what generators, dashboard and terminal speak with the API
+8.  analytics/    questions in SQL, for DuckDB and Athena
+9.  client/       what generators, dashboard and terminal speak with the API
+10. simulation/   shoppers, their faults, and the truth about both
+
+server.py carries any Flask application; dashboard/ and terminal/ show numbers; demo/ runs it all; commands/ are
+the operator's tools.
 """
 
 __version__ = "0.1.0"

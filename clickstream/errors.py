@@ -5,6 +5,7 @@ ClickstreamError
 ├── RequestRefused       the sender: the whole request is at fault (HTTP 4xx)
 ├── Unavailable          nobody: try again later (HTTP 503 + Retry-After)
 │   └── BackendUnavailable   the place where events are kept cannot take them now
+├── ApiProblem           whoever runs the API: it gave no usable answer (client/reading.py)
 ├── PortTaken            the operator: another process listens there
 └── JournalError         the operator: the journal file needs attention
     ├── JournalLocked    another process writes this journal

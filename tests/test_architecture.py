@@ -12,7 +12,8 @@ import pytest
 from tests.support.processes import ROOT, environment, python
 
 SCRIPTS = {"local_api", "dashboard", "data_generator", "advanced_generator", "visualize"}
-PRODUCT = sorted([*ROOT.glob("*.py"), *(ROOT / "api").rglob("*.py"), *(ROOT / "clickstream").rglob("*.py")])
+PACKAGES = ("api", "web", "clickstream")
+PRODUCT = sorted([*ROOT.glob("*.py"), *(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))])
 # The demo is a process that lives in the package so that `python -m` finds it: as a script it may read the settings.
 MAY_IMPORT_CONFIG = {"clickstream/demo/__main__.py"}
 AWS = ("boto3", "botocore", "aiobotocore")
