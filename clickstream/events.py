@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
@@ -52,6 +52,34 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     session_id: str | None = None
     timestamp: str | None = None
     properties: dict[str, Any] | None = None
+
+
+class AnyEvent(Protocol):
+    """What is read of an event, in whichever way it was decoded."""
+
+    @property
+    def event_type(self) -> str:
+        """The type's name."""
+
+    @property
+    def event_id(self) -> str | None:
+        """The key of deduplication."""
+
+    @property
+    def user_id(self) -> str | None:
+        """The known person."""
+
+    @property
+    def anonymous_id(self) -> str | None:
+        """The device."""
+
+    @property
+    def session_id(self) -> str | None:
+        """The visit."""
+
+    @property
+    def properties(self) -> dict[str, Any] | None:
+        """What the sender says about the event."""
 
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
@@ -108,7 +136,7 @@ class Rejection:
 class Batch:
     """The verdicts over one request: three parallel lists of good events, and the rejections."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[AnyEvent] = field(default_factory=list)
     records: list[bytes] = field(default_factory=list)
     times_ms: list[int] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
@@ -182,7 +210,7 @@ def _all_plain(records: Sequence[bytes], limits: Limits, received_ms: int) -> Ba
     if times_ms is None or max(times_ms) > received_ms + DAY_MS:
         return None
     suffix = f',"received_at":"{text(received_ms)}"}}'.encode()
-    return Batch(cast("list[Event]", events), [record[:-1] + suffix for record in records], times_ms)
+    return Batch(list(events), [record[:-1] + suffix for record in records], times_ms)
 
 
 def _has_sound_envelopes(blob: bytes, events: Sequence[PlainEvent], stamps: Sequence[str]) -> bool:

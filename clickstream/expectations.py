@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from clickstream.errors import RequestRefused
-from clickstream.events import Event, Rejection
+from clickstream.events import AnyEvent, Rejection
 from clickstream.query import Query, as_text
 
 # Events and rejections that an expectation can look back on; enough for any test, little memory (about 10 MB).
@@ -85,12 +85,12 @@ class Expectations:
     def __init__(self) -> None:
         self._arrivals = 0
         # By group, and which arrival the first of each was: all traffic passes here, and hardly ever asks anybody.
-        self._kept: deque[tuple[int, Sequence[Event], Sequence[bytes]]] = deque()
+        self._kept: deque[tuple[int, Sequence[AnyEvent], Sequence[bytes]]] = deque()
         self._refused: deque[tuple[int, Refusal]] = deque(maxlen=REMEMBERED)
         self._began: dict[str | None, int] = {}
         self._waiting: list[_Waiting] = []
 
-    def observe(self, events: Sequence[Event], records: Sequence[bytes]) -> None:
+    def observe(self, events: Sequence[AnyEvent], records: Sequence[bytes]) -> None:
         """Take in events that have been kept; answers those whose expectation is now met."""
         first = self._arrivals
         self._arrivals += len(events)
@@ -155,7 +155,7 @@ class Expectations:
         began = self._began.get(scope, 0)
         return [one for at, one in self._refused if at >= began and scope in (None, one.scope)]
 
-    def _in_scope(self, scope: str | None) -> Iterator[tuple[Event, bytes]]:
+    def _in_scope(self, scope: str | None) -> Iterator[tuple[AnyEvent, bytes]]:
         began = max(self._began.get(scope, 0), self._arrivals - REMEMBERED)
         mark = b"" if scope is None else f'"test_id":"{scope}"'.encode()
         for first, events, records in self._kept:
@@ -189,7 +189,7 @@ def _met(found: Sequence[bytes]) -> Answer:
     return {"status": "met", "matched": len(found), "events": [msgspec.Raw(record) for record in found]}
 
 
-def _matches(event: Event, record: bytes, query: Query, scope: str | None) -> bool:
+def _matches(event: AnyEvent, record: bytes, query: Query, scope: str | None) -> bool:
     wanted = query.fields.get("event_type")
     if wanted is not None and wanted != event.event_type:
         return False

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 from clickstream.backends.base import Backend
 from clickstream.errors import BackendUnavailable, ClickstreamError, Replaying, RequestRefused, Unavailable
-from clickstream.events import Batch, Event, Limits, Rejection, validate
+from clickstream.events import AnyEvent, Batch, Limits, Rejection, validate
 from clickstream.group_commit import GroupCommit
 from clickstream.journal import Quarantine
 from clickstream.journal.quarantine import Refused
@@ -30,7 +30,7 @@ _log: Final = logging.getLogger(__name__)
 _SNAPSHOT_AGE_MS: Final = 50  # an event must show within 100 ms of its acknowledgement, the way of the answer included
 
 OnKept = Callable[[Unavailable | None], None]
-Observer = Callable[[Sequence[Event], Sequence[bytes]], None]
+Observer = Callable[[Sequence[AnyEvent], Sequence[bytes]], None]
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class Receipt:
 class _Entry:
     """One request on its way to the disk."""
 
-    events: Sequence[Event]
+    events: Sequence[AnyEvent]
     records: Sequence[bytes]
     times_ms: Sequence[int]
     ids: Sequence[str]

@@ -4,15 +4,35 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from typing import Any, Final
 
-from clickstream.events import Event
+import msgspec
+
 from clickstream.timestamps import UtcClockReader, parse
 
+_anything: Final = msgspec.json.Decoder()
 
-class StoredEvent(Event, kw_only=True, gc=False):
-    """An event as it stands in the journal; files of older versions may lack anything but the type."""
 
+class StoredEvent(msgspec.Struct, kw_only=True, gc=False):
+    """An event as it stands in the journal, to be read like an Event; older versions may lack anything but the type.
+
+    A replay decodes every event and asks few of them for their properties, so these stay as they are until then.
+    """
+
+    event_type: str
+    event_id: str | None = None
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    session_id: str | None = None
+    timestamp: str | None = None
     received_at: str | None = None
+    raw_properties: msgspec.Raw = msgspec.field(name="properties", default=msgspec.Raw(b"{}"))
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """The properties, decoded anew; none where an older version wrote something else than an object."""
+        properties = _anything.decode(self.raw_properties)
+        return properties if isinstance(properties, dict) else {}
 
 
 class TimeReader:

@@ -20,7 +20,7 @@ from clickstream.aws.sink import KinesisSink
 from clickstream.aws.spill import Spill
 from clickstream.backends.base import OnReplay, Page
 from clickstream.errors import ConfigError, RequestRefused, Unavailable
-from clickstream.events import Event
+from clickstream.events import AnyEvent
 from clickstream.export import encoded
 from clickstream.journal import Quarantine
 from clickstream.query import Query
@@ -87,7 +87,7 @@ class AwsBackend:
             _log.log(level, "spilling begins records=%d reason=%s", len(outcome.unsent), outcome.reason)
             self._spilled.set()
 
-    def count(self, events: Sequence[Event], records: Sequence[bytes], times_ms: Sequence[int], now_ms: int) -> None:
+    def count(self, events: Sequence[AnyEvent], records: Sequence[bytes], times_ms: Sequence[int], now_ms: int) -> None:
         """Remember the newest; the consumer counts."""
         self._recent.extend(enumerate(records, self._arrived))
         self._arrived += len(records)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from clickstream.events import Event
+from clickstream.events import AnyEvent
 from clickstream.query import Query
 
 # Called with the ids of events kept earlier, oldest first, and the share of the replay that is done.
@@ -38,7 +38,7 @@ class Backend(Protocol):
         """
         ...
 
-    def count(self, events: Sequence[Event], records: Sequence[bytes], times_ms: Sequence[int], now_ms: int) -> None:
+    def count(self, events: Sequence[AnyEvent], records: Sequence[bytes], times_ms: Sequence[int], now_ms: int) -> None:
         """Take kept events into the statistics, in the order they were written."""
         ...
 

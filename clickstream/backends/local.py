@@ -13,7 +13,7 @@ import msgspec
 from clickstream.backends.base import OnReplay, Page
 from clickstream.backends.keeping import Keeping
 from clickstream.errors import RequestRefused
-from clickstream.events import Event
+from clickstream.events import AnyEvent
 from clickstream.export import export
 from clickstream.journal import Journal, JournalReader, Quarantine, checkpoint, layout, recover
 from clickstream.query import Query
@@ -95,7 +95,7 @@ class LocalBackend:
         """Append and sync; see Journal.append for what holds after a failure."""
         self._journal.append(records)
 
-    def count(self, events: Sequence[Event], records: Sequence[bytes], times_ms: Sequence[int], now_ms: int) -> None:
+    def count(self, events: Sequence[AnyEvent], records: Sequence[bytes], times_ms: Sequence[int], now_ms: int) -> None:
         """Fold kept events; O(events)."""
         self._stats.fold(events, times_ms, now_ms)
         self._recent.extend(records[-RECENT_SHOWN:])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
-from clickstream.events import Event
+from clickstream.events import AnyEvent
 from clickstream.stats.minutes import Minutes
 from clickstream.stats.money import revenue
 from clickstream.stats.recency import RecentMap
@@ -37,7 +37,7 @@ class Stats:
         self.visits: RecentMap[list[Session]] = RecentMap(exact_window)  # of people whose events name no session
         self.people: RecentMap[int] = RecentMap(exact_window)  # minute of the last event of each
 
-    def fold(self, events: Sequence[Event], times_ms: Sequence[int], now_ms: int) -> None:
+    def fold(self, events: Sequence[AnyEvent], times_ms: Sequence[int], now_ms: int) -> None:
         """Count `events`, kept in this order, that happened at `times_ms`; `now_ms` only drops minutes out of reach."""
         if not events:
             return
@@ -50,7 +50,7 @@ class Stats:
         self._count_by_time(events, minutes)
         self._count_sessions_and_users(events, times_ms, minutes)
 
-    def _count_by_time(self, events: Sequence[Event], minutes: list[int]) -> None:
+    def _count_by_time(self, events: Sequence[AnyEvent], minutes: list[int]) -> None:
         for minute, part in self._by_minute(events, minutes):
             counts = self.minutes.at(minute)
             _add(counts.types, Counter([event.event_type for event in part]))
@@ -59,12 +59,12 @@ class Stats:
             self.top.add(found)
             self.minutes.add_top(minute, found)
 
-    def _by_minute(self, events: Sequence[Event], minutes: list[int]) -> list[tuple[int, Sequence[Event]]]:
+    def _by_minute(self, events: Sequence[AnyEvent], minutes: list[int]) -> list[tuple[int, Sequence[AnyEvent]]]:
         """Events by minute; all that no window reaches any more together, under minute 0."""
         horizon = self.minutes.horizon
         return _grouped(events, [minute if minute >= horizon else 0 for minute in minutes])
 
-    def _count_revenue(self, events: Sequence[Event], of_minute: dict[str, int]) -> None:
+    def _count_revenue(self, events: Sequence[AnyEvent], of_minute: dict[str, int]) -> None:
         for event in events:
             if event.event_type == "purchase" and (amount := revenue(event.properties)) is not None:
                 currency, cents = amount
@@ -72,7 +72,7 @@ class Stats:
                 _add(of_minute, {currency: cents})
 
     def _count_sessions_and_users(
-        self, events: Sequence[Event], times_ms: Sequence[int], minutes: Sequence[int]
+        self, events: Sequence[AnyEvent], times_ms: Sequence[int], minutes: Sequence[int]
     ) -> None:
         """The loop that every event goes through: what is the same as for the event before is decided in place."""
         sessions, people = self.sessions, self.people
@@ -163,7 +163,7 @@ class Stats:
         self.session_depths[visit.depth] += 1
 
 
-def _grouped(events: Sequence[Event], keys: list[int]) -> list[tuple[int, Sequence[Event]]]:
+def _grouped(events: Sequence[AnyEvent], keys: list[int]) -> list[tuple[int, Sequence[AnyEvent]]]:
     """Events by key, in order within each key; live traffic has one or two keys a batch."""
     if keys.count(keys[0]) == len(keys):
         return [(keys[0], events)]

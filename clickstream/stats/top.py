@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from clickstream.events import Event, PlainEvent
+from clickstream.events import AnyEvent
 
 LONGEST_VALUE: Final = 200  # characters of a page or name that is counted by itself
 DIMENSIONS: Final = ("pages", "products", "bought", "referrers", "devices")
@@ -51,7 +51,7 @@ class TopCounts(msgspec.Struct):
                     self.exact = False
 
 
-def count_values(events: Sequence[Event]) -> dict[str, Counter[str]]:
+def count_values(events: Sequence[AnyEvent]) -> dict[str, Counter[str]]:
     """Pages, referrers, devices and products of page views, and units bought, in `events`."""
     views = [_view(event) for event in events if event.event_type == "page_view"]
     purchases = [event.properties for event in events if event.event_type == "purchase"]
@@ -75,10 +75,12 @@ def merged(parts: Iterable[TopCounts]) -> TopCounts:
     return total
 
 
-def _view(event: Event) -> _View:
-    if isinstance(event, PlainEvent):
-        return _views.decode(event.raw_properties)
-    return msgspec.convert(event.properties or {}, _View)
+def _view(event: AnyEvent) -> _View:
+    raw = getattr(event, "raw_properties", None)  # decoding five names is cheaper than all of them
+    try:
+        return msgspec.convert(event.properties or {}, _View) if raw is None else _views.decode(raw)
+    except msgspec.ValidationError:  # no object, in a file of an older version
+        return _View()
 
 
 def _counted(values: list[Any]) -> Counter[str]:
