@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections import defaultdict
 from collections.abc import Generator
@@ -13,6 +14,11 @@ import pytest
 
 SLOW_MARKERS = ("aws", "sdk", "e2e", "browser", "crash")
 SDK_PACKAGES = Path(__file__).parent / "sdk" / "node_modules"
+
+
+def pytest_configure() -> None:
+    """Take SIGINT: shells have background jobs ignore it, and the programs under test would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
