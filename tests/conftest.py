@@ -7,10 +7,13 @@ import shutil
 import signal
 import subprocess
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.support.chromium import launch
 
 SLOW_MARKERS = ("aws", "sdk", "e2e", "browser", "crash")
 SDK_PACKAGES = Path(__file__).parent / "sdk" / "node_modules"
@@ -19,6 +22,15 @@ SDK_PACKAGES = Path(__file__).parent / "sdk" / "node_modules"
 def pytest_configure() -> None:
     """Take SIGINT: shells have background jobs ignore it, and the programs under test would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests: a second synchronous Playwright beside a running one is refused."""
+    with sync_playwright() as playwright:
+        running = launch(playwright)
+        yield running
+        running.close()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

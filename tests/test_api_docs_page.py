@@ -11,15 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.platform import Platform, platform
-from tests.support.site import chromium
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser
 
 from tests.support.platform import Platform, platform
 from tests.support.processes import ROOT, environment, python
-from tests.support.site import chromium, site
+from tests.support.site import site
 from tests.support.waiting import until
 
 SDK = ROOT / "tests" / "sdk"
@@ -42,12 +42,6 @@ def of_kind(kind: str) -> list[object]:
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Platform]:
     with platform(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
         yield running
 
 

@@ -123,7 +123,8 @@ def test_while_the_journal_is_replayed_data_routes_say_when_to_try_again(tmp_pat
             assert ready.json["status"] == "replaying"
             assert 0 <= ready.json["progress"] <= 1
             for method, path in (("GET", "/stats"), ("GET", "/export"), ("GET", "/events"), ("POST", "/events")):
-                answer = client.request(method, path, encoded(native_event()))
+                # A body only where one is read: a server may close the connection on one that it leaves unread.
+                answer = client.request(method, path, encoded(native_event()) if method == "POST" else None)
                 if answer.status == 503:
                     assert answer.json["error"]["code"] == "replaying"
                     assert answer.headers["retry-after"]

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 
 from tests.support.faults import FaultyProxy, faulty_proxy
 from tests.support.platform import Platform, platform
-from tests.support.site import chromium, site
+from tests.support.site import site
 from tests.support.waiting import until
 
 SDK = Path(__file__).parent / "sdk"
@@ -21,12 +21,6 @@ NAMES = ["segment", "posthog", "snowplow", "aws_clickstream"]
 IDENTIFY = {"aws_clickstream": "profile_set"}
 
 pytestmark = [pytest.mark.sdk, pytest.mark.browser]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.support.faults import FaultyProxy, faulty_proxy
 from tests.support.platform import Platform, platform
-from tests.support.site import chromium, site
+from tests.support.site import site
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[1]
@@ -56,12 +56,6 @@ class Shop:
         assert Counter(event["event_type"] for event in events) == expected
         assert len({event["event_id"] for event in events}) == len(events)
         return events
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

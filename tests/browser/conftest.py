@@ -1,21 +1,11 @@
-"""One Chromium for all browser tests, a fresh context for each."""
+"""A fresh context of the one Chromium for each test."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-
-from tests.support.chromium import launch
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = launch(playwright)
-        yield chromium
-        chromium.close()
+from playwright.sync_api import Browser, BrowserContext, Page
 
 
 @pytest.fixture

@@ -234,6 +234,7 @@ def test_a_top_page_opens_the_events_behind_its_number(busy: Shop, tab: Page) ->
 
     row.click()
 
+    expect(tab.locator("#sheet-body tbody tr").first).to_be_visible()
     while tab.get_by_role("button", name="Show older events").count():
         before = tab.locator("#sheet-body tbody tr").count()
         tab.get_by_role("button", name="Show older events").click()
