@@ -17,7 +17,7 @@ import requests
 from clickstream.events import STANDARD_TYPES
 from tests.support.lossy_proxy import lossy_proxy
 from tests.support.processes import ROOT, RunningProcess, environment, free_port, python, running
-from tests.support.recording_api import error, recording_api
+from tests.support.recording_api import error, named, recording_api
 
 FAULTS = [
     *("--duplicate-rate", "0.02", "--late-rate", "0.05", "--out-of-order-rate", "5%"),
@@ -131,7 +131,7 @@ def test_stopping_finishes_what_is_under_way_and_tells_the_truth(number: signal.
         str(ROOT / "advanced_generator.py"), "--duration", "0", "--users", "60", "--truth", str(truth), *FAULTS
     )
     with recording_api() as api:
-        api.rejects = lambda event: "invalid" if event["event_id"].endswith("x") else None
+        api.rejects = lambda event: "invalid" if named(event).endswith("x") else None
         with running([*script, "--endpoint", api.url], tmp_path / "log") as process:
             process.wait_for(lambda: len(api.events) > 50, "50 events")
             process.send(number)

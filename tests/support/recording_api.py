@@ -46,7 +46,7 @@ class RecordingApi:
         for index, event in enumerate(records):
             code = self.rejects(event)
             if code is not None:
-                rejected.append({"index": index, "event_id": event.get("event_id"), "code": code, "message": "no"})
+                rejected.append({"index": index, "event_id": named(event), "code": code, "message": "no"})
             elif event["event_id"] in self.events:
                 duplicates += 1
             else:
@@ -61,6 +61,11 @@ class RecordingApi:
         if rejected:
             verdict["rejected"] = rejected
         return 202, {}, json.dumps(verdict).encode()
+
+
+def named(record: object) -> str:
+    """The id of what was sent, which a sender of faults may put in place of the whole event."""
+    return str(record.get("event_id")) if isinstance(record, dict) else str(record)
 
 
 def error(status: int, code: str, **headers: str) -> Answer:
