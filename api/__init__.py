@@ -8,6 +8,7 @@ sdks.py     what SDKs of other platforms send
 reads.py    /stats /events /export /rejected
 tracking_tests.py  /expect /micro/*
 service.py  / /health /ready /metrics /openapi.json /docs
+parts.py    what the views work with
 access.py   who may read
 answers.py  how every view answers: JSON, errors, waiting for the disk, worker threads
 """

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import cast
+from flask import request
 
-from flask import current_app, request
-
-from clickstream.access import WriteAccess
+from api.parts import parts
 from clickstream.dashboard.access import holds, is_this_machine
 from clickstream.errors import RequestRefused
 
 
 def refuse_strangers() -> None:
     """Raise RequestRefused: 401 without the token where one is set, else 403 for an address that is not ours."""
-    token: str = current_app.config["READ_TOKEN"]
+    here = parts()
+    token = here.read_token
     if token:
         given = request.authorization
         if given is None or not holds(token, given.token):
             raise RequestRefused("unauthorized", "send the header Authorization: Bearer READ_TOKEN")
-    elif not is_this_machine(request.host, current_app.config["HOST"]):
+    elif not is_this_machine(request.host, here.host):
         # Any web page can point a name of its own at 127.0.0.1 and read what answers; only the Host gives it away.
         raise RequestRefused(
             "forbidden", f"{request.host[:60]} is not this machine; use 127.0.0.1, or set READ_TOKEN and send it"
@@ -34,7 +33,7 @@ def refuse_other_sites() -> None:
 
 def admit(events: int, key_in_body: str | None = None) -> str | None:
     """Source that sends these `events`, by its write key wherever that stands; raises RequestRefused."""
-    access = cast("WriteAccess", current_app.extensions["write_access"])
+    access = parts().write_access
     if access.is_open:
         return None
     origin = request.headers.get("Origin")

@@ -5,73 +5,61 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final, cast
+from typing import Final
 
 import msgspec
-from flask import Response, current_app, request
+from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
+from api.parts import parts
 from clickstream.access import RateLimited
 from clickstream.backends.base import Backend
 from clickstream.errors import RequestRefused, Unavailable
-from clickstream.expectations import Expectations, Refusal, checked_scope, refusals_of
+from clickstream.expectations import Refusal, checked_scope, refusals_of
 from clickstream.marks import marked
-from clickstream.pipeline import Pipeline, Receipt
-from clickstream.privacy import Privacy
-from clickstream.server import BODY_REFUSED, DEFERRED, Deferred
+from clickstream.pipeline import Receipt
+from clickstream.server import BODY, BODY_REFUSED, DEFERRED, Deferred
 
 _log: Final = logging.getLogger("clickstream.api")
 _CODES: Final = {HTTPStatus.NOT_FOUND: "not_found", HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed"}
 
 
-def pipeline() -> Pipeline:
-    """The pipeline behind this application."""
-    return cast("Pipeline", current_app.extensions["pipeline"])
-
-
 def ready_backend() -> Backend:
     """The backend, once the journal has been replayed; raises Replaying before."""
-    pipeline().require_ready()
-    return pipeline().backend
+    pipeline = parts().pipeline
+    pipeline.require_ready()
+    return pipeline.backend
 
 
 def accept(
     records: list[bytes], *, source: str, answer: Callable[[Receipt], Response], unavailable: Response | None = None
 ) -> Response:
     """`answer` over the verdicts on `records`, sent once everything accepted is kept; else `unavailable`."""
+    here, environ = parts(), request.environ
     deferred = Deferred()
-    records = privacy().cleaned(
-        records, user_agent=request.environ.get("HTTP_USER_AGENT", ""), address=request.remote_addr
+    records = here.privacy.cleaned(
+        records, user_agent=environ.get("HTTP_USER_AGENT", ""), address=environ["REMOTE_ADDR"]
     )
-    scope = test_id()
+    scope = checked_scope(environ.get("HTTP_X_CLICKSTREAM_TEST_ID"))
     if scope is not None:
         records = marked(records, "test_id", scope)
 
     def when_kept(problem: Unavailable | None) -> None:
         deferred.resolve(None if problem is None else unavailable or failure(problem))
 
-    receipt = pipeline().accept(records, source=source, when_kept=when_kept)
+    receipt = here.pipeline.accept(records, source=source, when_kept=when_kept)
     if receipt.rejections:
-        expectations().note_refused(refusals_of(receipt.rejections, scope))
-    request.environ[DEFERRED] = deferred
+        here.expectations.note_refused(refusals_of(receipt.rejections, scope))
+    environ[DEFERRED] = deferred
     return answer(receipt)
 
 
 def refuse(body: bytes, refusal: RequestRefused, *, source: str) -> None:
     """Account for a body that holds no records."""
-    (body,) = privacy().cleaned([body], user_agent="", address=None)
-    pipeline().refuse(body, refusal, source=source)
-    expectations().note_refused([Refusal(test_id(), refusal.code, refusal.field, str(refusal), body)])
-
-
-def expectations() -> Expectations:
-    """What tests of tracking wait on."""
-    return cast("Expectations", current_app.extensions["expectations"])
-
-
-def privacy() -> Privacy:
-    """What takes addresses and secrets out of events."""
-    return cast("Privacy", current_app.extensions["privacy"])
+    here = parts()
+    (body,) = here.privacy.cleaned([body], user_agent="", address=None)
+    here.pipeline.refuse(body, refusal, source=source)
+    here.expectations.note_refused([Refusal(test_id(), refusal.code, refusal.field, str(refusal), body)])
 
 
 def test_id() -> str | None:
@@ -80,11 +68,13 @@ def test_id() -> str | None:
 
 
 def request_body() -> bytes:
-    """The body as it came; raises RequestRefused when the server would not read it."""
-    refused: RequestRefused | None = request.environ.get(BODY_REFUSED)
+    """The body as it came; raises RequestRefused or Unavailable when the server would not read it."""
+    environ = request.environ
+    refused: RequestRefused | Unavailable | None = environ.get(BODY_REFUSED)
     if refused is not None:
         raise refused
-    return request.get_data()
+    body: bytes = environ[BODY]
+    return body
 
 
 def on_worker(work: Callable[[], Response]) -> Response:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 
 from api.access import admit
 from api.answers import accept, error, refuse, reply, request_body
+from api.parts import parts
 from clickstream.bodies import decompress, split
 from clickstream.errors import RequestRefused
 from clickstream.pipeline import Receipt
+from clickstream.server import BODY
 
 ingest: Final = Blueprint("ingest", __name__)
 
@@ -19,24 +21,22 @@ ingest: Final = Blueprint("ingest", __name__)
 @ingest.after_request
 def _allow_any_origin(response: Response) -> Response:
     """Let anybody's page send events, as trackers do; reads carry no such header."""
-    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers.add("Access-Control-Allow-Origin", "*")
     return response
 
 
 @ingest.post("/events", provide_automatic_options=False)  # allow_events answers it
 def post_events() -> Response:
     """Take in events; the answer is sent once they are on disk."""
+    here, environ = parts(), request.environ
     try:
-        body = decompress(
-            request_body(),
-            encoding=request.headers.get("Content-Encoding", ""),
-            max_bytes=current_app.config["MAX_BODY_BYTES"],
-        )
-        records = split(body, media_type=request.content_type or "", max_records=current_app.config["MAX_RECORDS"])
+        encoding = environ.get("HTTP_CONTENT_ENCODING", "")
+        body = decompress(request_body(), encoding=encoding, max_bytes=here.max_body_bytes)
+        records = split(body, media_type=environ["CONTENT_TYPE"], max_records=here.max_records)
     except RequestRefused as refusal:
         if refusal.code != "timeout":  # a slow network, not a fault of the events: they will come again
             admit(1)  # what strangers send fills no disk
-            refuse(request.get_data(), refusal, source="native")
+            refuse(environ[BODY], refusal, source="native")
         raise
     source = admit(len(records))
     return accept(records, source=source or "native", answer=native_answer)

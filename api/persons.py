@@ -7,7 +7,8 @@ from typing import Final
 from flask import Blueprint, Response, request
 
 from api.access import refuse_other_sites, refuse_strangers
-from api.answers import expectations, failure, pipeline, ready_backend, reply
+from api.answers import failure, ready_backend, reply
+from api.parts import parts
 from clickstream.backends.keeping import Erased, Keeper, Keeping
 from clickstream.errors import RequestRefused
 from clickstream.server import DEFERRED, Deferred
@@ -27,13 +28,13 @@ def get_user(person_id: str) -> Response:
 @persons.delete("/users/<path:person_id>")
 def delete_user(person_id: str) -> Response:
     """Erase one person from everything that is kept; meanwhile events are refused with 503 for a moment."""
-    keeper, deferred, remembered = _keeper(), Deferred(), expectations()
+    keeper, deferred, remembered = _keeper(), Deferred(), parts().expectations
 
     def done(erased: Erased | None, problem: BaseException | None) -> None:
         remembered.forget()
         deferred.resolve(failure(problem) if erased is None and problem is not None else _answer(erased or Erased()))
 
-    pipeline().rebuild(lambda: keeper.erase(person_id), done)
+    parts().pipeline.rebuild(lambda: keeper.erase(person_id), done)
     request.environ[DEFERRED] = deferred
     return Response()
 

@@ -9,7 +9,8 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from api.access import refuse_strangers
-from api.answers import integer_parameter, on_worker, only_parameters, pipeline, ready_backend, reply
+from api.answers import integer_parameter, on_worker, only_parameters, ready_backend, reply
+from api.parts import parts
 from clickstream.errors import RequestRefused
 from clickstream.export import MEDIA_TYPES
 from clickstream.query import from_parameters
@@ -29,7 +30,7 @@ def get_stats() -> Response:
     if window != "all" and window not in WINDOWS:
         known = ", ".join([*WINDOWS, "all"])
         raise RequestRefused("invalid_parameter", f"window={window[:40]}: expected {known}", field="window")
-    return reply(pipeline().statistics(window))
+    return reply(parts().pipeline.statistics(window))
 
 
 @reads.get("/events", provide_automatic_options=False)  # OPTIONS: ingest.py
@@ -67,7 +68,7 @@ def get_rejected() -> Response:
     only_parameters("limit", "code")
     limit = integer_parameter("limit", default=100, least=1, most=MOST_EVENTS)
     code = request.args.get("code")
-    quarantine = pipeline().quarantine
+    quarantine = parts().pipeline.quarantine
     return on_worker(
         lambda: reply({"rejected": quarantine.newest(limit=limit, code=code), "total": quarantine.count()})
     )

@@ -10,7 +10,8 @@ from typing import Any, Final
 from flask import Blueprint, Response, request
 
 from api.access import refuse_other_sites, refuse_strangers
-from api.answers import failure, pipeline, reply, request_body
+from api.answers import failure, reply, request_body
+from api.parts import parts
 from clickstream import replay
 from clickstream.errors import ClickstreamError, Unavailable
 from clickstream.pipeline import Pipeline
@@ -26,9 +27,9 @@ _running: Final[set[asyncio.Task[None]]] = set()
 def post_replay() -> Response:
     """Try quarantined records again; what is kept now leaves the quarantine."""
     selection = replay.read_selection(request_body())
-    pipeline().require_ready()
+    parts().pipeline.require_ready()
     deferred = Deferred()
-    _start(_replay(pipeline(), selection, deferred))
+    _start(_replay(parts().pipeline, selection, deferred))
     request.environ[DEFERRED] = deferred
     return Response()
 

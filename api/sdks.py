@@ -10,9 +10,11 @@ from flask import Blueprint, Response, current_app, request
 
 from api.access import admit
 from api.answers import accept, failure, refuse, request_body
+from api.parts import parts
 from clickstream.bodies import decompress
 from clickstream.errors import RequestRefused, Unavailable
 from clickstream.pipeline import Receipt
+from clickstream.server import BODY
 from clickstream.wire import ROUTES, Answer, Route, WireBatch, WireRequest, cors_headers, preflight
 
 sdks: Final = Blueprint("sdks", __name__)
@@ -42,7 +44,7 @@ def _refused(route: Route, refusal: RequestRefused) -> Response:
         admit(1)
     except RequestRefused as stranger:
         return _with_cors(failure(stranger))
-    refuse(request.get_data(), refusal, source=route.family)
+    refuse(request.environ[BODY], refusal, source=route.family)
     return _response(route.answers.refused)
 
 
@@ -71,7 +73,7 @@ def wire_request(body: bytes) -> WireRequest:
 
 
 def _accept(route: Route, batch: WireBatch) -> Response:
-    limit = current_app.config["MAX_RECORDS"]
+    limit = parts().max_records
     if len(batch.records) > limit:
         raise RequestRefused("too_many_records", f"{len(batch.records):,} events, at most {limit:,} (MAX_RECORDS)")
 
@@ -86,7 +88,7 @@ def _accept(route: Route, batch: WireBatch) -> Response:
 
 def _body() -> bytes:
     # Not what Content-Encoding says: SDKs set it wrongly, and the first bytes of gzip are never JSON.
-    return decompress(request_body(), encoding="", max_bytes=current_app.config["MAX_BODY_BYTES"])
+    return decompress(request_body(), encoding="", max_bytes=parts().max_body_bytes)
 
 
 def _response(answer: Answer) -> Response:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Final, cast
+from typing import Final
 
 from flask import Blueprint, Response, current_app, render_template
 
 from api.access import refuse_strangers
-from api.answers import pipeline, reply
+from api.answers import reply
+from api.parts import parts
 from clickstream import __version__
-from clickstream.metrics import MEDIA_TYPE, MetricsPage
+from clickstream.metrics import MEDIA_TYPE
 
 _PAGE_POLICY: Final = "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -21,7 +22,9 @@ service: Final = Blueprint("service", __name__)
 def get_index() -> Response:
     """Name, version, health and the list of endpoints."""
     rules = sorted({rule.rule for rule in current_app.url_map.iter_rules() if not rule.rule.startswith("/static")})
-    return reply({"name": "clickstream", "version": __version__, "health": pipeline().readiness(), "endpoints": rules})
+    return reply(
+        {"name": "clickstream", "version": __version__, "health": parts().pipeline.readiness(), "endpoints": rules}
+    )
 
 
 @service.get("/health")
@@ -33,7 +36,7 @@ def get_health() -> Response:
 @service.get("/ready")
 def get_ready() -> Response:
     """Whether events are taken in, or how far the replay is."""
-    readiness = pipeline().readiness()
+    readiness = parts().pipeline.readiness()
     status = HTTPStatus.OK if readiness["status"] == "ready" else HTTPStatus.SERVICE_UNAVAILABLE
     return reply(readiness, status)
 
@@ -42,7 +45,7 @@ def get_ready() -> Response:
 def get_metrics() -> Response:
     """Prometheus metrics."""
     refuse_strangers()
-    page = cast("MetricsPage", current_app.extensions["metrics_page"])
+    page = parts().metrics_page
     return Response(page.text(), content_type=MEDIA_TYPE)
 
 

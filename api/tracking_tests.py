@@ -11,7 +11,8 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from api.access import refuse_other_sites, refuse_strangers
-from api.answers import expectations, integer_parameter, reply, request_body, test_id
+from api.answers import integer_parameter, reply, request_body, test_id
+from api.parts import parts
 from clickstream import micro
 from clickstream.errors import RequestRefused
 from clickstream.expectations import REMEMBERED, checked_scope, seconds
@@ -35,7 +36,7 @@ def get_expect() -> Response:
     def done(answer: dict[str, Any]) -> None:
         deferred.resolve(reply(answer, HTTPStatus.OK if answer["status"] == "met" else HTTPStatus.NOT_FOUND))
 
-    time_is_over = expectations().expect(query, scope=_scope(), least=least, done=done)
+    time_is_over = parts().expectations.expect(query, scope=_scope(), least=least, done=done)
     asyncio.get_running_loop().call_later(timeout_s, time_is_over)
     request.environ[DEFERRED] = deferred
     return Response()
@@ -44,7 +45,7 @@ def get_expect() -> Response:
 @tracking_tests.delete("/expect")
 def delete_expect() -> Response:
     """Begin anew: expectations of this scope no longer see what has come so far."""
-    expectations().reset(_scope())
+    parts().expectations.reset(_scope())
     return reply({"status": "reset"})
 
 
@@ -57,20 +58,22 @@ def get_micro_all() -> Response:
 @tracking_tests.route("/micro/good", methods=["GET", "POST"])
 def get_micro_good() -> Response:
     """The good Snowplow events, newest first."""
-    return reply(micro.filtered(micro.good_events(expectations().kept(_scope())), _conditions()))
+    return reply(micro.filtered(micro.good_events(parts().expectations.kept(_scope())), _conditions()))
 
 
 @tracking_tests.route("/micro/bad", methods=["GET", "POST"])
 def get_micro_bad() -> Response:
     """The refused events, newest first."""
     limit = _conditions().get("limit")
-    return reply(micro.bad_events(expectations().refused(_scope()))[: None if limit is None else max(0, int(limit))])
+    return reply(
+        micro.bad_events(parts().expectations.refused(_scope()))[: None if limit is None else max(0, int(limit))]
+    )
 
 
 @tracking_tests.route("/micro/reset", methods=["GET", "POST"])
 def reset_micro() -> Response:
     """Begin anew, as DELETE /expect."""
-    expectations().reset(_scope())
+    parts().expectations.reset(_scope())
     return reply(_micro_totals())
 
 
@@ -79,8 +82,8 @@ def _scope() -> str | None:
 
 
 def _micro_totals() -> dict[str, int]:
-    good = len(micro.good_events(expectations().kept(_scope())))
-    bad = len(expectations().refused(_scope()))
+    good = len(micro.good_events(parts().expectations.kept(_scope())))
+    bad = len(parts().expectations.refused(_scope()))
     return {"total": good + bad, "good": good, "bad": bad}
 
 

@@ -15,7 +15,6 @@ from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
-from clickstream.compact import is_compact, may_hold_huge_number
 from clickstream.timestamps import DAY_MS, UtcClockReader, parse, text
 
 STANDARD_TYPES: Final = (
@@ -37,6 +36,9 @@ _JSON_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKETS: Final = b"{}[]"
 _NOT_BRACKETS: Final = bytes(code for code in range(256) if code not in _BRACKETS)
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
+_DIGITS: Final = bytes.maketrans(b"123456789E", b"000000000e")
+_NOT_IN_EXPONENTS: Final = b"+-."
+_LONGEST_DIGITS: Final = b"0" * 300  # a float holds 308 digits before the point
 _ENVELOPE_FIELDS: Final = frozenset({"event_id", "event_type", *IDENTITY_FIELDS, "timestamp", "properties"})
 _ENVELOPE_KEYS: Final = tuple(f'"{name}"'.encode() for name in sorted(_ENVELOPE_FIELDS))
 _SERVER_FIELDS: Final = frozenset({"received_at", "original_timestamp"})
@@ -82,10 +84,11 @@ class AnyEvent(Protocol):
         """What the sender says about the event."""
 
 
+_ABSENT: Final = msgspec.Raw()
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 
 
-class PlainEvent(msgspec.Struct, kw_only=True, gc=False):
+class PlainEvent(msgspec.Struct, kw_only=True, gc=False, omit_defaults=True):
     """An event that lacks nothing, to be read like an Event; decoding checks its types and lengths in the same pass.
 
     Most events are only counted by their envelope, so the properties stay as they were sent until somebody asks.
@@ -106,10 +109,10 @@ class PlainEvent(msgspec.Struct, kw_only=True, gc=False):
         return properties
 
 
-class _KnownFieldsOnly(PlainEvent, forbid_unknown_fields=True, kw_only=True, gc=False):
-    """A complete event without unknown top-level fields: the decoder has looked at every byte but the properties."""
+class _KnownFieldsOnly(PlainEvent, forbid_unknown_fields=True, kw_only=True, gc=False, omit_defaults=True):
+    """A complete event without unknown top-level fields: the decoder has looked at every byte but the raw ones."""
 
-    sdk: dict[str, Any] | None = None  # what wire/ adds to the events of SDKs
+    sdk: msgspec.Raw = _ABSENT  # what wire/ adds to the events of SDKs
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,57 +204,55 @@ def _all_plain(records: Sequence[bytes], limits: Limits, received_ms: int) -> Ba
     ):
         return None
     events = _decode_all(records)
-    if events is None or not _has_sound_properties([event.raw_properties for event in events]):
+    if events is None or not _has_sound_objects(events) or not _has_sound_envelopes(events, blob):
         return None
-    stamps = [event.timestamp for event in events]
-    if not _has_sound_envelopes(blob, events, stamps):
-        return None
-    times_ms = _clock.all_canonical_ms(stamps)
+    times_ms = _clock.all_canonical_ms([event.timestamp for event in events])
     if times_ms is None or max(times_ms) > received_ms + DAY_MS:
         return None
     suffix = f',"received_at":"{text(received_ms)}"}}'.encode()
     return Batch(list(events), [record[:-1] + suffix for record in records], times_ms)
 
 
-def _has_sound_envelopes(blob: bytes, events: Sequence[PlainEvent], stamps: Sequence[str]) -> bool:
+def _has_sound_envelopes(events: Sequence[PlainEvent], blob: bytes) -> bool:
     """True when no field stands twice in a record, every type is known and every event is somebody's."""
-    people = [[one for one in column if one is not None] for column in _identities(events)]
-    types = [event.event_type for event in events]
-    texts = {
-        "event_id": [event.event_id for event in events],
-        "event_type": types,
-        "timestamp": stamps,
-        **dict(zip(IDENTITY_FIELDS, people, strict=True)),
-    }
-    values = {"properties": [event.raw_properties for event in events]}
     return (
-        _known_types.issuperset(types)
-        and (len(events) in map(len, people) or all(map(any, zip(*_identities(events), strict=True))))
-        and (is_compact(blob, len(events), texts, values) or _has_unique_keys(blob, events))
+        _known_types.issuperset([event.event_type for event in events])
+        and all(event.session_id or event.user_id or event.anonymous_id for event in events)
+        and (_is_compact(events, blob) or _has_unique_keys(events, blob))
     )
 
 
-def _identities(events: Sequence[PlainEvent]) -> list[list[str | None]]:
-    """Columns in the order of IDENTITY_FIELDS."""
-    return [
-        [event.user_id for event in events],
-        [event.anonymous_id for event in events],
-        [event.session_id for event in events],
-    ]
+def _is_compact(events: Sequence[PlainEvent], blob: bytes) -> bool:
+    """True when the records joined in `blob` are as short as these fields can be written.
+
+    A key that stands twice, a blank or a needless escape makes a record longer, and nothing makes one shorter.
+    """
+    return len(_encode(events)) == len(blob) + len("[]")
 
 
-def _has_sound_properties(raws: Sequence[msgspec.Raw]) -> bool:
-    """True when all are objects and no number in them is out of range, which the typed decoder does not see."""
+def _has_sound_objects(events: Sequence[PlainEvent]) -> bool:
+    """True when what stays raw are objects, and no number in them is out of range: the typed decoder sees neither."""
+    raws = [event.raw_properties for event in events] + _sdk_parts(events)
     blob = b"\0".join(raws)
     if not blob.startswith(b"{") or blob.count(b"\0{") != len(raws) - 1:
         return False
-    if may_hold_huge_number(blob):
+    if _may_hold_huge_number(blob):
         try:
             for raw in raws:
                 _anything.decode(raw)
         except (msgspec.MsgspecError, RecursionError):
             return False
     return True
+
+
+def _sdk_parts(events: Sequence[PlainEvent]) -> list[msgspec.Raw]:
+    return [event.sdk for event in events if isinstance(event, _KnownFieldsOnly) and event.sdk is not _ABSENT]
+
+
+def _may_hold_huge_number(blob: bytes) -> bool:
+    """False when no number in `blob` can be beyond a 64-bit float: none has an exponent or hundreds of digits."""
+    digits = blob.translate(_DIGITS, _NOT_IN_EXPONENTS)
+    return b"0e0" in digits or _LONGEST_DIGITS in digits
 
 
 def _decode_all(records: Sequence[bytes]) -> Sequence[PlainEvent] | None:
@@ -285,7 +286,7 @@ def _decode_with_extras(records: Sequence[bytes]) -> Sequence[PlainEvent] | None
     return events
 
 
-def _has_unique_keys(blob: bytes, events: Sequence[PlainEvent]) -> bool:
+def _has_unique_keys(events: Sequence[PlainEvent], blob: bytes) -> bool:
     """True when each envelope name stands in `blob` exactly as often as an event has that field."""
     count = len(events)
     present = {
@@ -293,10 +294,8 @@ def _has_unique_keys(blob: bytes, events: Sequence[PlainEvent]) -> bool:
         b'"anonymous_id"': count - [event.anonymous_id for event in events].count(None),
         b'"session_id"': count - [event.session_id for event in events].count(None),
     }
-    if events and isinstance(events[0], _KnownFieldsOnly):
-        with_sdk = count - [getattr(event, "sdk", None) for event in events].count(None)
-        if blob.count(b'"sdk"') != with_sdk:
-            return False
+    if isinstance(events[0], _KnownFieldsOnly) and blob.count(b'"sdk"') != len(_sdk_parts(events)):
+        return False
     return all(blob.count(key) == present.get(key, count) for key in _ENVELOPE_KEYS)
 
 

@@ -192,16 +192,19 @@ class Pipeline:
         ids = [event.event_id or "" for event in batch.events]
         if ids:
             self._ids.add(ids)
-        received_at = text(now_ms)
+        refused: list[Refused] = []
+        if batch.rejections:
+            received_at = text(now_ms)
+            refused = [_refused(one, source, received_at) for one in batch.rejections]
         entry = _Entry(
             events=batch.events,
             records=batch.records,
             times_ms=batch.times_ms,
             ids=ids,
             receipt=receipt,
-            refused=[_refused(one, source, received_at) for one in batch.rejections],
+            refused=refused,
             when_kept=when_kept,
-            size=sum(map(len, batch.records)) + sum(len(one.record) for one in batch.rejections),
+            size=sum(map(len, batch.records)) + sum([len(one.record) for one in batch.rejections]),
             generation=self._generation,
             started_s=started_s,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import random
 import socket
@@ -44,6 +45,36 @@ def test_a_chunked_body_beyond_the_limit_is_refused_and_an_endless_one_cut_off(a
     client = Client(api.url)
     assert client.get("/health")["status"] == "ok"
     client.close()
+
+
+def test_an_endless_head_is_refused_and_cut_off(api: Platform) -> None:
+    for flood in (b"X-Filler: " + b"x" * 200_000, b"".join(b"X-%d: y\r\n" % n for n in range(20_000))):
+        with open_socket(api.url) as connection:
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.sendall(flood)
+                assert said(connection).startswith((b"HTTP/1.1 400 ", b""))
+    with open_socket(api.url) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nConnection: close\r\nX-Long: " + b"x" * 30_000 + b"\r\n\r\n")
+        assert said(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def test_who_asks_before_sending_a_body_is_told_to_go_on_and_one_connection_serves_many(api: Platform) -> None:
+    body = encoded(fresh())
+    asks = b"POST /events HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body)
+    health = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    with open_socket(api.url) as connection:
+        connection.sendall(asks)
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 202 ")
+        connection.sendall(b"HEAD /docs HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.endswith(b"\r\n\r\n")
+        connection.sendall(health + health.replace(b"Host", b"Connection: close\r\nHost"))  # both before any answer
+        both = said(connection)
+        assert both.count(b"HTTP/1.1 200 OK\r\n") == both.count(b'"status":"ok"') == 2
 
 
 HAND_MADE = [

@@ -8,6 +8,7 @@ import select
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from tests.support.http_client import Client, open_socket
+from tests.support.http_client import Client, fresh, open_socket, said
 from tests.support.journals import stored_record
 from tests.support.native import encoded, native_event
 from tests.support.platform import Platform, platform
@@ -73,6 +74,29 @@ def test_overload_gets_honest_answers_and_leaves_statistics_quick_and_memory_bou
     rate = statuses[202] * 50 / OVERLOAD_S
     print(f"\n{statuses}: {rate:.0f} events/s, slowest /stats {slowest * 1000:.0f} ms, peak {peak:.0f} MB")  # noqa: T201
     assert slowest < 1
+    assert peak < 300
+
+
+def test_many_large_bodies_at_once_are_asked_to_come_again_in_bounded_memory(tmp_path: Path) -> None:
+    padding = b" " * (4 << 20)
+    bodies = [b"[" + padding + encoded(fresh()) + b"]" for _ in range(60)]
+    head = b"POST /events HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    with platform(tmp_path) as api:
+        connections = [open_socket(api.url) for _ in bodies]
+        for connection, body in zip(connections, bodies, strict=True):
+            connection.sendall(head % len(body) + body[:-1])
+        for connection in connections:
+            connection.sendall(b"]")
+        answers = [said(connection) for connection in connections]
+        for connection in connections:
+            connection.close()
+        peak = memory_mb(api.process.pid, "VmHWM")
+        kept = api.get("/stats")["total_events"]
+
+    statuses = Counter(answer[9:12] for answer in answers)
+    assert set(statuses) == {b"202", b"503"}
+    assert statuses[b"202"] == kept > 10
+    assert all(b"\r\nretry-after: 1\r\n" in answer for answer in answers if answer[9:12] == b"503")
     assert peak < 300
 
 
