@@ -6,6 +6,7 @@ persons.py  GET and DELETE /users/<id>
 rejected.py  POST /rejected/replay
 sdks.py     what SDKs of other platforms send
 reads.py    /stats /events /export /rejected
+analytics.py  /analytics
 tracking_tests.py  /expect /micro/*
 service.py  / /health /ready /metrics /openapi.json /docs
 parts.py    what the views work with

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import Executor
 from http import HTTPStatus
 from typing import Final
 
@@ -77,9 +78,9 @@ def request_body() -> bytes:
     return body
 
 
-def on_worker(work: Callable[[], Response]) -> Response:
-    """The answer of `work`, which runs on a worker thread because it reads files."""
-    request.environ[DEFERRED] = Deferred.from_thread(work, failure)
+def on_worker(work: Callable[[], Response], threads: Executor | None = None) -> Response:
+    """The answer of `work`, which runs on a worker thread (of `threads`, where given) because it reads files."""
+    request.environ[DEFERRED] = Deferred.from_thread(work, failure, threads)
     return Response()
 
 

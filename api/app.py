@@ -12,6 +12,7 @@ from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
+from api.analytics import Asking, analytics
 from api.answers import failure
 from api.ingest import ingest
 from api.parts import EXTENSION, Parts
@@ -60,7 +61,8 @@ def create_app(
         max_body_bytes=max_body_bytes,
         max_records=max_records,
     )
-    for blueprint in (ingest, persons, reads, rejected, service, sdks, tracking_tests):
+    app.extensions["asking"] = Asking()
+    for blueprint in (analytics, ingest, persons, reads, rejected, service, sdks, tracking_tests):
         app.register_blueprint(blueprint)
     app.register_error_handler(ClickstreamError, failure)
     app.register_error_handler(HTTPException, failure)

@@ -68,7 +68,7 @@ def from_parameters(parameters: Mapping[str, str], *, also: frozenset[str]) -> Q
         elif name.startswith(_PROPERTY) and len(name) > len(_PROPERTY):
             properties[name[len(_PROPERTY) :]] = value
         elif name in ("since", "until"):
-            times[name] = _time(name, value)
+            times[name] = time_parameter(name, value)
         elif name not in also:
             known = ", ".join([*sorted(also), *_NAMES, "since", "until", "property.NAME"])
             raise RequestRefused("invalid_parameter", f"{name} is not a parameter here; known: {known}", field=name)
@@ -80,7 +80,8 @@ def as_text(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _time(name: str, value: str) -> int:
+def time_parameter(name: str, value: str) -> int:
+    """The RFC 3339 time of a request's parameter in milliseconds since 1970; raises RequestRefused."""
     try:
         # A "+" in a URL's query arrives as a space.
         return parse(value.replace(" ", "+") if value[-6:-5] == " " else value)

@@ -23,7 +23,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -76,15 +76,17 @@ class Deferred:
                 self._future.set_result(None)
 
     @classmethod
-    def from_thread(cls, work: Callable[[], WsgiApp], failed: Callable[[BaseException], WsgiApp]) -> Deferred:
-        """The answer that `work` makes on a worker thread, or what `failed` makes of its exception."""
+    def from_thread(
+        cls, work: Callable[[], WsgiApp], failed: Callable[[BaseException], WsgiApp], threads: Executor | None = None
+    ) -> Deferred:
+        """The answer that `work` makes on a thread of `threads`, else on a worker; `failed` answers its exception."""
         deferred = cls()
 
         def done(future: asyncio.Future[WsgiApp]) -> None:
             problem = future.exception()
             deferred.resolve(future.result() if problem is None else failed(problem))
 
-        asyncio.get_running_loop().run_in_executor(None, work).add_done_callback(done)
+        asyncio.get_running_loop().run_in_executor(threads, work).add_done_callback(done)
         return deferred
 
     async def wait(self, loop: asyncio.AbstractEventLoop) -> WsgiApp | None:

@@ -54,6 +54,8 @@ def kinds(api: Platform) -> dict[str, str]:
         "/stats",
         "/events",
         "/export",
+        "/analytics",
+        "/analytics/<name>",
         "/rejected",
         "/metrics",
         "/micro/all",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from clickstream.analytics import engine, sources
 from clickstream.analytics.catalog import QUESTIONS
 from clickstream.analytics.columns import ColumnCopy
+from clickstream.errors import Replaying
 from clickstream.journal import Journal, layout
 from tests.support.event_sample import sample_events
+from tests.support.waiting import until
 
 EVENTS = sample_events(3000, seed=41)
 
@@ -96,6 +99,31 @@ def test_the_copy_is_deletable(journal: Journal) -> None:
 
     assert parts(journal) == []
     assert ask(copy, journal, "revenue") == answer
+
+
+def test_while_the_copy_is_withheld_there_is_none_and_none_is_made(journal: Journal) -> None:
+    copy = copy_of(journal)
+    answer = ask(copy, journal, "revenue")
+
+    with copy.withheld():
+        with pytest.raises(Replaying):
+            ask(copy, journal, "revenue")
+        assert not journal.path.with_name(journal.path.name + ".parquet").exists()
+
+    assert ask(copy, journal, "revenue") == answer
+
+
+def test_a_question_under_way_when_the_copy_is_withheld_leaves_nothing_behind(journal: Journal) -> None:
+    copy = ColumnCopy(journal.path, least_part_bytes=1000, most_part_bytes=1000)  # takes seconds to make
+
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(ask, copy, journal, "revenue")
+        until(lambda: len(parts(journal)) > 3)
+        with copy.withheld():
+            problem = asking.exception(30)
+
+    assert isinstance(problem, Replaying)
+    assert not journal.path.with_name(journal.path.name + ".parquet").exists()
 
 
 def test_nobody_else_may_read_the_copy(journal: Journal) -> None:

@@ -8,7 +8,9 @@ What is younger than the last part is read from the journal itself.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,13 +19,17 @@ from pathlib import Path
 from typing import Final
 
 from clickstream.analytics import sources
-from clickstream.analytics.engine import connect, events_view
+from clickstream.analytics.engine import SourceUnreadable, connect, events_view, readable
 from clickstream.analytics.sources import literal
+from clickstream.errors import Replaying
 from clickstream.journal import layout
+from clickstream.journal.file import sync_directory
 
 _LEAST_PART_BYTES: Final = 16 * 1024 * 1024  # a smaller rest is read as JSON in about 50 ms
 _MOST_PART_BYTES: Final = 256 * 1024 * 1024
 _CHECKED_BYTES: Final = 64 * 1024
+_BLOCK: Final = 4 * 1024 * 1024
+_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +50,71 @@ class ColumnCopy:
         self._directory = path.with_name(path.name + ".parquet")
         self._least = least_part_bytes
         self._most = most_part_bytes
+        self._lock = threading.Lock()
+        self._is_withheld = False
+        self._discarded = 0  # how often; a question that began before must leave nothing behind
 
     @contextmanager
     def source(self, end: int) -> Iterator[str]:
         """SQL that gives the columns of sql/events.sql for all records before `end`, the durable offset.
 
-        For `engine.answer(…, derived=True)`; valid inside the block. One thread or process at a time.
+        For `engine.answer(…, derived=True)`; valid inside the block, unless the copy is withheld meanwhile.
+        Raises Replaying while it is. One thread or process at a time.
         """
-        with self._journal.open("rb") as file, tempfile.TemporaryDirectory(prefix="clickstream-columns-") as directory:
-            parts = self._refresh(file.fileno(), end, Path(directory))
-            rest = Path(directory) / "rest.ndjson"
-            _write_lines(file.fileno(), parts[-1].end if parts else layout.START, end, rest)
-            yield _union([part.path for part in parts], rest)
+        with self._journal.open("rb") as file:
+            work, began = self._begin()
+            try:
+                parts = self._refresh(file.fileno(), end, work, began)
+                rest = work / "rest.ndjson"
+                _write_lines(file.fileno(), parts[-1].end if parts else layout.START, end, rest)
+                yield _union([part.path for part in parts], rest)
+            except (FileNotFoundError, SourceUnreadable):
+                self._require(began)
+                raise
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
 
     def discard(self) -> None:
-        """Delete the copy; the next question makes it again. Erasing a person calls this."""
-        for path in self._directory.glob("*.parquet*"):
-            path.unlink(missing_ok=True)
+        """Delete the copy, durably, and whatever a question is making of it; the next question makes it again."""
+        with self._lock:
+            self._discarded += 1
+            for _ in range(_TRIES):  # a question under way may add a file in between
+                shutil.rmtree(self._directory, ignore_errors=True)
+            if self._directory.exists():
+                shutil.rmtree(self._directory)  # raises OSError with what stands in the way
+        sync_directory(self._journal.parent)
 
-    def _refresh(self, fd: int, end: int, directory: Path) -> list[_Part]:
+    @contextmanager
+    def withheld(self) -> Iterator[None]:
+        """Inside the block there is no copy and none is made: for whoever takes records out of the journal."""
+        self._is_withheld = True
+        self.discard()
+        try:
+            yield
+        finally:
+            self._is_withheld = False
+
+    def _begin(self) -> tuple[Path, int]:
+        """A directory to work in, and how often the copy was discarded: that must not change meanwhile."""
+        with self._lock:
+            self._require(self._discarded)
+            self._directory.mkdir(mode=0o700, exist_ok=True)
+            for left in self._directory.glob("work-*"):
+                shutil.rmtree(left, ignore_errors=True)
+            # Inside the copy, so that what a kill leaves is deleted with it: events of people are in there.
+            return Path(tempfile.mkdtemp(dir=self._directory, prefix="work-")), self._discarded
+
+    def _require(self, began: int) -> None:
+        if self._is_withheld or self._discarded != began:
+            raise Replaying("the events are being rewritten; try again shortly")
+
+    def _refresh(self, fd: int, end: int, work: Path, began: int) -> list[_Part]:
         parts = self._valid_parts(fd, end)
         position = parts[-1].end if parts else layout.START
         while end - position >= self._least:
-            part = self._convert(fd, position, _cut(fd, position, min(position + self._most, end), end), directory)
+            self._require(began)
+            part = self._convert(fd, position, _cut(fd, position, min(position + self._most, end), end), work)
+            self._publish(part, work, began)
             parts.append(part)
             position = part.end
         return parts
@@ -81,19 +129,24 @@ class ColumnCopy:
                 part.path.unlink(missing_ok=True)
         return valid
 
-    def _convert(self, fd: int, start: int, end: int, directory: Path) -> _Part:
-        lines = directory / "part.ndjson"
+    def _convert(self, fd: int, start: int, end: int, work: Path) -> _Part:
+        lines = work / "part.ndjson"
         _write_lines(fd, start, end, lines)
-        self._directory.mkdir(mode=0o700, exist_ok=True)
         checksum = _checksum(fd, start, end)
         target = self._directory / f"{start}-{end}-{checksum:08x}.parquet"
-        unfinished = target.with_name(target.name + ".new")
-        with connect() as connection:
+        with connect() as connection, readable():
             view = _as_text(events_view(sources.ndjson(lines), None, None))
-            connection.execute(f"COPY ({view}) TO {literal(str(unfinished))} (FORMAT parquet, COMPRESSION zstd)")
-        unfinished.replace(target)
+            unfinished = literal(str(work / target.name))
+            connection.execute(f"COPY ({view}) TO {unfinished} (FORMAT parquet, COMPRESSION zstd)")
         lines.unlink()
         return _Part(target, start, end, checksum)
+
+    def _publish(self, part: _Part, work: Path, began: int) -> None:
+        with (work / part.path.name).open("rb") as file:
+            os.fsync(file.fileno())  # else a power cut leaves a file whose name promises more than it holds
+        with self._lock:
+            self._require(began)
+            (work / part.path.name).replace(part.path)
 
 
 def _union(parts: list[Path], rest: Path) -> str:
@@ -138,11 +191,19 @@ def _cut(fd: int, start: int, limit: int, end: int) -> int:
 def _write_lines(fd: int, start: int, end: int, target: Path) -> None:
     """Records between two offsets as NDJSON."""
     with target.open("wb") as file:
-        before = b""
+        rest = b""
         while start < end:
-            block = before + os.pread(fd, min(4 * 1024 * 1024, end - start), start)
-            start += len(block) - len(before)
-            # A separator may be cut in two: keep a comma at the end for the next round.
-            before = b"," if block.endswith(b",") else b""
-            file.write((block[:-1] if before else block).replace(layout.SEPARATOR, b"\n"))
-        file.write(b"\n")
+            block = os.pread(fd, min(_BLOCK, end - start), start)
+            if not block:
+                raise OSError(f"the journal ends at byte {start}, before its durable offset {end}")
+            start += len(block)
+            whole, newline, rest = (rest + block).rpartition(b"\n")
+            file.write(_without_separators(whole + newline))
+        file.write(_without_separators(rest + b"\n"))
+
+
+def _without_separators(lines: bytes) -> bytes:
+    if b" \n" not in lines:
+        return lines.replace(layout.SEPARATOR, b"\n")
+    # Blanks stand where a damaged line was mended, and may follow a neighbour's comma.
+    return b"".join(line.rstrip(b" ,") + b"\n" for line in lines.split(b"\n"))

@@ -23,6 +23,7 @@ FIELDS: Final = (
 _LONGEST_EVENT: Final = 8 * 1024 * 1024
 _COLUMNS: Final = ", ".join(f"'{name}': '{'JSON' if name == 'properties' else 'VARCHAR'}'" for name in FIELDS)
 _SELECTED: Final = ", ".join(f'"{name}"' for name in FIELDS)
+_NOTHING: Final = ", ".join(f'CAST(NULL AS VARCHAR) AS "{name}"' for name in FIELDS)
 
 
 def journal(path: Path) -> str:
@@ -35,17 +36,23 @@ def ndjson(path: Path) -> str:
     return _json(path, "newline_delimited")
 
 
-def lake(pattern: str) -> str:
-    """Events of the lake's Parquet objects, each event once.
+def lake(files: str | list[str]) -> str:
+    """Events of the lake's Parquet objects (a pattern, or their paths), each event once.
 
     Delivery into the lake is at least once; of the copies of an event the earliest received one counts.
     """
+    names = literal(files) if isinstance(files, str) else f"[{', '.join(map(literal, files))}]"
     return (
         f"SELECT {_SELECTED} FROM ("  # noqa: S608 (the only foreign text is a quoted literal)
         f"SELECT {_SELECTED}, row_number() OVER (PARTITION BY event_id ORDER BY received_at) AS copy_number "
-        f"FROM read_parquet({literal(pattern)}, hive_partitioning = true, union_by_name = true)) AS copies "
+        f"FROM read_parquet({names}, hive_partitioning = true, union_by_name = true)) AS copies "
         "WHERE copy_number = 1"
     )
+
+
+def nothing() -> str:
+    """No events, for a lake into which none has been delivered yet."""
+    return f"SELECT {_NOTHING} WHERE false"
 
 
 def of_file(path: Path) -> str:

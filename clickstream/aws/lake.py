@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from clickstream.analytics import sources
+from clickstream.analytics.engine import connect
 from clickstream.aws.packing import COLUMNS, Line, record_of
+from clickstream.errors import Unavailable
 from clickstream.stats.recency import RecentIds
+from clickstream.timestamps import DAY_MS, text
+
+_log: Final = logging.getLogger(__name__)
 
 PREFIX: Final = "events/"
 
@@ -47,20 +54,68 @@ class Lake:
     def download(self, directory: Path) -> str:
         """Copy all objects below `directory`, in their partitions; returns the pattern that DuckDB reads them by."""
         for key in self.keys():
-            path = directory / key
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._s3.download_file(self._bucket, key, str(path))
+            self.fetch(key, directory / key)
         return str(directory / PREFIX / "*" / "*" / "*.parquet")
+
+    def fetch(self, key: str, path: Path) -> None:
+        """Copy one object to `path`, unless it is there already."""
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = path.with_name(path.name + ".new")
+            self._s3.download_file(self._bucket, key, str(unfinished))
+            unfinished.replace(path)
+
+
+class LakeCopy:
+    """The lake's objects on this machine, for questions: each is fetched once, because objects never change."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
+
+    def source(self, since_ms: int | None = None) -> str:
+        """SQL that gives the stored fields of each event once, without partitions that ended before `since_ms`.
+
+        Raises Unavailable when S3 does not answer.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (only with ENV=aws)
+
+        if self._directory is None:
+            self._directory = tempfile.TemporaryDirectory(prefix="clickstream-lake-")
+        try:
+            paths = self._fetched(Path(self._directory.name), since_ms)
+        except (BotoCoreError, ClientError) as problem:
+            _log.warning("lake not read error=%s", problem)
+            raise Unavailable("the lake in S3 cannot be read now; see the log of the API", retry_after_s=5) from problem
+        return sources.lake(paths) if paths else sources.nothing()
+
+    def _fetched(self, directory: Path, since_ms: int | None) -> list[str]:
+        # A producer's clock may be a day ahead, so an event may have arrived a day before its own time.
+        first = PREFIX if since_ms is None else f"{PREFIX}dt={text(since_ms - DAY_MS)[:10]}"
+        keys = self._lake.keys()
+        for gone in set(_files(directory)) - set(keys):
+            (directory / gone).unlink()  # deleted in the lake: by its retention, or because a person was erased
+        wanted = [key for key in keys if key >= first]
+        for key in wanted:
+            self._lake.fetch(key, directory / key)
+        return [str(directory / key) for key in wanted]
+
+    def close(self) -> None:
+        """Delete the copy."""
+        if self._directory is not None:
+            self._directory.cleanup()
+            self._directory = None
+
+
+def _files(directory: Path) -> list[str]:
+    return [path.relative_to(directory).as_posix() for path in directory.rglob("*.parquet")]
 
 
 def _records(path: Path, seen: RecentIds) -> Iterator[bytes]:
-    from clickstream.analytics.engine import connect  # noqa: PLC0415 (DuckDB only when the lake is read)
-    from clickstream.analytics.sources import literal  # noqa: PLC0415
-
     columns = ", ".join(f'"{name}"' for name in COLUMNS)
     with connect() as connection:
         connection.execute("SET preserve_insertion_order = true")
-        result = connection.execute(f"SELECT {columns} FROM read_parquet({literal(str(path))})")  # noqa: S608 (quoted)
+        result = connection.execute(f"SELECT {columns} FROM read_parquet({sources.literal(str(path))})")  # noqa: S608 (quoted)
         while rows := result.fetchmany(_ROWS_AT_ONCE):
             lines = [Line(**dict(zip(COLUMNS, row, strict=True))) for row in rows]
             fresh = {line.event_id: line for line in reversed(lines) if line.event_id not in seen}

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import msgspec
 
+from clickstream.analytics.engine import Table, answer
 from clickstream.aws.clients import client
 from clickstream.aws.consumer.table import CounterTable
-from clickstream.aws.lake import Lake
+from clickstream.aws.lake import Lake, LakeCopy
 from clickstream.aws.live import LiveCounters
 from clickstream.aws.packing import MAX_EVENT_BYTES
 from clickstream.aws.sink import KinesisSink
@@ -52,6 +53,7 @@ class AwsBackend:
         self._spill = spill
         self._counters = counters
         self._lake = lake
+        self._lake_copy = LakeCopy(lake)
         self._quarantine = quarantine
         self._clock_ms = clock_ms
         self._recent: deque[tuple[int, bytes]] = deque(maxlen=RECENT_KEPT)
@@ -139,6 +141,11 @@ class AwsBackend:
         records = self._lake.records()
         return encoded(records if query.is_everything else filter(query.matches, records), form)
 
+    def ask(self, name: str, *, since_ms: int | None, until_ms: int | None, limit: int) -> Table:
+        """Over everything that has reached the lake."""
+        source = self._lake_copy.source(since_ms)
+        return answer(name, source, since_ms=since_ms, until_ms=until_ms, limit=limit)
+
     def close(self, ids: Sequence[str]) -> None:
         """Stop the threads; what waits in the spill journal is drained after the next start."""
         self._stopping.set()
@@ -147,6 +154,7 @@ class AwsBackend:
             if thread.is_alive():
                 thread.join()
         self._sink.close()
+        self._lake_copy.close()
         self._spill.close(ids)
 
     def _drain_until_stopped(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from clickstream.analytics.engine import Table
 from clickstream.events import AnyEvent
 from clickstream.query import Query
 
@@ -56,6 +57,10 @@ class Backend(Protocol):
 
     def export(self, query: Query, form: str) -> Iterator[bytes]:
         """All matching events kept by now as json, ndjson or csv; consumed on any thread, then closed."""
+        ...
+
+    def ask(self, name: str, *, since_ms: int | None, until_ms: int | None, limit: int) -> Table:
+        """The answer to one of catalog.QUESTIONS over all events kept by now; on a worker thread, one at a time."""
         ...
 
     def close(self, ids: Sequence[str]) -> None:

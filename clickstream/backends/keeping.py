@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
+from clickstream.analytics.columns import ColumnCopy
 from clickstream.erasure import PendingErasures, Person
 from clickstream.journal import Journal, JournalReader, Quarantine, checkpoint
 from clickstream.journal.compaction import compact
@@ -38,10 +39,11 @@ class Keeper(Protocol):
 
 
 class Keeping:
-    """Reads and rewrites journal and quarantine together."""
+    """Reads and rewrites journal and quarantine together; what is derived from them goes first."""
 
-    def __init__(self, journal: Journal, quarantine: Quarantine) -> None:
+    def __init__(self, journal: Journal, quarantine: Quarantine, columns: ColumnCopy) -> None:
         self._journal = journal
+        self._columns = columns
         self._quarantine = quarantine
         self._pending = PendingErasures(journal.path.with_name(journal.path.name + ".erasing"))
 
@@ -66,7 +68,7 @@ class Keeping:
         yield b'],"rejected":' + msgspec.json.encode(rejected) + b"}\n"
 
     def erase(self, person_id: str) -> Erased:
-        """Take the person out of quarantine, checkpoint and journal; a kill on the way is made up for at the start."""
+        """Take the person out of all that is kept or derived; a kill on the way is made up for at the start."""
         self._pending.add(person_id)
         return self._erase(person_id)
 
@@ -91,7 +93,8 @@ class Keeping:
 
     def expire(self, cutoff_ms: int) -> int:
         """Drop the events that came before `cutoff_ms`; how many."""
-        return compact(self._journal, lambda record: _received_ms(record, cutoff_ms) >= cutoff_ms)
+        with self._columns.withheld():
+            return compact(self._journal, lambda record: _received_ms(record, cutoff_ms) >= cutoff_ms)
 
     def _erase(self, person_id: str) -> Erased:
         person = Person.seen_in(person_id, self.records())
@@ -99,7 +102,8 @@ class Keeping:
         # The quarantine first: which devices are theirs is known only as long as the journal says so.
         erased.rejected = self._quarantine.remove(_mentions(person))
         checkpoint.discard(self._journal)
-        erased.events = compact(self._journal, lambda record: not person.owns(record))
+        with self._columns.withheld():
+            erased.events = compact(self._journal, lambda record: not person.owns(record))
         self._pending.remove(person_id)
         erased.mentioned_in = [file.name for file in self._other_files() if person_id.encode() in file.read_bytes()]
         return erased

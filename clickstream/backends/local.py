@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from clickstream.analytics.columns import ColumnCopy
+from clickstream.analytics.engine import SourceUnreadable, Table, answer
 from clickstream.backends.base import OnReplay, Page
 from clickstream.backends.keeping import Keeping
 from clickstream.errors import RequestRefused
@@ -33,6 +35,7 @@ class LocalBackend:
     def __init__(self, path: Path, quarantine: Quarantine, *, fsync: str, clock_ms: Callable[[], int]) -> None:
         self._journal = Journal(path, fsync=fsync)
         self._quarantine = quarantine
+        self._columns = ColumnCopy(path)
         self._fsync = fsync
         self._clock_ms = clock_ms
         self._stats = Stats()
@@ -51,7 +54,7 @@ class LocalBackend:
 
     def keeper(self) -> Keeping:
         """What can be given back and erased; rewrite only inside Pipeline.rebuild."""
-        return Keeping(self._journal, self._quarantine)
+        return Keeping(self._journal, self._quarantine, self._columns)
 
     def _replay(self, on_replay: OnReplay) -> None:
         """Fold what the checkpoint does not cover into the statistics; mends what a crash or a bad disk has left."""
@@ -71,6 +74,8 @@ class LocalBackend:
         start, crc = (layout.START, layout.START_CRC) if known is None else (known.end, known.crc)
         found = recover(self._journal, self._quarantine, decode, take, start=start, crc=crc)
         self._damaged = found.damaged
+        if found.damaged:
+            self._columns.discard()  # it may hold lines that were good when it was made
         self._records = sum(self._stats.types.values())
         page = self.events(Query(), limit=RECENT_SHOWN, cursor=None)
         self._recent.extend(reversed(page.records))
@@ -137,6 +142,19 @@ class LocalBackend:
     def export(self, query: Query, form: str) -> Iterator[bytes]:
         """The journal up to its durable offset at this moment."""
         return export(JournalReader(self._journal), query, form)
+
+    def ask(self, name: str, *, since_ms: int | None, until_ms: int | None, limit: int) -> Table:
+        """Over the Parquet copy and the journal's younger part; a copy that cannot be read is made anew once."""
+        try:
+            return self._ask(name, since_ms, until_ms, limit)
+        except SourceUnreadable as problem:
+            _log.warning("making the Parquet copy anew error=%s", problem)
+            self._columns.discard()
+            return self._ask(name, since_ms, until_ms, limit)
+
+    def _ask(self, name: str, since_ms: int | None, until_ms: int | None, limit: int) -> Table:
+        with self._columns.source(self._journal.end) as source:
+            return answer(name, source, since_ms=since_ms, until_ms=until_ms, limit=limit, derived=True)
 
     def close(self, ids: Sequence[str]) -> None:
         """Leave a checkpoint for a fast restart, sync and unlock the journal."""

@@ -153,6 +153,31 @@ def test_export_streams_the_lake_with_every_field_as_it_was_sent(cloud: Cloud) -
     assert len(table) == 101
 
 
+def test_a_question_is_answered_over_the_lake_each_event_once(cloud: Cloud, tmp_path: Path) -> None:
+    (tmp_path / "local").mkdir()
+    s3 = client("s3", "us-east-1")
+    with cloud.api() as api, platform(tmp_path / "local") as local:
+        assert api.get("/analytics/top_pages")["rows"] == []  # nothing has been delivered yet
+        send(api, 0, 100)
+        send(local, 0, 100)
+        delivery = Delivery(client("kinesis", "us-east-1"), s3, cloud.names.stream, cloud.names.bucket)
+        delivery.take()
+        delivery.flush()
+        delivery.flush()
+        (first,) = s3.list_objects_v2(Bucket=cloud.names.bucket, Prefix="events/")["Contents"][:1]
+        again = {"Bucket": cloud.names.bucket, "Key": first["Key"]}
+        s3.copy_object(CopySource=again, Bucket=cloud.names.bucket, Key=f"{first['Key']}-again.parquet")
+
+        for name in ("funnel", "top_pages", "revenue", "sessions"):
+            here, there = local.get(f"/analytics/{name}"), api.get(f"/analytics/{name}")
+            assert there["rows"] == here["rows"] != []
+        assert api.get("/analytics/top_pages", since="2999-01-01T00:00:00Z")["rows"] == []
+
+        for one in s3.list_objects_v2(Bucket=cloud.names.bucket, Prefix="events/")["Contents"]:
+            s3.delete_object(Bucket=cloud.names.bucket, Key=one["Key"])
+        assert api.get("/analytics/top_pages")["rows"] == []
+
+
 def test_an_outage_spills_acknowledges_and_drains_by_itself_in_order(cloud: Cloud) -> None:
     with cloud.api() as api:
         send(api, 0, 50)

@@ -1,0 +1,336 @@
+"""GET /analytics/<name> of the real API: the rows of the command, from the first event to the last acknowledged."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from clickstream.analytics import engine
+from clickstream.analytics.catalog import QUESTIONS
+from tests.support.event_sample import sample_events, write_journal
+from tests.support.platform import ROOT, Platform, platform
+from tests.support.waiting import until
+
+EVENTS = sample_events(3000, seed=11)
+COPY = "events_backup.json.parquet"
+FILL = "x" * 1000  # makes 20,000 events more than the 16 MiB from which on there is a copy
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("analytics")
+
+
+@pytest.fixture(scope="module")
+def api(directory: Path) -> Iterator[Platform]:
+    write_journal(directory / "events_backup.json", EVENTS)
+    with platform(directory) as running:
+        yield running
+
+
+def refusal(api: Platform, path: str) -> tuple[int, dict[str, str]]:
+    answer = requests.get(api.url + path, timeout=10)
+    return answer.status_code, answer.json()["error"]
+
+
+def large_journal(path: Path) -> None:
+    """20,000 events of which every hundredth is Anna's, many enough for a Parquet copy."""
+    write_journal(
+        path,
+        [
+            {
+                "event_id": f"e-{number}",
+                "event_type": "page_view",
+                "user_id": "anna" if number % 100 == 0 else f"u-{number % 50}",
+                "timestamp": "2026-01-01T00:00:00Z",
+                "properties": {"page": f"/of-anna/{FILL}" if number % 100 == 0 else f"/{number % 3}", "fill": FILL},
+                "received_at": "2026-01-01T00:00:00.000Z",
+            }
+            for number in range(20_000)
+        ],
+    )
+
+
+def copied(directory: Path) -> list[Path]:
+    return list((directory / COPY).glob("*.parquet"))
+
+
+def mentions(directory: Path, text: str) -> int:
+    """Rows of the copy, of all columns, that hold `text`."""
+    if not copied(directory):
+        return 0
+    with engine.connect() as connection:
+        rows = connection.execute(f"SELECT * FROM read_parquet('{directory / COPY}/*.parquet')").fetchall()
+    return sum(any(text in str(cell) for cell in row) for row in rows)
+
+
+def test_the_questions_are_listed(api: Platform) -> None:
+    listed = api.get("/analytics")["questions"]
+
+    assert {one["name"]: one["description"] for one in listed} == QUESTIONS
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_an_answer_has_the_rows_that_the_command_prints(api: Platform, directory: Path, name: str) -> None:
+    command = [sys.executable, "-m", "clickstream", "sql", name, "--format", "json"]
+    command += ["--file", str(directory / "events_backup.json")]
+    printed = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True).stdout)
+
+    answer = api.get(f"/analytics/{name}")
+
+    assert answer.pop("elapsed_ms") > 0
+    assert answer == {key: value for key, value in printed.items() if key != "elapsed_ms"}
+    assert len(answer["rows"]) > 0
+    assert all(list(row) == answer["columns"] for row in answer["rows"])
+
+
+def test_the_funnel_is_that_of_the_statistics(api: Platform) -> None:
+    rows = api.get("/analytics/funnel")["rows"]
+
+    assert [{"step": row["step"], "sessions": row["sessions"]} for row in rows] == api.get("/stats")["funnel"]
+
+
+def test_an_acknowledged_event_is_in_the_next_answer(tmp_path: Path) -> None:
+    with platform(tmp_path) as fresh:
+        for number in range(1, 4):
+            event = {"event_type": "page_view", "user_id": "u", "properties": {"page": "/a"}}
+            requests.post(f"{fresh.url}/events", json=event, timeout=5)
+
+            assert fresh.get("/analytics/top_pages")["rows"][0]["views"] == number
+
+
+def test_a_span_and_a_limit_restrict_the_answer(api: Platform) -> None:
+    since, until_ = "2026-01-02T00:00:00Z", "2026-01-03T00:00:00+00:00"
+    expected = Counter(
+        event["properties"]["page"]
+        for event in EVENTS
+        if event["event_type"] == "page_view" and event["timestamp"][:10] == "2026-01-02"
+    )
+
+    whole = api.get("/analytics/top_pages", since=since, until=until_)
+    first = api.get("/analytics/top_pages", since=since, until=until_, limit="5")
+
+    assert {row["page"]: row["views"] for row in whole["rows"]} == expected
+    assert (whole["truncated"], first["truncated"]) == (False, True)
+    assert first["rows"] == whole["rows"][:5]
+    assert api.get("/analytics/top_pages", limit=str(len(whole["rows"])))["truncated"] is False
+
+
+def test_an_unknown_question_is_not_found_and_the_known_ones_are_named(api: Platform) -> None:
+    status, error = refusal(api, "/analytics/funel")
+
+    assert (status, error["code"], error["field"]) == (404, "not_found", "name")
+    assert error["message"] == f'no question "funel"; there are {", ".join(QUESTIONS)}'
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=0", "limit"),
+        ("limit=10001", "limit"),
+        ("since=today", "since"),
+        ("until=", "until"),
+        ("form=csv", "form"),
+    ],
+)
+def test_a_wrong_parameter_is_refused(api: Platform, query: str, field: str) -> None:
+    status, error = refusal(api, f"/analytics/funnel?{query}")
+
+    assert (status, error["code"], error["field"]) == (400, "invalid_parameter", field)
+
+
+def test_while_the_journal_is_read_the_answer_is_503(tmp_path: Path) -> None:
+    write_journal(tmp_path / "events_backup.json", sample_events(100_000, seed=1))
+    with platform(tmp_path, wait=False) as starting:
+        statuses: list[tuple[int, str]] = []
+
+        def answered() -> bool:
+            try:
+                answer = requests.get(f"{starting.url}/analytics/revenue", timeout=30)
+            except requests.ConnectionError:
+                return False
+            statuses.append((answer.status_code, answer.json().get("error", {}).get("code", "")))
+            return answer.status_code == 200
+
+        until(answered, timeout_s=30)
+
+    assert statuses[0] == (503, "replaying")
+    assert set(statuses) == {(503, "replaying"), (200, "")}
+
+
+def test_duckdb_is_loaded_only_by_the_first_question(tmp_path: Path) -> None:
+    imported = "import local_api, api, clickstream.backends.aws, sys; sys.exit('duckdb' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", imported], cwd=ROOT, check=False).returncode == 0
+
+    maps = "/proc/{}/maps"
+    if not Path(maps.format("self")).exists():
+        pytest.skip("no /proc here")
+    with platform(tmp_path) as fresh:
+        loaded = Path(maps.format(fresh.process.pid))
+        fresh.get("/stats")
+        fresh.get("/analytics")
+        assert "duckdb" not in loaded.read_text()
+        fresh.get("/analytics/funnel")
+        assert "duckdb" in loaded.read_text()
+
+
+def test_many_questions_at_once_wait_in_line_and_the_rest_is_told_when_to_come_back(api: Platform) -> None:
+    def ask(_: int) -> requests.Response:
+        return requests.get(f"{api.url}/analytics/breakdown", timeout=60)
+
+    with ThreadPoolExecutor(24) as threads:
+        answers = list(threads.map(ask, range(24)))
+
+    assert {answer.status_code for answer in answers} == {200, 503}
+    assert len({json.dumps(answer.json()["rows"]) for answer in answers if answer.status_code == 200}) == 1
+    late = next(answer for answer in answers if answer.status_code == 503)
+    assert (late.json()["error"]["code"], late.headers["Retry-After"]) == ("unavailable", "5")
+    assert api.get("/analytics/revenue")["rows"]
+
+
+def test_collecting_goes_on_while_a_question_is_answered(tmp_path: Path) -> None:
+    large_journal(tmp_path / "events_backup.json")
+    with platform(tmp_path) as running:
+        answers: list[Any] = []
+        asking = threading.Thread(target=lambda: answers.append(running.get("/analytics/top_pages")))
+        asking.start()
+        sent = 0
+        while asking.is_alive() or sent == 0:
+            event = {"event_type": "click", "user_id": "u"}
+            assert requests.post(f"{running.url}/events", json=event, timeout=5).status_code == 202
+            sent += 1
+        asking.join()
+
+        assert sum(row["views"] for row in answers[0]["rows"]) == 20_000
+        assert running.get("/stats")["total_events"] == 20_000 + sent
+        assert copied(tmp_path)
+
+
+def test_a_damaged_copy_is_made_anew(tmp_path: Path) -> None:
+    large_journal(tmp_path / "events_backup.json")
+    with platform(tmp_path) as running:
+        before = running.get("/analytics/top_pages")["rows"]
+        (copy,) = copied(tmp_path)
+        copy.write_bytes(b"PAR1" + bytes(100) + b"PAR1")
+
+        assert running.get("/analytics/top_pages")["rows"] == before
+        assert copied(tmp_path)[0].stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("number", [0, 1, 2500, 2999])
+def test_a_line_that_was_mended_counts_nowhere(tmp_path: Path, number: int) -> None:
+    path = tmp_path / "events_backup.json"
+    write_journal(path, EVENTS)
+    content = bytearray(path.read_bytes())
+    start = content.index(f'{{"event_id":"event-{number}"'.encode())
+    content[start] = 0xFF
+    path.write_bytes(content)
+
+    with platform(tmp_path) as running:
+        total = running.get("/stats")["total_events"]
+        rows = running.get("/analytics/breakdown")["rows"]
+
+    assert total == 2999
+    assert sum(row["events"] for row in rows if row["dimension"] == "device") == total
+
+
+def test_a_line_that_was_damaged_after_it_was_copied_counts_nowhere_either(tmp_path: Path) -> None:
+    path = tmp_path / "events_backup.json"
+    large_journal(path)
+    with platform(tmp_path) as running:
+        running.get("/analytics/top_pages")
+    content = bytearray(path.read_bytes())
+    content[content.index(b'{"event_id":"e-777"')] = 0xFF
+    path.write_bytes(content)
+
+    with platform(tmp_path) as running:
+        total = running.get("/stats")["total_events"]
+
+        assert sum(row["views"] for row in running.get("/analytics/top_pages")["rows"]) == total == 19_999
+
+
+def test_an_erased_person_is_not_in_the_copy_either(tmp_path: Path) -> None:
+    large_journal(tmp_path / "events_backup.json")
+    with platform(tmp_path) as running:
+        running.get("/analytics/top_pages")
+        assert mentions(tmp_path, "of-anna") == 200
+
+        assert requests.delete(f"{running.url}/users/anna", timeout=30).json()["events"] == 200
+
+        assert not (tmp_path / COPY).exists()
+        rows = running.get("/analytics/top_pages")["rows"]
+        assert sorted(row["page"] for row in rows) == ["/0", "/1", "/2"]
+        assert sum(row["views"] for row in rows) == 19_800
+        assert copied(tmp_path)
+        assert mentions(tmp_path, "anna") == 0
+
+
+@pytest.mark.crash
+def test_an_erasure_that_a_restart_finishes_takes_the_copy_too(tmp_path: Path) -> None:
+    large_journal(tmp_path / "events_backup.json")
+    with platform(tmp_path) as running:
+        running.get("/analytics/top_pages")
+        running.process.send_signal(signal.SIGKILL)
+        running.process.wait(10)
+    assert mentions(tmp_path, "of-anna") == 200
+    left = tmp_path / COPY / "work-killed"  # what a question leaves that was killed
+    left.mkdir()
+    (left / "part.ndjson").write_text('{"user_id":"anna"}')
+    (tmp_path / "events_backup.json.erasing").write_text('["anna"]')  # the wish was kept, then came the kill
+
+    with platform(tmp_path) as running:
+        assert not (tmp_path / COPY).exists()
+        assert running.get("/stats")["total_events"] == 19_800
+        assert sum(row["views"] for row in running.get("/analytics/top_pages")["rows"]) == 19_800
+    assert mentions(tmp_path, "anna") == 0
+
+
+def test_an_erasure_amid_questions_leaves_nothing_behind(tmp_path: Path) -> None:
+    large_journal(tmp_path / "events_backup.json")
+    with platform(tmp_path) as running:
+        done = threading.Event()
+        statuses: set[int] = set()
+
+        def ask() -> None:
+            while not done.is_set():
+                statuses.add(requests.get(f"{running.url}/analytics/top_pages", timeout=30).status_code)
+
+        asking = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in asking:
+            thread.start()
+        erased = requests.delete(f"{running.url}/users/anna", timeout=60).json()
+        running.get("/analytics/top_pages")
+        done.set()
+        for thread in asking:
+            thread.join()
+
+        assert erased["events"] == 200
+        assert statuses <= {200, 503}
+        assert mentions(tmp_path, "anna") == 0
+        assert not list((tmp_path / COPY).glob("work-*"))
+
+
+def test_events_past_their_time_leave_the_copy_too(tmp_path: Path) -> None:
+    large_journal(tmp_path / "events_backup.json")
+    with platform(tmp_path) as running:
+        running.get("/analytics/top_pages")
+    assert mentions(tmp_path, "of-anna") == 200
+
+    with platform(tmp_path, RETENTION_DAYS="30") as running:
+        until(lambda: (tmp_path / "events_backup.json").read_bytes() == b"[\n]\n", timeout_s=30)
+        until(lambda: requests.get(f"{running.url}/ready", timeout=5).status_code == 200)
+
+        assert not (tmp_path / COPY).exists()
+        assert running.get("/analytics/top_pages")["rows"] == []
