@@ -11,6 +11,7 @@ tracking_tests.py  /expect /micro/*
 service.py  / /health /ready /metrics /openapi.json /docs
 parts.py    what the views work with
 access.py   who may read
+turns.py    work of seconds, one at a time
 answers.py  how every view answers: JSON, errors, waiting for the disk, worker threads
 """
 

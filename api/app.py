@@ -12,7 +12,7 @@ from flask.sessions import SessionInterface, SessionMixin
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
-from api.analytics import Asking, analytics
+from api.analytics import analytics
 from api.answers import failure
 from api.ingest import ingest
 from api.parts import EXTENSION, Parts
@@ -22,6 +22,7 @@ from api.rejected import rejected
 from api.sdks import sdks
 from api.service import service
 from api.tracking_tests import tracking_tests
+from api.turns import KINDS, Turns
 from clickstream.access import WriteAccess
 from clickstream.errors import ClickstreamError
 from clickstream.expectations import Expectations
@@ -61,7 +62,7 @@ def create_app(
         max_body_bytes=max_body_bytes,
         max_records=max_records,
     )
-    app.extensions["asking"] = Asking()
+    app.extensions["turns"] = {kind: Turns(kind) for kind in KINDS}
     for blueprint in (analytics, ingest, persons, reads, rejected, service, sdks, tracking_tests):
         app.register_blueprint(blueprint)
     app.register_error_handler(ClickstreamError, failure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -11,6 +12,7 @@ from flask import Blueprint, Response, request
 from api.access import refuse_strangers
 from api.answers import integer_parameter, on_worker, only_parameters, ready_backend, reply
 from api.parts import parts
+from api.turns import turns
 from clickstream.errors import RequestRefused
 from clickstream.export import MEDIA_TYPES
 from clickstream.query import from_parameters
@@ -59,7 +61,17 @@ def get_export() -> Response:
         )
     name = f"clickstream_export_{time.strftime('%Y%m%d_%H%M%S', time.gmtime())}.{form}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(ready_backend().export(query, form), content_type=MEDIA_TYPES[form], headers=headers)
+    backend, pipe = ready_backend(), parts().pipeline
+    if form != "parquet" or request.method == "HEAD":
+        return Response(backend.export(query, form), content_type=MEDIA_TYPES[form], headers=headers)
+
+    def work() -> Response:
+        pipe.require_ready()  # it may have waited into a time when the journal is rewritten
+        parts = backend.export(query, form)
+        first = next(parts)  # makes the file, so that what goes wrong is an answer and not a broken download
+        return Response(chain([first], parts), content_type=MEDIA_TYPES[form], headers=headers)
+
+    return turns("export").one_at_a_time(work)
 
 
 @reads.get("/rejected")

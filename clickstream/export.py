@@ -1,4 +1,4 @@
-"""The journal as json, ndjson or csv: streamed, memory flat, a consistent prefix while writes go on."""
+"""The journal as json, ndjson, csv or Parquet: streamed, memory flat, a consistent prefix while writes go on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from clickstream import parquet
+from clickstream.aws.packing import line_of
 from clickstream.journal import JournalReader, layout
 from clickstream.query import Query
 
@@ -17,6 +21,7 @@ MEDIA_TYPES: Final = {
     "json": "application/json",
     "ndjson": "application/x-ndjson",
     "csv": "text/csv; charset=utf-8",
+    "parquet": parquet.MEDIA_TYPE,
 }
 CSV_COLUMNS: Final = (
     "event_id",
@@ -34,20 +39,36 @@ _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 _FLUSH_BYTES: Final = 256 * 1024
 
 
-def export(reader: JournalReader, query: Query, form: str) -> Iterator[bytes]:
-    """The events of `reader` that `query` asks for, oldest first; `form` is one of MEDIA_TYPES. Closes `reader`."""
+Workplace = Callable[[], AbstractContextManager[Path]]
+
+
+def export(reader: JournalReader, query: Query, form: str, workplace: Workplace) -> Iterator[bytes]:
+    """The events of `reader` that `query` asks for, oldest first; `form` is one of MEDIA_TYPES. Closes `reader`.
+
+    Only Parquet needs a `workplace`: a directory for temporary files, and is made whole before its first part.
+    """
     try:
         if query.is_everything and form in _WHOLE:
             yield from _WHOLE[form](reader)
         else:
-            yield from encoded((record for record in reader.records() if query.matches(record)), form)
+            records = reader.records() if query.is_everything else filter(query.matches, reader.records())
+            yield from encoded(records, form, workplace)
     finally:
         reader.close()
 
 
-def encoded(records: Iterator[bytes], form: str) -> Iterator[bytes]:
-    """`records` as json, ndjson or csv, a good portion at a time."""
-    return _joined(_FILTERED[form](records))
+def encoded(records: Iterator[bytes], form: str, workplace: Workplace) -> Iterator[bytes]:
+    """`records` in one of MEDIA_TYPES, a good portion at a time."""
+    return _parquet(records, workplace) if form == "parquet" else _joined(_FILTERED[form](records))
+
+
+def _parquet(records: Iterator[bytes], workplace: Workplace) -> Iterator[bytes]:
+    with workplace() as directory:
+        parts = parquet.blocks(parquet.write(map(line_of, records), directory))
+        first = next(parts)
+    # The file has no name any more: nothing is left of it however this ends.
+    yield first
+    yield from parts
 
 
 def _whole_json(reader: JournalReader) -> Iterator[bytes]:

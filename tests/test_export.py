@@ -1,23 +1,34 @@
-"""The journal as json, ndjson and csv."""
+"""The journal as json, ndjson, csv and Parquet."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import re
+import signal
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clickstream.analytics.engine import connect
+from clickstream.aws.packing import COLUMNS, Line
 from clickstream.export import CSV_COLUMNS, MEDIA_TYPES, export
 from clickstream.journal import Journal, JournalReader
 from clickstream.query import Query
+from tests.support.event_sample import sample_events, write_journal
 from tests.support.journals import journal_of, scratch, start, stored_record
 from tests.support.native import encoded, good_events
+from tests.support.platform import Platform, platform
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -32,7 +43,7 @@ def exported(path: Path, form: str, query: Query | None = None) -> bytes:
     journal = Journal(path)
     journal.resume_at(end, 0)
     try:
-        return b"".join(export(JournalReader(journal), query or Query(), form))
+        return b"".join(export(JournalReader(journal), query or Query(), form, scratch))
     finally:
         journal.close()
 
@@ -48,6 +59,23 @@ def rows_of(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
 
 
+def lines_of(content: bytes) -> list[Line]:
+    """The rows of a Parquet export, as the lake's are read."""
+    with scratch() as directory, connect(threads=1) as connection:
+        path = directory / "export.parquet"
+        path.write_bytes(content)
+        connection.execute("SET preserve_insertion_order = true")
+        result = connection.execute(f"SELECT * FROM read_parquet('{path}')")
+        assert tuple(column[0] for column in result.description or []) == COLUMNS
+        return [Line(**dict(zip(COLUMNS, row, strict=True))) for row in result.fetchall()]
+
+
+def event_of(line: Line) -> dict[str, Any]:
+    """The event that a row says, of older versions too."""
+    texts = {name: getattr(line, name) for name in COLUMNS[1:-2] if getattr(line, name) is not None}
+    return {**texts, "properties": json.loads(line.properties or "{}"), **json.loads(line.extra or "{}")}
+
+
 def test_the_json_export_is_the_file_itself(path: Path) -> None:
     path.write_bytes(journal_of([stored_record(n) for n in range(10)]))
 
@@ -58,13 +86,15 @@ def test_the_json_export_is_the_file_itself(path: Path) -> None:
 def test_an_empty_journal_exports_as_an_empty_collection(path: Path, form: str) -> None:
     empty = exported(path, form)
 
-    if form == "csv":
+    if form == "parquet":
+        assert lines_of(empty) == []
+    elif form == "csv":
         assert rows_of(empty) == []
         assert empty.count(b"\n") == 1
     else:
         assert events_of(empty, form) == []
     nothing = exported(path, form, Query(fields={"user_id": "nobody"}))
-    assert nothing == empty
+    assert nothing == empty or form == "parquet"
 
 
 @given(st.lists(good_events(), max_size=8))
@@ -81,7 +111,9 @@ def test_every_form_holds_every_event_whatever_is_in_it(events: list[dict[str, A
             chosen = events_of(exported(path, form, Query(fields={"event_type": "page_view"})), form)
             assert chosen == [event for event in events if event["event_type"] == "page_view"]
         rows = rows_of(exported(path, "csv"))
+        lines = lines_of(exported(path, "parquet"))
 
+    assert list(map(event_of, lines)) == [{"properties": {}, **event} for event in events]
     assert [row["event_id"] for row in rows] == [event["event_id"] for event in events]
     for row, event in zip(rows, events, strict=True):
         assert json.loads(row["properties"]) == event.get("properties", {})
@@ -135,10 +167,87 @@ def test_an_export_that_is_given_up_gives_its_descriptor_back(path: Path) -> Non
     journal = Journal(path)
     journal.resume_at(path.stat().st_size - 3, 0)
     reader = JournalReader(journal)
-    parts = export(reader, Query(), "ndjson")
+    parts = export(reader, Query(), "ndjson", scratch)
     next(parts)
 
     parts.close()  # type: ignore[attr-defined]
 
     assert reader._fd == -1
     journal.close()
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    directory = tmp_path_factory.mktemp("export")
+    write_journal(directory / "events_backup.json", sample_events(2000, seed=5))
+    with platform(directory) as running:
+        yield running
+
+
+def downloaded(api: Platform, **parameters: str) -> requests.Response:
+    return requests.get(f"{api.url}/export", params={"format": "parquet", **parameters}, timeout=30)
+
+
+def in_vain(api: Platform) -> None:
+    with contextlib.suppress(requests.RequestException):
+        downloaded(api)
+
+
+def test_the_parquet_download_holds_what_the_statistics_count(api: Platform) -> None:
+    stats = api.get("/stats")
+
+    answer = downloaded(api)
+
+    assert answer.headers["Content-Type"] == "application/vnd.apache.parquet"
+    assert re.search(r'filename="clickstream_export_\d{8}_\d{6}\.parquet"$', answer.headers["Content-Disposition"])
+    lines = lines_of(answer.content)
+    assert len(lines) == stats["total_events"]
+    assert Counter(line.event_type for line in lines) == stats["events_by_type"]
+    assert [event_of(line) for line in lines] == api.events()
+
+
+def test_the_parquet_download_takes_the_same_filters(api: Platform) -> None:
+    asked = {"event_type": "purchase", "property.device": "mobile", "since": "2026-01-02T00:00:00Z"}
+
+    lines = lines_of(downloaded(api, **asked).content)
+
+    assert [event_of(line) for line in lines] == api.get("/export", **asked)
+    assert lines
+    assert requests.head(f"{api.url}/export?format=parquet", timeout=5).headers["Content-Disposition"]
+    assert downloaded(api, format="orc").json()["error"]["field"] == "format"
+
+
+def test_a_parquet_export_leaves_nothing_behind_also_when_it_is_killed(tmp_path: Path) -> None:
+    write_journal(tmp_path / "events_backup.json", sample_events(60_000, seed=5))
+    place = tmp_path / "events_backup.json.parquet"
+    with platform(tmp_path) as running:
+        assert len(lines_of(downloaded(running).content)) == 60_000
+        assert list(place.iterdir()) == []
+        asking = threading.Thread(target=in_vain, args=(running,))
+        asking.start()
+        until(lambda: list(place.glob("*/lines.ndjson")))
+        running.process.send_signal(signal.SIGKILL)
+        asking.join()
+    assert list(place.iterdir())
+
+    with platform(tmp_path):
+        assert list(place.iterdir()) == []
+
+
+def test_an_erasure_during_a_parquet_export_leaves_nothing_of_the_person(tmp_path: Path) -> None:
+    events = [{**event, "user_id": f"u{number % 100}"} for number, event in enumerate(sample_events(60_000, seed=5))]
+    write_journal(tmp_path / "events_backup.json", events)
+    place = tmp_path / "events_backup.json.parquet"
+    answers: list[requests.Response] = []
+    with platform(tmp_path) as running:
+        asking = threading.Thread(target=lambda: answers.append(downloaded(running)))
+        asking.start()
+        until(lambda: list(place.glob("*/lines.ndjson")))
+
+        erased = requests.delete(f"{running.url}/users/u7", timeout=30).json()["events"]
+        asking.join()
+
+        assert erased >= 600
+        assert answers[0].json()["error"]["code"] == "replaying"
+        assert not place.exists()
+        assert len(lines_of(downloaded(running).content)) == 60_000 - erased

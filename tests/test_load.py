@@ -150,6 +150,21 @@ def test_a_million_events_are_exported_with_flat_memory_and_a_slow_reader_blocks
     assert growth <= 30
 
 
+def test_half_a_million_events_are_exported_as_parquet_with_bounded_memory(million: Path, tmp_path: Path) -> None:
+    lines = (million / "events_backup.json").read_bytes().split(b",\n", 500_000)[:500_000]
+    (tmp_path / "events_backup.json").write_bytes(b",\n".join(lines) + b"\n]\n")
+    with platform(tmp_path, ready_timeout_s=60) as api:
+        before = memory_mb(api.process.pid, "VmRSS")
+        begin = time.perf_counter()
+        with requests.get(f"{api.url}/export?format=parquet", stream=True, timeout=120) as answer:
+            length = sum(map(len, answer.iter_content(1 << 20)))
+        seconds = time.perf_counter() - begin
+        growth = memory_mb(api.process.pid, "VmHWM") - before
+
+    print(f"\n{seconds:.1f} s for {length >> 10} kB, memory grew by {growth:.0f} MB")  # noqa: T201
+    assert growth <= 150
+
+
 class StoreModel(RuleBasedStateMachine):
     """Post, repeat, read, stop, kill, in any order: the platform holds what the model holds."""
 

@@ -30,6 +30,7 @@ _MOST_PART_BYTES: Final = 256 * 1024 * 1024
 _CHECKED_BYTES: Final = 64 * 1024
 _BLOCK: Final = 4 * 1024 * 1024
 _TRIES: Final = 3
+_WORK: Final = "work-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +60,27 @@ class ColumnCopy:
         """SQL that gives the columns of sql/events.sql for all records before `end`, the durable offset.
 
         For `engine.answer(…, derived=True)`; valid inside the block, unless the copy is withheld meanwhile.
-        Raises Replaying while it is. One thread or process at a time.
+        Raises Replaying while it is. One thread or process at a time, but for `workplace`.
         """
-        with self._journal.open("rb") as file:
-            work, began = self._begin()
-            try:
-                parts = self._refresh(file.fileno(), end, work, began)
-                rest = work / "rest.ndjson"
-                _write_lines(file.fileno(), parts[-1].end if parts else layout.START, end, rest)
-                yield _union([part.path for part in parts], rest)
-            except (FileNotFoundError, SourceUnreadable):
-                self._require(began)
-                raise
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
+        with self._journal.open("rb") as file, self._work() as (work, began):
+            parts = self._refresh(file.fileno(), end, work, began)
+            rest = work / "rest.ndjson"
+            _write_lines(file.fileno(), parts[-1].end if parts else layout.START, end, rest)
+            yield _union([part.path for part in parts], rest)
+
+    @contextmanager
+    def workplace(self) -> Iterator[Path]:
+        """A directory for temporary files with events of people: they go with the copy, also after a kill.
+
+        Raises Replaying while the copy is withheld, and when it is withheld meanwhile.
+        """
+        with self._work() as (work, _):
+            yield work
+
+    def tidy(self) -> None:
+        """Delete what a kill has left of work in progress; when nobody uses the copy, as at a start."""
+        for left in self._directory.glob(_WORK + "*"):
+            shutil.rmtree(left)
 
     def discard(self) -> None:
         """Delete the copy, durably, and whatever a question is making of it; the next question makes it again."""
@@ -94,15 +102,21 @@ class ColumnCopy:
         finally:
             self._is_withheld = False
 
-    def _begin(self) -> tuple[Path, int]:
+    @contextmanager
+    def _work(self) -> Iterator[tuple[Path, int]]:
         """A directory to work in, and how often the copy was discarded: that must not change meanwhile."""
         with self._lock:
-            self._require(self._discarded)
+            began = self._discarded
+            self._require(began)
             self._directory.mkdir(mode=0o700, exist_ok=True)
-            for left in self._directory.glob("work-*"):
-                shutil.rmtree(left, ignore_errors=True)
-            # Inside the copy, so that what a kill leaves is deleted with it: events of people are in there.
-            return Path(tempfile.mkdtemp(dir=self._directory, prefix="work-")), self._discarded
+            work = Path(tempfile.mkdtemp(dir=self._directory, prefix=_WORK))
+        try:
+            yield work, began
+        except (FileNotFoundError, SourceUnreadable):
+            self._require(began)
+            raise
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
     def _require(self, began: int) -> None:
         if self._is_withheld or self._discarded != began:

@@ -20,7 +20,7 @@ FIELDS: Final = (
 )
 
 # A stored event may be 256 KiB as sent. DuckDB sets aside several buffers of twice this size for each thread.
-_LONGEST_EVENT: Final = 8 * 1024 * 1024
+LONGEST_EVENT: Final = 8 * 1024 * 1024
 _COLUMNS: Final = ", ".join(f"'{name}': '{'JSON' if name == 'properties' else 'VARCHAR'}'" for name in FIELDS)
 _SELECTED: Final = ", ".join(f'"{name}"' for name in FIELDS)
 _NOTHING: Final = ", ".join(f'CAST(NULL AS VARCHAR) AS "{name}"' for name in FIELDS)
@@ -72,5 +72,5 @@ def literal(text: str) -> str:
 def _json(path: Path, shape: str) -> str:
     return (
         f"SELECT {_SELECTED} FROM read_json({literal(str(path))}, format = '{shape}', "  # noqa: S608 (as above)
-        f"columns = {{{_COLUMNS}}}, maximum_object_size = {_LONGEST_EVENT})"
+        f"columns = {{{_COLUMNS}}}, maximum_object_size = {LONGEST_EVENT})"
     )

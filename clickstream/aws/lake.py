@@ -117,7 +117,12 @@ def _records(path: Path, seen: RecentIds) -> Iterator[bytes]:
         connection.execute("SET preserve_insertion_order = true")
         result = connection.execute(f"SELECT {columns} FROM read_parquet({sources.literal(str(path))})")  # noqa: S608 (quoted)
         while rows := result.fetchmany(_ROWS_AT_ONCE):
-            lines = [Line(**dict(zip(COLUMNS, row, strict=True))) for row in rows]
+            lines = [_line(dict(zip(COLUMNS, row, strict=True))) for row in rows]
             fresh = {line.event_id: line for line in reversed(lines) if line.event_id not in seen}
             seen.add(list(fresh))
             yield from (record_of(line) for line in lines if fresh.get(line.event_id) is line)
+
+
+def _line(row: dict[str, Any]) -> Line:
+    # A line leaves out properties without content; its row then says null.
+    return Line(**{**row, "properties": row["properties"] or "{}"})

@@ -112,12 +112,15 @@ def pack(records: Sequence[bytes]) -> list[Pack]:
 
 
 def line_of(record: bytes) -> bytes:
-    """A stored event in wire form 1, without a newline."""
+    """A stored event in wire form 1, without a newline; of older versions, which may lack fields, without those."""
     fields = _decode_fields(record)
     texts = {name: text for name in _TEXTS if (text := _decode_text(fields.pop(name, b"null"))) is not None}
-    properties = bytes(fields.pop("properties", b"{}"))
-    extra = _encode(fields).decode() if fields else None
-    return _encode(Line(v=WIRE_VERSION, **texts, properties=properties.decode(), extra=extra))
+    line: dict[str, object] = {"v": WIRE_VERSION, **texts}
+    if (properties := bytes(fields.pop("properties", b"{}"))) != b"{}":
+        line["properties"] = properties.decode()
+    if fields:
+        line["extra"] = _encode(fields).decode()
+    return _encode(line)
 
 
 def record_of(line: Line) -> bytes:

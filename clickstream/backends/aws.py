@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -139,7 +141,7 @@ class AwsBackend:
     def export(self, query: Query, form: str) -> Iterator[bytes]:
         """Everything that has reached the lake, oldest partition first; Firehose delivers every few minutes."""
         records = self._lake.records()
-        return encoded(records if query.is_everything else filter(query.matches, records), form)
+        return encoded(records if query.is_everything else filter(query.matches, records), form, _workplace)
 
     def ask(self, name: str, *, since_ms: int | None, until_ms: int | None, limit: int) -> Table:
         """Over everything that has reached the lake."""
@@ -200,6 +202,12 @@ def open_aws_backend(
         quarantine,
         clock_ms=clock_ms,
     )
+
+
+@contextmanager
+def _workplace() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="clickstream-export-") as directory:
+        yield Path(directory)
 
 
 def _number(cursor: str) -> int:

@@ -56,7 +56,7 @@ class Backend(Protocol):
         ...
 
     def export(self, query: Query, form: str) -> Iterator[bytes]:
-        """All matching events kept by now as json, ndjson or csv; consumed on any thread, then closed."""
+        """All matching events kept by now in one of export.MEDIA_TYPES; consumed on any thread, then closed."""
         ...
 
     def ask(self, name: str, *, since_ms: int | None, until_ms: int | None, limit: int) -> Table:

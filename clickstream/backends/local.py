@@ -47,6 +47,7 @@ class LocalBackend:
 
     def recover(self, on_replay: OnReplay) -> None:
         """Bring the statistics up to what the file holds; finishes erasures that a crash has interrupted."""
+        self._columns.tidy()
         self._replay(on_replay)
         if self.keeper().finish_erasures():
             self._replay(on_replay)
@@ -141,7 +142,7 @@ class LocalBackend:
 
     def export(self, query: Query, form: str) -> Iterator[bytes]:
         """The journal up to its durable offset at this moment."""
-        return export(JournalReader(self._journal), query, form)
+        return export(JournalReader(self._journal), query, form, self._columns.workplace)
 
     def ask(self, name: str, *, since_ms: int | None, until_ms: int | None, limit: int) -> Table:
         """Over the Parquet copy and the journal's younger part; a copy that cannot be read is made anew once."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 
+from clickstream.analytics.engine import connect
 from clickstream.aws.clients import client
 from clickstream.aws.consumer.consumer import Consumer, delivered
 from clickstream.aws.consumer.table import CounterTable
@@ -130,9 +131,10 @@ def test_the_newest_events_page_and_filter_like_the_local_ones(cloud: Cloud) -> 
     assert [event["event_id"] for event in bought["events"]] == ["e23", "e19", "e15", "e11", "e7", "e3"]
 
 
-def test_export_streams_the_lake_with_every_field_as_it_was_sent(cloud: Cloud) -> None:
+def test_export_streams_the_lake_with_every_field_as_it_was_sent(cloud: Cloud, tmp_path: Path) -> None:
     with cloud.api() as api:
         send(api, 0, 100)
+        requests.post(f"{api.url}/events", json={"event_id": "bare", "event_type": "click", "user_id": "u"}, timeout=9)
         delivery = Delivery(
             client("kinesis", "us-east-1"), client("s3", "us-east-1"), cloud.names.stream, cloud.names.bucket
         )
@@ -141,16 +143,22 @@ def test_export_streams_the_lake_with_every_field_as_it_was_sent(cloud: Cloud) -
         delivery.flush()
 
         exported = {event["event_id"]: event for event in api.get("/export")}
+        parquet = requests.get(f"{api.url}/export?format=parquet&event_type=purchase", timeout=30).content
         lines = requests.get(f"{api.url}/export?format=ndjson&event_type=purchase", timeout=10).text.splitlines()
         table = requests.get(f"{api.url}/export?format=csv", timeout=10).text.splitlines()
 
+    assert exported.pop("bare")["properties"] == {}
     assert exported.keys() == {f"e{index}" for index in range(100)}
     sent = batch(0, 100)
     for event in sent:
         stored = exported[event["event_id"]]
         assert {**stored, "timestamp": "", "received_at": ""} == {**event, "timestamp": "", "received_at": ""}
     assert len(lines) == 25
-    assert len(table) == 101
+    assert len(table) == 102
+    (tmp_path / "export.parquet").write_bytes(parquet)
+    with connect() as connection:
+        rows = connection.execute(f"SELECT event_id FROM read_parquet('{tmp_path}/export.parquet')").fetchall()
+    assert {row[0] for row in rows} == {f"e{index}" for index in range(3, 100, 4)}
 
 
 def test_a_question_is_answered_over_the_lake_each_event_once(cloud: Cloud, tmp_path: Path) -> None:

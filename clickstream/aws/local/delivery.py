@@ -8,16 +8,12 @@ import uuid
 from pathlib import Path
 from typing import Any, Final
 
-from clickstream.analytics.engine import connect
-from clickstream.analytics.sources import literal
+from clickstream import parquet
 from clickstream.aws.lake import PREFIX
 from clickstream.aws.local.shards import ShardReader
-from clickstream.aws.packing import COLUMNS, Line, line_of, record_of, unpack
+from clickstream.aws.packing import Line, line_of, record_of, unpack
 
 FLUSH_BYTES: Final = 16 * 1024 * 1024
-
-_TYPES: Final = ", ".join(f"'{name}': '{'INTEGER' if name == 'v' else 'VARCHAR'}'" for name in COLUMNS)
-_SELECTED: Final = ", ".join(f'"{name}"' for name in COLUMNS)
 
 
 class Delivery:
@@ -53,7 +49,7 @@ class Delivery:
         waiting, self._waiting, self._size = self._waiting, {}, 0
         for partition, lines in waiting.items():
             with tempfile.TemporaryDirectory(prefix="clickstream-delivery-") as directory:
-                path = _parquet(Path(directory), lines)
+                path = parquet.write(lines, Path(directory))
                 self._s3.upload_file(str(path), self._bucket, f"{PREFIX}{partition}/{uuid.uuid4()}.parquet")
             self.delivered += len(lines)
 
@@ -69,14 +65,3 @@ class Delivery:
                 self.failed += 1
                 key = f"errors/format-conversion-failed/{record['SequenceNumber']}-{number}"
                 self._s3.put_object(Bucket=self._bucket, Key=key, Body=raw)
-
-
-def _parquet(directory: Path, lines: list[bytes]) -> Path:
-    source, target = directory / "lines.ndjson", directory / "object.parquet"
-    source.write_bytes(b"\n".join(lines) + b"\n")
-    rows = f"read_json({literal(str(source))}, format = 'newline_delimited', columns = {{{_TYPES}}})"
-    with connect() as connection:
-        connection.execute("SET preserve_insertion_order = true")
-        copy = f"COPY (SELECT {_SELECTED} FROM {rows}) TO {literal(str(target))}"  # noqa: S608 (paths are quoted)
-        connection.execute(f"{copy} (FORMAT parquet, COMPRESSION snappy)")
-    return target
