@@ -91,6 +91,17 @@ def test_a_journal_that_was_rewritten_makes_its_copy_anew(journal: Journal, tmp_
     assert not set(stale) & set(parts(rewritten))
 
 
+def test_parts_of_another_form_are_made_anew(journal: Journal) -> None:
+    copy = copy_of(journal)
+    answer = ask(copy, journal, "revenue")
+    for path in parts(journal):
+        path.write_bytes(b"of another version")
+        path.rename(path.with_name(path.name.replace("v2-", "v1-")))
+
+    assert ask(copy, journal, "revenue") == answer
+    assert all(path.name.startswith("v2-") for path in parts(journal))
+
+
 def test_the_copy_is_deletable(journal: Journal) -> None:
     copy = copy_of(journal)
     answer = ask(copy, journal, "revenue")

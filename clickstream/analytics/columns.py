@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from clickstream.analytics import sources
+from clickstream.analytics.catalog import view_sql
 from clickstream.analytics.engine import SourceUnreadable, connect, events_view, readable
 from clickstream.analytics.sources import literal
 from clickstream.errors import Replaying
@@ -29,6 +30,7 @@ _LEAST_PART_BYTES: Final = 16 * 1024 * 1024  # a smaller rest is read as JSON in
 _MOST_PART_BYTES: Final = 256 * 1024 * 1024
 _CHECKED_BYTES: Final = 64 * 1024
 _BLOCK: Final = 4 * 1024 * 1024
+_FORM: Final = "v2"  # of sql/copied_events.sql: parts of another are made anew
 _TRIES: Final = 3
 _WORK: Final = "work-"
 
@@ -57,16 +59,15 @@ class ColumnCopy:
 
     @contextmanager
     def source(self, end: int) -> Iterator[str]:
-        """SQL that gives the columns of sql/events.sql for all records before `end`, the durable offset.
+        """SQL that gives the columns of sql/copied_events.sql for all records before `end`, the durable offset.
 
         For `engine.answer(…, derived=True)`; valid inside the block, unless the copy is withheld meanwhile.
         Raises Replaying while it is. One thread or process at a time, but for `workplace`.
         """
         with self._journal.open("rb") as file, self._work() as (work, began):
             parts = self._refresh(file.fileno(), end, work, began)
-            rest = work / "rest.ndjson"
-            _write_lines(file.fileno(), parts[-1].end if parts else layout.START, end, rest)
-            yield _union([part.path for part in parts], rest)
+            young = self._convert(file.fileno(), parts[-1].end if parts else layout.START, end, work)
+            yield _union([*(part.path for part in parts), work / young.path.name])
 
     @contextmanager
     def workplace(self) -> Iterator[Path]:
@@ -135,23 +136,29 @@ class ColumnCopy:
 
     def _valid_parts(self, fd: int, end: int) -> list[_Part]:
         valid: list[_Part] = []
-        for part in sorted(filter(None, map(_part_of, self._directory.glob("*.parquet"))), key=lambda one: one.start):
+        found = {path: _part_of(path) for path in self._directory.glob("*.parquet")}
+        for path, part in sorted(found.items(), key=lambda one: one[1].start if one[1] else -1):
             position = valid[-1].end if valid else layout.START
-            if part.start == position and part.end <= end and part.checksum == _checksum(fd, part.start, part.end):
+            if (
+                part
+                and (part.start, part.checksum) == (position, _checksum(fd, part.start, part.end))
+                and part.end <= end
+            ):
                 valid.append(part)
             else:
-                part.path.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
         return valid
 
     def _convert(self, fd: int, start: int, end: int, work: Path) -> _Part:
         lines = work / "part.ndjson"
         _write_lines(fd, start, end, lines)
         checksum = _checksum(fd, start, end)
-        target = self._directory / f"{start}-{end}-{checksum:08x}.parquet"
+        target = self._directory / f"{_FORM}-{start}-{end}-{checksum:08x}.parquet"
         with connect() as connection, readable():
-            view = _as_text(events_view(sources.ndjson(lines), None, None))
+            view = events_view(sources.ndjson(lines), None, None)
             unfinished = literal(str(work / target.name))
-            connection.execute(f"COPY ({view}) TO {unfinished} (FORMAT parquet, COMPRESSION zstd)")
+            connection.execute(f"CREATE TEMP VIEW events AS {view}")
+            connection.execute(f"COPY ({view_sql('copied_events')}) TO {unfinished} (FORMAT parquet, COMPRESSION zstd)")
         lines.unlink()
         return _Part(target, start, end, checksum)
 
@@ -163,23 +170,16 @@ class ColumnCopy:
             (work / part.path.name).replace(part.path)
 
 
-def _union(parts: list[Path], rest: Path) -> str:
-    young = _as_text(events_view(sources.ndjson(rest), None, None))
-    if not parts:
-        return young
+def _union(parts: list[Path]) -> str:
     names = ", ".join(literal(str(path)) for path in parts)
-    return f"SELECT * FROM read_parquet([{names}]) UNION ALL BY NAME ({young})"  # noqa: S608 (quoted paths)
-
-
-def _as_text(view: str) -> str:
-    return f"SELECT * REPLACE (CAST(order_properties AS VARCHAR) AS order_properties) FROM ({view}) AS typed"  # noqa: S608 (our own SQL)
+    return f"SELECT * FROM read_parquet([{names}])"  # noqa: S608 (quoted paths)
 
 
 def _part_of(path: Path) -> _Part | None:
-    pieces = path.stem.split("-")
     try:
-        return _Part(path, int(pieces[0]), int(pieces[1]), int(pieces[2], 16))
-    except (IndexError, ValueError):
+        form, start, end, checksum = path.stem.split("-")
+        return _Part(path, int(start), int(end), int(checksum, 16)) if form == _FORM else None
+    except ValueError:
         return None
 
 

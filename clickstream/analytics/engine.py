@@ -20,6 +20,7 @@ from clickstream.timestamps import text
 if TYPE_CHECKING:
     import duckdb
 
+_OF_COPY: Final = {"session_events": "copied_session_events"}
 _MEMORY_LIMIT: Final = "1GB"  # beyond it DuckDB goes on in files below the temporary directory
 
 
@@ -61,7 +62,7 @@ def answer(
 ) -> Table:
     """The answer to the question `name` over the events of `source` from `since_ms` up to, not including, `until_ms`.
 
-    `source` is SQL from sources.py, or with `derived` SQL that gives the columns of sql/events.sql already.
+    `source` is SQL from sources.py, or with `derived` SQL that gives those of sql/copied_events.sql already.
     At most `limit` rows. Raises RequestRefused for a name that is not a question.
     """
     require_question(name)
@@ -126,7 +127,7 @@ def _make_views(
     kind = "VIEW" if derived else "TABLE"
     connection.execute(f"CREATE TEMP {kind} events AS {events_view(source, since_ms, until_ms, derived=derived)}")
     for name in VIEWS[1:]:
-        connection.execute(f"CREATE TEMP VIEW {name} AS {view_sql(name)}")
+        connection.execute(f"CREATE TEMP VIEW {name} AS {view_sql(_OF_COPY.get(name, name) if derived else name)}")
 
 
 def _timestamp(ms: int) -> str:

@@ -1,0 +1,9 @@
+-- A part of the Parquet copy: the columns of events, and what saves time at every question.
+-- session_key and person: 128 bits in place of text, which counts distinct ones in two thirds of the time.
+-- In the order of types, so that a question about purchases reads only the row groups that hold some.
+SELECT
+  * REPLACE (CAST(order_properties AS VARCHAR) AS order_properties),
+  CAST(md5(session_id) AS UUID) AS session_key,
+  CAST(md5(coalesce(user_id, anonymous_id)) AS UUID) AS person
+FROM events
+ORDER BY event_type
