@@ -28,7 +28,7 @@ version=$("$python" -c 'import importlib.metadata as m; print(m.version("msgspec
 "$python" -m pip install --quiet --target "$build" --platform manylinux2014_x86_64 --implementation cp \
   --python-version 3.13 --only-binary=:all: "msgspec==$version"
 cp -r clickstream "$build/"
-cp config.py infra/consumer_lambda.py "$build/"
+cp config.py infra/consumer_lambda.py infra/reconcile_lambda.py "$build/"
 find "$build" -name __pycache__ -prune -exec rm -rf {} +
 # Fixed times, so that equal content gives an equal file and an unchanged consumer is not deployed again.
 find "$build" -exec touch -d '2026-01-01T00:00:00Z' {} +

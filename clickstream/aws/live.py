@@ -55,6 +55,15 @@ class LiveCounters:
             _log.warning("counters not read error=%s", problem)
             return None
 
+    def events_between(self, first_minute: int, end_minute: int) -> int:
+        """Events whose time lies in these minutes since 1970, the last one not included."""
+        minutes: Hour = {}
+        for hour in range(first_minute // 60, (end_minute - 1) // 60 + 1):
+            minutes.update(self._read_hour(hour))
+        return sum(
+            sum(counts.types.values()) for minute, counts in minutes.items() if first_minute <= minute < end_minute
+        )
+
     def _states(self) -> list[ShardState]:
         shards = self._table.query("shards")
         stored = self._table.load(shard_key(shard) for shard in shards)
