@@ -8,6 +8,9 @@ const RUNNING = "still running, estimated from what has passed of it";
 const MOST_SERIES = 8; // types drawn by themselves; the rest is one line
 const MOST_LEGEND = 40;
 
+// Hidden parts of the library are computed at each update; those switched off are not.
+const NO_PLUGINS = { legend: false, title: false, subtitle: false, decimation: false, colors: false };
+
 let series = null;
 let mix = null;
 let latest = null;
@@ -86,7 +89,7 @@ export function drawSeries(stats, view) {
   const labels = points.map((point) => ui.minute(point.start));
   series ??= makeSeries();
   series.data.labels = labels;
-  series.data.datasets = byType ? typeSets(stats, view.hidden) : [totalSet(values)];
+  series.data.datasets = kept(byType ? typeSets(stats, view.hidden) : [totalSet(values)], view.lines);
   series.options.scales.y.stacked = byType;
   series.points = points;
   series.values = values;
@@ -94,6 +97,13 @@ export function drawSeries(stats, view) {
   const span = ui.duration(interval * points.length * 1000);
   describe(stats, values, labels, span, interval);
   if (!byId("table-series").hidden) byId("table-series").replaceChildren(seriesTable(stats, view));
+}
+
+/** `sets` in the place of those drawn now, so that the chart moves its points instead of making them anew. */
+function kept(sets, lines) {
+  const before = series.lines === lines ? series.data.datasets : [];
+  series.lines = lines;
+  return sets.map((set, index) => (before[index] ? Object.assign(before[index], set) : set));
 }
 
 function totalSet(values) {
@@ -135,7 +145,7 @@ function makeSeries() {
     data: { labels: [], datasets: [] },
     options: {
       animation: false, responsive: true, maintainAspectRatio: false, interaction: { mode: "index", intersect: false }, layout: { padding: { right: 6, top: 6 } },
-      plugins: { legend: { display: false }, tooltip: { ...tooltip(), callbacks: tooltipTexts } },
+      plugins: { ...NO_PLUGINS, tooltip: { ...tooltip(), callbacks: tooltipTexts } },
       scales: {
         x: { grid: { display: false }, border: { display: false }, ticks: { color: text, font: font(), maxRotation: 0, autoSkip: true, autoSkipPadding: 28 } },
         y: { beginAtZero: true, suggestedMax: 4, border: { display: false }, grid: { color: colour("--grid") }, ticks: { color: text, font: font(), precision: 0, maxTicksLimit: 6, padding: 8, callback: (value) => ui.count(value) } },
@@ -214,7 +224,7 @@ function drawLegend(types, total, view) {
     const off = type !== null && view.hidden.has(type);
     if (type !== null) ui.paint(button, type);
     button.disabled = type === null;
-    button.dataset.type = type ?? "";
+    ui.attribute(button, "data-type", type ?? "");
     ui.attribute(button, "aria-pressed", String(!off));
     say(button.lastElementChild, type === null ? `${rest.length} further types` : ui.typeName(type));
     ui.attribute(button, "title", type ?? "");
@@ -235,7 +245,7 @@ function makeMix() {
     data: { labels: [], datasets: [{ data: [], borderColor: colour("--surface"), borderWidth: 2, hoverOffset: 0, hoverBorderColor: colour("--surface") }] },
     options: {
       animation: false, responsive: true, maintainAspectRatio: false, cutout: "70%",
-      plugins: { legend: { display: false }, tooltip: { ...tooltip(), callbacks: { label: (item) => ` ${ui.exact(item.parsed)}` } } },
+      plugins: { ...NO_PLUGINS, tooltip: { ...tooltip(), callbacks: { label: (item) => ` ${ui.exact(item.parsed)}` } } },
     },
   });
 }

@@ -62,20 +62,30 @@ function matches(event, view) {
   return !view.search || JSON.stringify(event).toLowerCase().includes(view.search.toLowerCase());
 }
 
+/** A row of fixed height: those out of sight cost no layout. The roles are said because its display is not a table's. */
 export function makeRow(event, fresh) {
   const { event_type: type, timestamp } = event;
   const chip = ui.make("span", { class: "chip" }, ui.make("span", { class: "swatch", "aria-hidden": "true" }), ui.typeName(type));
   ui.paint(chip, type);
   const open = ui.make("button", { type: "button", class: "row-open" }, telling(event));
   const row = ui.make(
-    "tr", {},
-    ui.make("td", { class: "time", title: `${ui.full(timestamp)} (${ui.zone})` }, ui.clock(timestamp)),
-    ui.make("td", { title: short(type) }, chip),
-    ui.make("td", { class: "what" }, open),
-    ui.make("td", { class: "id", title: short(event.user_id ?? event.anonymous_id ?? "") }, short(event.user_id ?? event.anonymous_id ?? "–")),
-    ui.make("td", { class: "id", title: short(event.session_id ?? "") }, short(event.session_id ?? "–")),
+    "tr", { role: "row" },
+    ui.make("td", { role: "cell", class: "time" }, ui.clock(timestamp)),
+    ui.make("td", { role: "cell" }, chip),
+    ui.make("td", { role: "cell", class: "what" }, open),
+    ui.make("td", { role: "cell", class: "id" }, short(event.user_id ?? event.anonymous_id ?? "–")),
+    ui.make("td", { role: "cell", class: "id" }, short(event.session_id ?? "–")),
   );
   row.event = event;
   if (fresh) row.dataset.fresh = "";
   return row;
+}
+
+/** What a cell says in full; made when somebody points at it, because most rows leave unread. */
+export function explain({ target }) {
+  const cell = target.closest(".feed td");
+  const event = cell?.parentElement.event;
+  if (!event || cell.title) return;
+  const { event_type: type, timestamp, user_id: user, anonymous_id: device, session_id: session } = event;
+  cell.title = [`${ui.full(timestamp)} (${ui.zone})`, short(type), telling(event), short(user ?? device ?? ""), short(session ?? "")][cell.cellIndex];
 }

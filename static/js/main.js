@@ -1,6 +1,6 @@
 // The page: asks for the numbers, keeps its state in the URL, draws the parts, says how fresh they are.
 
-import { drawFeed } from "./feed.js";
+import { drawFeed, explain } from "./feed.js";
 import { banner, Source, status } from "./freshness.js";
 import * as charts from "./charts.js";
 import * as panels from "./panels.js";
@@ -65,9 +65,10 @@ function pollIn(pause) {
 // ---- drawing: a part that fails is named and does not take the others with it
 
 const PARTS = {
-  cards: () => panels.drawCards(drawn),
+  // The canvases first: setting their font asks for styles, which are then not yet out of date.
   "events over time": () => charts.drawSeries(drawn, view),
   "event distribution": () => charts.drawMix(drawn, view),
+  cards: () => panels.drawCards(drawn),
   funnel: () => panels.drawFunnel(drawn),
   "top lists": () => panels.drawTop(drawn, view.top),
   "recent events": () => drawFeed(drawn, view),
@@ -110,7 +111,7 @@ function refresh() {
   } else if (drawn && lastDrawn === null) drawFirst();
   else if (drawn && drawn !== lastDrawn) draw();
   lastDrawn = drawn;
-  document.body.dataset.view = drawn === null ? (source.problem?.kind === "loading" ? "loading" : "unknown") : empty ? "empty" : "dashboard";
+  ui.attribute(document.body, "data-view", drawn === null ? (source.problem?.kind === "loading" ? "loading" : "unknown") : empty ? "empty" : "dashboard");
   drawNotice();
   drawFilter();
   drawState();
@@ -146,7 +147,7 @@ function drawState() {
   const pill = byId("status");
   ui.attribute(pill, "data-state", state.name);
   say(byId("status-text"), state.text);
-  document.body.dataset.fresh = String(!problem || problem.kind === "loading");
+  ui.attribute(document.body, "data-fresh", String(!problem || problem.kind === "loading"));
   const told = banner(known);
   ui.show(byId("banner"), told !== null);
   if (told) {
@@ -167,7 +168,7 @@ function drawNotice() {
   say(byId("notice-text"), text);
   say(byId("notice-action"), action ?? "");
   ui.show(byId("notice-action"), Boolean(action));
-  byId("notice-action").dataset.action = name ?? "";
+  ui.attribute(byId("notice-action"), "data-action", name ?? "");
 }
 
 function noticeText() {
@@ -295,6 +296,7 @@ function onTabKey(event) {
 
 function listen() {
   document.addEventListener("click", onClick);
+  document.addEventListener("pointerover", explain, { passive: true });
   byId("window").addEventListener("change", (event) => chooseWindow(event.target.value));
   byId("window").addEventListener("submit", (event) => event.preventDefault());
   byId("pause").addEventListener("click", () => setPaused(!paused));

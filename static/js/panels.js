@@ -2,7 +2,7 @@
 
 import * as ui from "./ui.js";
 
-const { byId, say } = ui;
+const { byId, portion, say } = ui;
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 const WINDOW_WORDS = { "15m": "15 min", "1h": "hour", "24h": "24 h" };
 const STEP_NAMES = { page_view: "View", add_to_cart: "Cart", checkout: "Checkout", purchase: "Purchase" };
@@ -66,8 +66,6 @@ function spark(id, values, spoken) {
   ui.attribute(svg.querySelector(".spark-area"), "d", line && `${line}L120 28L0 28Z`);
 }
 
-const portion = (node, ratio) => node.style.setProperty("--share", String(Math.max(0, Math.min(1, ratio || 0))));
-
 export function drawCards(stats) {
   const name = stats.window.name;
   const before = stats.previous ?? {};
@@ -104,7 +102,7 @@ export function drawCards(stats) {
 
   const { received, accepted, duplicates, rejected, since: started } = stats.accounting;
   countTo("rejected", rejected, ui.count, ui.exact(rejected));
-  byId("card-rejected").dataset.calm = String(rejected === 0);
+  ui.attribute(byId("card-rejected"), "data-calm", String(rejected === 0));
   say(byId("aside-rejected"), received ? ui.share(rejected, received) : "");
   say(byId("detail-rejected"), `of ${ui.count(received)} since ${ui.day(started)}`);
   const bar = byId("viz-rejected").firstElementChild;
@@ -133,7 +131,7 @@ export function drawFunnel(stats) {
     const next = steps[index + 1]?.sessions;
     const [head, bar, slope] = node.children;
     const [label, number, part] = head.children;
-    head.dataset.query = `event_type=${step.step}`;
+    ui.attribute(head, "data-query", `event_type=${step.step}`);
     say(label, STEP_NAMES[step.step] ?? ui.typeName(step.step));
     say(number, ui.count(step.sessions));
     say(part, ui.share(step.sessions, first));
@@ -144,7 +142,7 @@ export function drawFunnel(stats) {
     ui.attribute(slope.firstElementChild.firstElementChild, "points", `0,${top(step.sessions)} 100,${top(next)} 100,100 0,100`);
     say(slope.children[1], ui.share(next, step.sessions));
     say(slope.children[2], step.sessions ? `−${ui.count(step.sessions - next)}` : "");
-    slope.title = `${ui.exact(step.sessions - next)} sessions, ${ui.share(step.sessions - next, step.sessions)}, left here`;
+    ui.attribute(slope, "title", `${ui.exact(step.sessions - next)} sessions, ${ui.share(step.sessions - next, step.sessions)}, left here`);
   });
   say(byId("loss"), lossText(steps));
   if (!byId("table-funnel").hidden) byId("table-funnel").replaceChildren(funnelTable(steps));
@@ -211,8 +209,8 @@ export function drawBars(list, rows, describe, nothing) {
     say(number, value);
     portion(button, row ? row.count / most : 0);
     button.disabled = !query;
-    button.dataset.query = query ?? "";
-    button.dataset.title = text;
+    ui.attribute(button, "data-query", query ?? "");
+    ui.attribute(button, "data-title", text);
   });
 }
 
@@ -224,7 +222,7 @@ export function drawRejected(stats) {
   const { received, rejected } = stats.accounting;
   const reasons = Object.entries(stats.rejected_by_code).map(([code, count]) => ({ code, count })).sort((a, b) => b.count - a.count).slice(0, 6);
   say(byId("rejected-total"), ui.exact(rejected));
-  byId("panel-rejected").dataset.calm = String(rejected === 0);
+  ui.attribute(byId("panel-rejected"), "data-calm", String(rejected === 0));
   say(byId("note-rejected"), received ? `${ui.share(rejected, received)} of ${ui.count(received)} received` : "none received yet");
   ui.show(byId("reasons-empty"), rejected === 0);
   for (const name of ["received", "accepted", "duplicates", "rejected"]) say(byId(`sum-${name}`), ui.exact(stats.accounting[name]));

@@ -101,9 +101,9 @@ async function loadWhole(event, raw) {
 
 function drawEvents(query, title) {
   say(byId("sheet-title"), title ? `Events: ${title}` : "All events");
-  const heads = ["Time", "Event", "What", "User", "Session"].map((name) => ui.make("th", { scope: "col" }, name));
-  const rows = ui.make("tbody", {});
-  const table = ui.make("table", { class: "feed" }, ui.make("caption", { class: "hidden" }, "Events, newest first"), ui.make("thead", {}, ui.make("tr", {}, ...heads)), rows);
+  const heads = ["Time", "Event", "What", "User", "Session"].map((name) => ui.make("th", { role: "columnheader", scope: "col" }, name));
+  const rows = ui.make("tbody", { role: "rowgroup" });
+  const table = ui.make("table", { role: "table", class: "feed" }, ui.make("caption", { class: "hidden" }, "Events, newest first"), ui.make("thead", { role: "rowgroup" }, ui.make("tr", { role: "row" }, ...heads)), rows);
   const note = ui.make("p", { class: "note", role: "status" }, "Loading …");
   const more = ui.make("p", { class: "more" });
   body.replaceChildren(note, table, more);

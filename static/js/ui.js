@@ -3,9 +3,11 @@
 
 export const byId = (id) => document.getElementById(id);
 
-/** Write text only when it differs: an unchanged node costs no layout. */
+/** Write text only when it differs, and into the text node that is there: an unchanged node costs no layout. */
 export function say(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const only = node.firstChild === node.lastChild ? node.firstChild : null;
+  if (only?.nodeType !== Node.TEXT_NODE) node.textContent = text;
+  else if (only.data !== text) only.data = text;
 }
 
 export function show(node, visible) {
@@ -14,6 +16,12 @@ export function show(node, visible) {
 
 export function attribute(node, name, value) {
   if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+}
+
+/** Set how much of its parent a bar takes, from 0 to 1. */
+export function portion(node, ratio) {
+  const share = Math.max(0, Math.min(1, ratio || 0)).toFixed(4);
+  if (node.style.getPropertyValue("--share") !== share) node.style.setProperty("--share", share);
 }
 
 /** An element with attributes and children; children are nodes or text, never markup. */
@@ -71,16 +79,29 @@ export function percent(ratio) {
 
 export const share = (part, all) => percent(isNumber(part) && all ? part / all : undefined);
 
-export function money(cents, currency, digits = 2) {
-  if (!isNumber(cents)) return UNKNOWN;
-  const options = { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits };
-  if (Math.abs(cents) >= 1e8) Object.assign(options, { notation: "compact", minimumFractionDigits: 0, maximumFractionDigits: 2 });
-  try {
-    return new Intl.NumberFormat(undefined, options).format(cents / 100);
-  } catch {
-    return `${whole.format(cents / 100)} ${currency}`; // a currency code that Intl does not know
+const MOST_MONEY_FORMATS = 64; // currencies are named by senders
+const moneyFormats = new Map();
+
+/** How to write an amount of `currency`; making one costs more than using it a hundred times. */
+function moneyFormat(currency, digits, large) {
+  const key = `${currency} ${large ? "large" : digits}`;
+  let format = moneyFormats.get(key);
+  if (!format) {
+    const options = { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits };
+    if (large) Object.assign(options, { notation: "compact", minimumFractionDigits: 0, maximumFractionDigits: 2 });
+    try {
+      format = new Intl.NumberFormat(undefined, options);
+    } catch {
+      format = { format: (amount) => `${whole.format(amount)} ${currency}` }; // a currency code that Intl does not know
+    }
+    if (moneyFormats.size >= MOST_MONEY_FORMATS) moneyFormats.clear();
+    moneyFormats.set(key, format);
   }
+  return format;
 }
+
+export const money = (cents, currency, digits = 2) => (
+  isNumber(cents) ? moneyFormat(currency, digits, Math.abs(cents) >= 1e8).format(cents / 100) : UNKNOWN);
 
 export function bytes(value) {
   if (!isNumber(value)) return UNKNOWN;
