@@ -7,6 +7,7 @@ const { byId, say } = ui;
 const RUNNING = "still running, estimated from what has passed of it";
 const MOST_SERIES = 8; // types drawn by themselves; the rest is one line
 const MOST_LEGEND = 40;
+const LEAST_ARC = 1 / 2000; // of the ring, a quarter of a pixel
 
 // Hidden parts of the library are computed at each update; those switched off are not.
 const NO_PLUGINS = { legend: false, title: false, subtitle: false, decimation: false, colors: false };
@@ -86,16 +87,17 @@ export function drawSeries(stats, view) {
   const byType = view.lines === "types";
   const values = points.map((point) => seen(point, view.hidden));
   values[values.length - 1] = estimate(stats, (point) => seen(point, view.hidden));
-  const labels = points.map((point) => ui.minute(point.start));
   series ??= makeSeries();
-  series.data.labels = labels;
+  series.data.labels = points.map((_, index) => index);
   series.data.datasets = kept(byType ? typeSets(stats, view.hidden) : [totalSet(values)], view.lines);
   series.options.scales.y.stacked = byType;
+  series.options.scales.x.max = points.length - 1;
   series.points = points;
+  series.interval = interval;
   series.values = values;
   series.update("none");
   const span = ui.duration(interval * points.length * 1000);
-  describe(stats, values, labels, span, interval);
+  describe(points, values, span, interval);
   if (!byId("table-series").hidden) byId("table-series").replaceChildren(seriesTable(stats, view));
 }
 
@@ -106,15 +108,49 @@ function kept(sets, lines) {
   return sets.map((set, index) => (before[index] ? Object.assign(before[index], set) : set));
 }
 
-function totalSet(values) {
-  const last = values.length - 1;
-  const line = colour("--accent");
-  return {
-    data: values, borderColor: line, backgroundColor: faded(line, 0.1), fill: "origin", borderWidth: 2 * scale(), tension: 0.2, cubicInterpolationMode: "monotone",
-    pointRadius: values.map((_, index) => (index === last ? 4 * scale() : 0)), pointHoverRadius: 5, pointBackgroundColor: colour("--surface"), pointBorderWidth: 2 * scale(),
-    segment: { borderDash: (segment) => (segment.p1DataIndex === last ? [3, 4] : undefined) },
-  };
-}
+const totalSet = (values) => ({
+  data: values, borderColor: colour("--accent"), backgroundColor: faded(colour("--accent"), 0.1), fill: "origin", borderWidth: 2 * scale(), pointRadius: 0, pointHoverRadius: 5, tension: 0.2, cubicInterpolationMode: "monotone",
+});
+
+/**
+ * Draws what is estimated of the one line apart: a dotted link and a hollow point. Options for each point or segment
+ * would say the same, but are resolved for all sixty of them at each refresh.
+ */
+const runningEnd = {
+  id: "runningEnd",
+  beforeDatasetsDraw(chart) {
+    chart.ctx.save();
+    const [from] = ends(chart);
+    if (!from) return;
+    chart.ctx.beginPath();
+    chart.ctx.rect(0, 0, from.x, chart.height);
+    chart.ctx.clip();
+  },
+  afterDatasetsDraw(chart) {
+    const { ctx } = chart;
+    ctx.restore();
+    const [from, to] = ends(chart);
+    if (!from) return;
+    ctx.save();
+    ctx.strokeStyle = colour("--accent");
+    ctx.fillStyle = colour("--surface");
+    ctx.lineWidth = 2 * scale();
+    ctx.beginPath();
+    ctx.setLineDash([3, 4]);
+    ctx.moveTo(from.x, from.y);
+    ctx.lineTo(to.x, to.y);
+    ctx.stroke();
+    ctx.beginPath();
+    ctx.setLineDash([]);
+    ctx.arc(to.x, to.y, 4 * scale(), 0, 2 * Math.PI);
+    ctx.fill();
+    ctx.stroke();
+    ctx.restore();
+  },
+};
+
+/** The last two points of the one line; none when types are stacked. */
+const ends = (chart) => (series?.lines === "total" ? chart.getDatasetMeta(0).data.slice(-2) : []);
 
 function typeSets(stats, hidden) {
   const { points } = stats.series;
@@ -131,27 +167,48 @@ function typeSets(stats, hidden) {
     const sum = (point) => rest.reduce((total, type) => total + (point.by_type[type] ?? 0), 0);
     sets.push(typeSet(`${rest.length} further types`, colour("--muted"), data(sum)));
   }
+  if (sets.length) sets[0].fill = "origin"; // the others down to the curve below them; "stack" would fill to a straight line
   return sets;
 }
 
 const typeSet = (label, line, data) => ({
-  label, data, borderColor: colour("--surface"), backgroundColor: line, fill: "stack", borderWidth: 1, pointRadius: 0, pointHoverRadius: 0, tension: 0.2, cubicInterpolationMode: "monotone",
+  label, data, borderColor: colour("--surface"), backgroundColor: line, fill: "-1", borderWidth: 1, pointRadius: 0, pointHoverRadius: 0, tension: 0.2, cubicInterpolationMode: "monotone",
 });
 
 function makeSeries() {
   const text = colour("--muted");
   return new window.Chart(byId("canvas-series"), {
     type: "line",
+    plugins: [runningEnd],
     data: { labels: [], datasets: [] },
     options: {
       animation: false, responsive: true, maintainAspectRatio: false, interaction: { mode: "index", intersect: false }, layout: { padding: { right: 6, top: 6 } },
       plugins: { ...NO_PLUGINS, tooltip: { ...tooltip(), callbacks: tooltipTexts } },
       scales: {
-        x: { grid: { display: false }, border: { display: false }, ticks: { color: text, font: font(), maxRotation: 0, autoSkip: true, autoSkipPadding: 28 } },
+        x: {
+          type: "linear", min: 0, grid: { display: false }, border: { display: false }, afterBuildTicks: roundTimes,
+          ticks: { color: text, font: font(), maxRotation: 0, autoSkip: false, callback: (index) => ui.minute(series.points[index].start) },
+        },
         y: { beginAtZero: true, suggestedMax: 4, border: { display: false }, grid: { color: colour("--grid") }, ticks: { color: text, font: font(), precision: 0, maxTicksLimit: 6, padding: 8, callback: (value) => ui.count(value) } },
       },
     },
   });
+}
+
+/** Ticks where a clock strikes: as many as there is room for, and no other one is measured. */
+function roundTimes(axis) {
+  const { points = [], interval = 60 } = series ?? {}; // none yet while the chart is being made
+  const most = Math.max(2, Math.floor(axis.chart.width / (6.5 * font().size)));
+  const minutes = (points.length * interval) / 60;
+  const step = STEPS_MIN.find((step) => minutes / step <= most) ?? STEPS_MIN.at(-1);
+  axis.ticks = points.flatMap(({ start }, value) => (minuteOfDay(start) % step === 0 ? [{ value }] : []));
+}
+
+const STEPS_MIN = [1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360];
+
+function minuteOfDay(time) {
+  const moment = new Date(time);
+  return moment.getHours() * 60 + moment.getMinutes();
 }
 
 const tooltipTexts = {
@@ -160,11 +217,11 @@ const tooltipTexts = {
   footer: ([item]) => (item?.dataIndex === series.points.length - 1 ? RUNNING : ""),
 };
 
-function describe(stats, values, labels, span, interval) {
+function describe(points, values, span, interval) {
   const complete = values.slice(0, -1);
   const peak = Math.max(...complete);
   say(byId("title-series"), interval === 60 ? "Events per minute" : `Events per ${interval / 60} minutes`);
-  say(byId("note-series"), peak > 0 ? `last ${span} · peak ${ui.exact(peak)} at ${labels[complete.indexOf(peak)]}` : `none in the last ${span}`);
+  say(byId("note-series"), peak > 0 ? `last ${span} · peak ${ui.exact(peak)} at ${ui.minute(points[complete.indexOf(peak)].start)}` : `none in the last ${span}`);
   const reader = byId("reader");
   ui.attribute(reader, "max", String(values.length - 1));
   readPoint();
@@ -200,8 +257,7 @@ export function drawMix(stats, view) {
   mix ??= makeMix();
   const [set] = mix.data.datasets;
   const data = total ? visible.map(([, count]) => count) : [1];
-  const changed = data.length !== set.data.length || data.some((value, index) => value !== set.data[index]);
-  if (changed) {
+  if (moves(data, set.data)) {
     set.data = data;
     set.backgroundColor = total ? visible.map(([type]) => colour(ui.typeColour(type))) : [colour("--border")];
     mix.data.labels = visible.map(([type]) => ui.typeName(type));
@@ -212,6 +268,13 @@ export function drawMix(stats, view) {
   ui.attribute(byId("mix-total"), "title", ui.exact(total));
   say(byId("mix-unit"), view.hidden.size ? "shown" : "events");
   drawLegend(types, total, view);
+}
+
+/** Whether an arc of the ring would end at another pixel. */
+function moves(data, before) {
+  const sum = (values) => values.reduce((total, value) => total + value, 0);
+  const [now, then] = [sum(data), sum(before)];
+  return data.length !== before.length || data.some((value, index) => Math.abs(value / now - before[index] / then) > LEAST_ARC);
 }
 
 function drawLegend(types, total, view) {
@@ -245,7 +308,7 @@ function makeMix() {
     data: { labels: [], datasets: [{ data: [], borderColor: colour("--surface"), borderWidth: 2, hoverOffset: 0, hoverBorderColor: colour("--surface") }] },
     options: {
       animation: false, responsive: true, maintainAspectRatio: false, cutout: "70%",
-      plugins: { ...NO_PLUGINS, tooltip: { ...tooltip(), callbacks: { label: (item) => ` ${ui.exact(item.parsed)}` } } },
+      plugins: { ...NO_PLUGINS, tooltip: { ...tooltip(), callbacks: { label: (item) => ` ${item.label}: ${ui.share(item.parsed, mix.data.datasets[0].data.reduce((sum, value) => sum + value, 0))}` } } },
     },
   });
 }

@@ -62,20 +62,26 @@ function matches(event, view) {
   return !view.search || JSON.stringify(event).toLowerCase().includes(view.search.toLowerCase());
 }
 
-/** A row of fixed height: those out of sight cost no layout. The roles are said because its display is not a table's. */
+// A row of fixed height: those out of sight cost no layout. The roles are said because its display is not a table's.
+const blank = ui.make(
+  "tr", { role: "row" },
+  ui.make("td", { role: "cell", class: "time" }),
+  ui.make("td", { role: "cell" }, ui.make("span", { class: "chip" }, ui.make("span", { class: "swatch", "aria-hidden": "true" }))),
+  ui.make("td", { role: "cell", class: "what" }, ui.make("button", { type: "button", class: "row-open" })),
+  ui.make("td", { role: "cell", class: "id" }),
+  ui.make("td", { role: "cell", class: "id" }),
+);
+
 export function makeRow(event, fresh) {
-  const { event_type: type, timestamp } = event;
-  const chip = ui.make("span", { class: "chip" }, ui.make("span", { class: "swatch", "aria-hidden": "true" }), ui.typeName(type));
-  ui.paint(chip, type);
-  const open = ui.make("button", { type: "button", class: "row-open" }, telling(event));
-  const row = ui.make(
-    "tr", { role: "row" },
-    ui.make("td", { role: "cell", class: "time" }, ui.clock(timestamp)),
-    ui.make("td", { role: "cell" }, chip),
-    ui.make("td", { role: "cell", class: "what" }, open),
-    ui.make("td", { role: "cell", class: "id" }, short(event.user_id ?? event.anonymous_id ?? "–")),
-    ui.make("td", { role: "cell", class: "id" }, short(event.session_id ?? "–")),
-  );
+  const row = blank.cloneNode(true);
+  const [time, type, what, user, session] = row.children;
+  const chip = type.firstElementChild;
+  time.append(ui.clock(event.timestamp));
+  chip.append(ui.typeName(event.event_type));
+  ui.paint(chip, event.event_type);
+  what.firstElementChild.append(telling(event));
+  user.append(short(event.user_id ?? event.anonymous_id ?? "–"));
+  session.append(short(event.session_id ?? "–"));
   row.event = event;
   if (fresh) row.dataset.fresh = "";
   return row;

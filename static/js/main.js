@@ -150,6 +150,7 @@ function drawState() {
   ui.attribute(document.body, "data-fresh", String(!problem || problem.kind === "loading"));
   const told = banner(known);
   ui.show(byId("banner"), told !== null);
+  ui.attribute(document.body, "data-banner", String(told !== null));
   if (told) {
     ui.attribute(byId("banner"), "data-tone", told.tone);
     say(byId("banner-title"), told.title);

@@ -3,37 +3,15 @@
 import * as ui from "./ui.js";
 
 const { byId, portion, say } = ui;
-const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 const WINDOW_WORDS = { "15m": "15 min", "1h": "hour", "24h": "24 h" };
 const STEP_NAMES = { page_view: "View", add_to_cart: "Cart", checkout: "Checkout", purchase: "Purchase" };
-const COUNT_UP_MS = 400;
-const COUNT_UP_STEPS = 4; // each step costs a frame, about 2 ms; 60 a second would cost more than everything else
 
 // ---- cards
 
-const shown = new Map();
-
-/** Count from the number shown to `target`, unless there is none yet or the reader wants no motion. */
-function countTo(id, target, format, title) {
-  const node = byId(`value-${id}`);
-  const known = shown.get(id);
-  clearInterval(known?.timer);
-  const from = known?.now;
-  const state = { now: target, timer: 0 };
-  shown.set(id, state);
-  ui.attribute(node, "title", title);
-  if (typeof from !== "number" || typeof target !== "number" || from === target || reducedMotion.matches || document.hidden) {
-    say(node, format(target));
-    return;
-  }
-  let step = 0;
-  state.now = from;
-  state.timer = setInterval(() => {
-    step += 1;
-    state.now = step === COUNT_UP_STEPS ? target : from + (target - from) * (1 - (1 - step / COUNT_UP_STEPS) ** 3);
-    say(node, format(Number.isInteger(target) ? Math.round(state.now) : state.now));
-    if (step === COUNT_UP_STEPS) clearInterval(state.timer);
-  }, COUNT_UP_MS / COUNT_UP_STEPS);
+/** Write a card's number. It does not count up to it: the frames of that would cost as much as all other changes. */
+function number(id, text, title) {
+  say(byId(`value-${id}`), text);
+  ui.attribute(byId(`value-${id}`), "title", title);
 }
 
 /** Say how `now` stands against the same-length window before; "all" has none, so it says something else. */
@@ -74,18 +52,18 @@ export function drawCards(stats) {
   const points = stats.series.points.slice(0, -1);
   const since = stats.window.from ? `since ${ui.day(stats.window.from)}` : "since the start";
 
-  countTo("events", stats.total_events, ui.count, ui.exact(stats.total_events));
+  number("events", ui.count(stats.total_events), ui.exact(stats.total_events));
   say(byId("aside-events"), `${ui.decimal(stats.ingest.events_per_second)} per second`);
   change("events", stats.total_events, before.total_events, name, { otherwise: since });
   spark("events", points.map((point) => point.events), "Events over time");
 
-  countTo("views", views, ui.count, ui.exact(views));
+  number("views", ui.count(views), ui.exact(views));
   say(byId("aside-views"), stats.sessions.total ? `${ui.decimal(views / stats.sessions.total)} per session` : "");
   change("views", views, before.page_views, name, { otherwise: since });
   spark("views", points.map((point) => point.by_type.page_view ?? 0), "Page views over time");
 
   const { total, active, exact } = stats.sessions;
-  countTo("sessions", total, ui.count, exact ? ui.exact(total) : `about ${ui.exact(total)}`);
+  number("sessions", ui.count(total), exact ? ui.exact(total) : `about ${ui.exact(total)}`);
   say(byId("aside-sessions"), `${ui.count(active)} active`);
   change("sessions", total, before.sessions, name, { otherwise: `${ui.count(stats.users.total)} users, ${ui.count(stats.users.active)} active` });
   const meter = byId("viz-sessions").firstElementChild;
@@ -95,13 +73,13 @@ export function drawCards(stats) {
   drawConversion(stats, before, name);
 
   const { cents, currency, orders, average_order: average } = stats.revenue;
-  countTo("revenue", cents, (value) => ui.money(value, currency, 0), ui.money(cents, currency));
+  number("revenue", ui.money(cents, currency, 0), ui.money(cents, currency));
   say(byId("aside-revenue"), average === null ? "" : `${ui.money(Number(average) * 100, currency, 0)} per order`);
   change("revenue", cents, before.revenue_cents, name, { otherwise: `${ui.count(orders)} orders`, format: (value) => ui.money(value, currency) });
   spark("revenue", points.map((point) => point.by_type.purchase ?? 0), "Purchases over time");
 
   const { received, accepted, duplicates, rejected, since: started } = stats.accounting;
-  countTo("rejected", rejected, ui.count, ui.exact(rejected));
+  number("rejected", ui.count(rejected), ui.exact(rejected));
   ui.attribute(byId("card-rejected"), "data-calm", String(rejected === 0));
   say(byId("aside-rejected"), received ? ui.share(rejected, received) : "");
   say(byId("detail-rejected"), `of ${ui.count(received)} since ${ui.day(started)}`);
@@ -112,7 +90,7 @@ export function drawCards(stats) {
 
 function drawConversion(stats, before, name) {
   const ratio = stats.conversion.view_to_purchase;
-  countTo("conversion", ratio, ui.percent, "sessions that went from a page view to a purchase");
+  number("conversion", ui.percent(ratio), "sessions that went from a page view to a purchase");
   const toPurchase = stats.conversion.cart_abandonment;
   say(byId("aside-conversion"), toPurchase === null ? "" : `${ui.percent(1 - toPurchase)} of carts`);
   change("conversion", stats.events_by_type.purchase ?? 0, before.purchases, name, { otherwise: "from view to purchase", what: " purchases" });

@@ -123,7 +123,14 @@ const formatted = (format, time) => {
 };
 
 const DAY_MS = 86_400_000;
-export const clock = (time) => formatted(Math.abs(Date.now() - new Date(time)) < DAY_MS ? clockTime : dayTime, time);
+let lastClock = { second: NaN, text: "" }; // events of one second come together, and formatting is what a row costs most
+
+export function clock(time) {
+  const second = Math.floor(new Date(time) / 1000);
+  if (second !== lastClock.second) lastClock = { second, text: formatted(Math.abs(Date.now() - new Date(time)) < DAY_MS ? clockTime : dayTime, time) };
+  return lastClock.text;
+}
+
 export const minute = (time) => formatted(minuteTime, time);
 export const day = (time) => formatted(Math.abs(Date.now() - new Date(time)) < DAY_MS / 2 ? minuteTime : dayTime, time);
 export const full = (time) => formatted(fullTime, time);

@@ -94,7 +94,11 @@ def _open(browser: Browser, url: str, *, width: int, height: int, dark: bool = F
 
 
 def _take(page: Page, name: str, *, full: bool = False) -> None:
-    page.screenshot(path=IMAGES / f"{name}.png", full_page=full)
+    if full:  # a window as high as the page: what is out of sight is not painted, not even for a picture
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": page.viewport_size["width"], "height": height})  # type: ignore[index]
+        page.wait_for_timeout(300)
+    page.screenshot(path=IMAGES / f"{name}.png")
     page.context.close()
 
 

@@ -211,7 +211,7 @@ def test_a_problem_is_announced_once_not_at_every_retry(scripted: Scripted, tab:
     tab.goto(scripted.url)
     tab.evaluate(
         "window.said = []; new MutationObserver(() => said.push(document.getElementById('spoken').textContent))"
-        ".observe(document.getElementById('spoken'), {childList: true})"
+        ".observe(document.getElementById('spoken'), {childList: true, characterData: true, subtree: true})"
     )
     scripted.api.answer = says(b"<html>")
     expect(tab.locator("#banner")).to_be_visible(timeout=4000)
