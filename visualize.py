@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import io
 import json
 import os
 import sys
@@ -18,6 +20,7 @@ import config
 from clickstream.client.reading import ApiProblem, ApiReader
 from clickstream.errors import ConfigError, JournalError
 from clickstream.stats import WINDOWS
+from clickstream.terminal import words
 from clickstream.terminal.counting import count_file
 from clickstream.terminal.report import NARROWEST, WIDEST, Paper, lines
 from clickstream.terminal.watch import watch
@@ -30,6 +33,9 @@ USAGE: Final = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when numbers were shown, 1 when there are none to be had, 2 for a wrong argument or setting."""
     options = _parser().parse_args(arguments)
+    codecs.register_error("legible", words.legible)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what a sender wrote may have no place in the terminal's encoding
+        sys.stdout.reconfigure(errors="legible")
     console = Console(highlight=False, soft_wrap=True)
     if options.watch and not options.json and not console.is_terminal:
         return _fail("--watch needs a terminal; leave it out to write one report, or add --json", USAGE)
@@ -41,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{problem}\n{_remedy(problem)}", NO_NUMBERS)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough
+    except FileNotFoundError:
+        return _fail(f"there is no file {options.file}: say where the journal is, or leave --file out", NO_NUMBERS)
     except (JournalError, OSError) as problem:
         return _fail(str(problem), NO_NUMBERS)
     except KeyboardInterrupt:
@@ -79,20 +87,21 @@ def _source(options: argparse.Namespace) -> Callable[[], dict[str, Any]]:
 
 
 def _show(read: Callable[[], dict[str, Any]], console: Console, options: argparse.Namespace) -> None:
+    ascii_only = _ascii_only(console)
     while options.watch and options.json:
-        print(json.dumps(read(), ensure_ascii=False), flush=True)
+        print(json.dumps(read(), ensure_ascii=ascii_only), flush=True)
         time.sleep(options.interval)
     if options.watch:
         watch(read, console, interval_s=options.interval)
     elif options.json:
-        print(json.dumps(read(), indent=2, ensure_ascii=False))
+        print(json.dumps(read(), indent=2, ensure_ascii=ascii_only))
     else:
         _print(read(), console, options)
 
 
 def _print(numbers: dict[str, Any], console: Console, options: argparse.Namespace) -> None:
     terminal = console.is_terminal
-    ascii_only = not console.encoding.lower().startswith("utf")
+    ascii_only = _ascii_only(console)
     width = min(max(console.width, NARROWEST), WIDEST) if terminal else PIPED_WIDTH
     state = Text(f"from {options.file}" if options.file else "live", style="green")
     for line in lines(numbers, Paper(width, bars=terminal, ascii_only=ascii_only), state=state):
@@ -103,11 +112,16 @@ def _print(numbers: dict[str, Any], console: Console, options: argparse.Namespac
     sys.stdout.flush()  # a reader that has gone is noticed here, not while the interpreter ends
 
 
+def _ascii_only(console: Console) -> bool:
+    return not console.encoding.lower().startswith("utf")
+
+
 def _remedy(problem: ApiProblem) -> str:
     if problem.kind == "unreachable":
         return "Start it with ./run_demo.sh or python local_api.py, or read a file: --file events_backup.json"
     if problem.kind == "replaying":
-        return "Try again in a moment."
+        done = "" if problem.progress is None else f"It has read {problem.progress:.0%} of it. "
+        return f"{done}Try again in a moment, or watch it with --watch."
     if problem.status == 401:
         return "Set READ_TOKEN to the token the API was started with."
     return "Is this the address of the API? Say another one with --api."

@@ -19,6 +19,7 @@ import pytest
 import requests
 from rich.console import Console
 from rich.text import Text
+from werkzeug.wrappers import Request, Response
 
 from clickstream.client.reading import ApiProblem
 from clickstream.errors import JournalDamaged
@@ -271,14 +272,6 @@ def test_without_an_api_a_sentence_says_what_was_tried_and_what_to_do() -> None:
     )
 
 
-def test_a_missing_file_is_named() -> None:
-    done = run("--file", "/nowhere/events_backup.json")
-
-    assert done.returncode == 1
-    assert "/nowhere/events_backup.json" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 @pytest.mark.parametrize("arguments", [["--window", "5m"], ["--interval", "0"], ["--interval", "x"], ["--watch"]])
 def test_wrong_arguments_end_with_2(arguments: list[str]) -> None:
     assert run(*arguments).returncode == 2
@@ -411,3 +404,41 @@ def test_the_hour_used_here_ends_at_noon(noon: dict[str, Any]) -> None:
     newest = max(event["timestamp"] for event in noon["recent_events"])
 
     assert newest <= (NOON + timedelta(seconds=1)).isoformat().replace("+00:00", "Z")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)], ids=["report", "json"])
+def test_an_encoding_that_lacks_what_senders_wrote_costs_signs_not_the_report(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    path = tmp_path / "events_backup.json"
+    properties = {"total": 5, "currency": "EUR", "order_id": "é→😀"}
+    event = {"event_type": "purchase", "user_id": "ü", "timestamp": "2026-01-15T12:00:00Z", "properties": properties}
+    path.write_text(json.dumps([event]))
+
+    shown = run("--file", str(path), *arguments, PYTHONIOENCODING="ascii")
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    if arguments:
+        assert json.loads(shown.stdout)["recent_events"][0]["properties"] == properties
+    else:
+        assert "EUR 5.00, ???" in shown.stdout
+
+
+def test_a_file_that_is_not_there_is_named_without_an_error_number(tmp_path: Path) -> None:
+    shown = run("--file", str(tmp_path / "nothing.json"))
+
+    told = f"visualize: there is no file {tmp_path}/nothing.json: say where the journal is, or leave --file out\n"
+    assert (shown.returncode, shown.stdout, shown.stderr) == (1, "", told)
+
+
+def test_a_replay_says_how_far_it_is() -> None:
+    def replaying(request: Request) -> Response:
+        if request.path == "/ready":
+            return says({"status": "replaying", "progress": 0.64, "records": 10}, 503)(request)
+        return says({"error": {"code": "replaying", "message": "reading the journal"}}, 503)(request)
+
+    with scripted_api(replaying) as api:
+        shown = run("--api", api.url)
+
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert "It has read 64% of it. Try again in a moment" in shown.stderr

@@ -90,7 +90,7 @@ def _total_cells(numbers: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     amount, average = (words.money(revenue[name], revenue["currency"]) for name in ("total", "average_order"))
     others = len(revenue["by_currency"]) - 1
     return [
-        ("Events", words.count(total), f"{rate:.1f} a second" if rate is not None else ""),
+        ("Events", words.count(total), f"{rate:,.1f} a second" if rate is not None else ""),
         ("Page views", words.count(views), f"{views / sessions['total']:.1f} a session" if sessions["total"] else ""),
         ("Sessions", words.count(sessions["total"]), f"{words.count(sessions['active'])} active"),
         ("Users", words.count(users["total"]), f"{words.count(users['active'])} active"),

@@ -41,6 +41,17 @@ _SYMBOLS: Final = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 _HASH_MODULUS: Final = 65_521
 
 
+_PLAIN: Final = {"€": "EUR ", "£": "GBP ", "¥": "JPY ", "…": "..."}
+
+
+def legible(problem: UnicodeError) -> tuple[str, int]:
+    """Codec error handler: what an encoding lacks in other words, or a question mark."""
+    if not isinstance(problem, UnicodeEncodeError):
+        raise problem
+    lacking = problem.object[problem.start : problem.end]
+    return "".join(_PLAIN.get(character, "?") for character in lacking), problem.end
+
+
 def clean(value: object) -> str:
     """`value` on one line without anything a terminal would obey."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

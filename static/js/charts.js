@@ -3,7 +3,7 @@
 
 import * as ui from "./ui.js";
 
-const { byId, say } = ui;
+const { byId, colour, say } = ui;
 const RUNNING = "still running, estimated from what has passed of it";
 const MOST_SERIES = 8; // types drawn by themselves; the rest is one line
 const MOST_LEGEND = 40;
@@ -16,25 +16,9 @@ let series = null;
 let mix = null;
 let latest = null;
 
-// ---- colours: a canvas knows no CSS variables, so they are read once per theme
-
-let colours = new Map();
-const probe = ui.make("span", { hidden: "" });
-
-function colour(name) {
-  if (!colours.has(name)) {
-    if (!probe.isConnected) document.body.append(probe);
-    probe.style.color = `var(${name})`;
-    colours.set(name, getComputedStyle(probe).color);
-  }
-  return colours.get(name);
-}
-
-const faded = (rgb, alpha) => rgb.replace(/^rgb\((.*)\)$/, (_, parts) => `rgba(${parts}, ${alpha})`);
-
-/** The theme has changed: draw both again in its colours. */
+/** The theme has changed, or the size of text: draw both again. */
 export function recolour() {
-  colours = new Map();
+  ui.forgetColours();
   pixels = 0;
   series?.destroy();
   mix?.destroy();
@@ -43,6 +27,13 @@ export function recolour() {
     drawSeries(latest.stats, latest.view);
     drawMix(latest.stats, latest.view);
   }
+}
+
+/** Draw again if the reader has changed the size of text. */
+export function rescale() {
+  const before = pixels;
+  pixels = 0;
+  if (before && before !== scale()) recolour();
 }
 
 let pixels = 0; // device-independent size of text against the usual one; reading it at each refresh forces a layout
@@ -109,7 +100,7 @@ function kept(sets, lines) {
 }
 
 const totalSet = (values) => ({
-  data: values, borderColor: colour("--accent"), backgroundColor: faded(colour("--accent"), 0.1), fill: "origin", borderWidth: 2 * scale(), pointRadius: 0, pointHoverRadius: 5, tension: 0.2, cubicInterpolationMode: "monotone",
+  data: values, borderColor: colour("--accent"), backgroundColor: ui.faded(colour("--accent"), 0.1), fill: "origin", borderWidth: 2 * scale(), pointRadius: 0, pointHoverRadius: 5, tension: 0.2, cubicInterpolationMode: "monotone",
 });
 
 /**
@@ -201,15 +192,10 @@ function roundTimes(axis) {
   const most = Math.max(2, Math.floor(axis.chart.width / (6.5 * font().size)));
   const minutes = (points.length * interval) / 60;
   const step = STEPS_MIN.find((step) => minutes / step <= most) ?? STEPS_MIN.at(-1);
-  axis.ticks = points.flatMap(({ start }, value) => (minuteOfDay(start) % step === 0 ? [{ value }] : []));
+  axis.ticks = points.flatMap(({ start }, value) => (ui.minuteOfDay(start) % step === 0 ? [{ value }] : []));
 }
 
 const STEPS_MIN = [1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360];
-
-function minuteOfDay(time) {
-  const moment = new Date(time);
-  return moment.getHours() * 60 + moment.getMinutes();
-}
 
 const tooltipTexts = {
   title: ([item]) => (item ? ui.full(series.points[item.dataIndex].start) : ""),
@@ -221,7 +207,8 @@ function describe(points, values, span, interval) {
   const complete = values.slice(0, -1);
   const peak = Math.max(...complete);
   say(byId("title-series"), interval === 60 ? "Events per minute" : `Events per ${interval / 60} minutes`);
-  say(byId("note-series"), peak > 0 ? `last ${span} · peak ${ui.exact(peak)} at ${ui.minute(points[complete.indexOf(peak)].start)}` : `none in the last ${span}`);
+  const most = peak > 0 ? ` · peak ${ui.count(peak)} at ${ui.minute(points[complete.indexOf(peak)].start)}` : "";
+  say(byId("note-series"), peak > 0 || values.at(-1) > 0 ? `last ${span}${most}` : `none in the last ${span}`);
   const reader = byId("reader");
   ui.attribute(reader, "max", String(values.length - 1));
   readPoint();
@@ -266,7 +253,7 @@ export function drawMix(stats, view) {
   }
   say(byId("mix-total"), ui.count(total));
   ui.attribute(byId("mix-total"), "title", ui.exact(total));
-  say(byId("mix-unit"), view.hidden.size ? "shown" : "events");
+  say(byId("mix-unit"), view.hidden.size ? "shown" : total === 1 ? "event" : "events");
   drawLegend(types, total, view);
 }
 

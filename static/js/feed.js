@@ -66,7 +66,7 @@ function matches(event, view) {
 const blank = ui.make(
   "tr", { role: "row" },
   ui.make("td", { role: "cell", class: "time" }),
-  ui.make("td", { role: "cell" }, ui.make("span", { class: "chip" }, ui.make("span", { class: "swatch", "aria-hidden": "true" }))),
+  ui.make("td", { role: "cell" }, ui.make("span", { class: "chip" }, ui.make("span", { class: "swatch", "aria-hidden": "true" }), ui.make("span", {}))),
   ui.make("td", { role: "cell", class: "what" }, ui.make("button", { type: "button", class: "row-open" })),
   ui.make("td", { role: "cell", class: "id" }),
   ui.make("td", { role: "cell", class: "id" }),
@@ -77,7 +77,7 @@ export function makeRow(event, fresh) {
   const [time, type, what, user, session] = row.children;
   const chip = type.firstElementChild;
   time.append(ui.clock(event.timestamp));
-  chip.append(ui.typeName(event.event_type));
+  chip.lastElementChild.append(ui.typeName(event.event_type));
   ui.paint(chip, event.event_type);
   what.firstElementChild.append(telling(event));
   user.append(short(event.user_id ?? event.anonymous_id ?? "–"));

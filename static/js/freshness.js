@@ -3,26 +3,61 @@
 
 import * as ui from "./ui.js";
 
+const { byId, say } = ui;
+const PAUSE_MS = Number(document.body.dataset.pollIntervalS) * 1000;
+const BACK_OFF_MS = [2000, 4000, 8000, 15_000]; // only while the dashboard itself does not answer
 const TIMEOUT_MS = 4000;
+const STALE_MS = PAUSE_MS * 3 + 4000;
 const QUIET_MS = 60_000;
+const SPEAK_EVERY_MS = 10_000;
 
-/** The newest numbers of one window, and what the last answer was; one request at a time. */
+/** The newest numbers of one window, and what the last answer was; one request at a time, again after a pause. */
 export class Source {
   stats = null;
   problem = { kind: "loading" }; // null when the last answer was good
+  #window;
+  #arrived;
   #etag = "";
   #freshAt = 0; // performance.now() when the API gave `stats`
   #told = null; // the problem that came with the tagged answer: 304 says that it still holds
   #request = null;
+  #failures = 0;
+  #timer = 0;
+
+  /** `window` tells the name of the window to ask for, `arrived` is called after each answer. */
+  constructor(window, arrived) {
+    this.#window = window;
+    this.#arrived = arrived;
+  }
 
   /** Milliseconds since the API gave the numbers. */
   get age() {
     return performance.now() - this.#freshAt;
   }
 
-  /** Numbers that came with the page. */
+  /** Numbers that came with the page: the next ones are asked for after the pause. */
   take(stats) {
     this.#accept(stats, stats.dashboard.state === "live" ? 0 : Date.now() - stats.dashboard.read_at);
+    this.#arrived();
+    this.#pollIn(PAUSE_MS);
+  }
+
+  /** Ask now, and again and again until `stop`. */
+  async poll() {
+    clearTimeout(this.#timer);
+    if (!(await this.#ask(this.#window()))) return;
+    this.#failures = ["offline", "slow"].includes(this.problem?.kind) ? this.#failures + 1 : 0;
+    this.#arrived();
+    this.#pollIn(this.#failures ? BACK_OFF_MS[Math.min(this.#failures, BACK_OFF_MS.length) - 1] : PAUSE_MS);
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+  }
+
+  #pollIn(pause) {
+    clearTimeout(this.#timer);
+    if (!document.hidden) this.#timer = setTimeout(() => this.poll(), pause);
   }
 
   /** Ask for another window from now on; what is known of the last one is no answer to it. */
@@ -32,7 +67,7 @@ export class Source {
   }
 
   /** One request; false when a newer one has taken its place meanwhile. */
-  async ask(window) {
+  async #ask(window) {
     this.#request?.abort();
     const mine = (this.#request = new AbortController());
     const timeout = setTimeout(() => mine.abort("timeout"), TIMEOUT_MS);
@@ -76,8 +111,10 @@ export class Source {
 
 const GARBAGE = { kind: "garbage", message: "the dashboard answered with something that is not JSON" };
 
+// ---- in words
+
 /** Name and text of the status pill. `kind` is what the last answer was, undefined when it was good. */
-export function status({ kind, progress, stats, age, paused, waiting, staleAfter }) {
+function status({ kind, progress, stats, age, paused, waiting }) {
   const ago = ui.duration(age);
   const since = (text) => (stats ? `${text} · ${ago}` : text);
   if (kind === "loading" || (!kind && !stats)) return { name: "loading", text: "Connecting" };
@@ -87,28 +124,69 @@ export function status({ kind, progress, stats, age, paused, waiting, staleAfter
   if (kind === "timeout" || kind === "slow") return { name: "stale", text: stats ? `Stale · ${ago}` : "No answer yet" };
   if (kind) return { name: "error", text: since("Error") };
   if (paused) return { name: "paused", text: waiting > 0 ? `Paused · ${ui.count(waiting)} new` : "Paused" };
-  if (age > staleAfter) return { name: "stale", text: `Stale · ${ago}` };
+  if (age > STALE_MS) return { name: "stale", text: `Stale · ${ago}` };
   const lastEvent = stats.recent_events?.[0]?.received_at;
   const quiet = lastEvent ? Date.now() - new Date(lastEvent) : 0;
   if (quiet > QUIET_MS) return { name: "quiet", text: `Live · no events for ${ui.duration(quiet)}` };
   return { name: "live", text: age < 4000 ? "Live · just now" : `Live · ${ago} ago` };
 }
 
+/** `text` with a capital and a full stop, unless it begins with an address or ends with a mark of its own. */
+function sentence(text) {
+  const begun = /^[a-z]+:\/\//.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.?!]$/.test(begun) ? begun : `${begun}.`;
+}
+
 /** What the banner says, or null when there is nothing to say; `broken` are the parts that could not be drawn. */
-export function banner({ kind, message, stats, age, broken, apiUrl }) {
+function banner({ kind, message, stats, age, broken }) {
   const kept = stats ? ` Showing the numbers from ${ui.clock(Date.now() - age)}.` : "";
-  const said = message ? `${message.charAt(0).toUpperCase()}${message.slice(1)}.` : "";
+  const said = message ? sentence(message) : "";
   const late = stats ? `Last update ${ui.duration(age)} ago, trying again.` : "No answer yet, trying again.";
   switch (kind) {
     case undefined:
       if (broken.length === 0) return null;
       return { tone: "error", title: `Could not draw: ${broken.join(", ")}.`, text: "The numbers arrived; this is a fault of the page. Its console says more." };
     case "loading": return null;
-    case "unreachable": return { tone: "error", title: "The API is not answering.", text: `Tried ${apiUrl}.${kept} If you stopped it, start it with ./run_demo.sh or python local_api.py.` };
+    case "unreachable": return { tone: "error", title: "The API is not answering.", text: `Tried ${document.body.dataset.apiUrl}.${kept} If you stopped it, start it with ./run_demo.sh or python local_api.py.` };
     case "offline": return { tone: "error", title: "The dashboard is not answering.", text: `Tried ${location.origin}.${kept} If you stopped it, start it with ./run_demo.sh or python dashboard.py.` };
     case "slow": return { tone: "warning", title: late, text: `The dashboard did not answer within ${TIMEOUT_MS / 1000} s.` };
     case "timeout": return { tone: "warning", title: late, text: said };
     case "replaying": return { tone: "info", title: "The API is reading its journal.", text: `It has just started; the numbers come when it has finished.${kept}` };
     default: return { tone: "error", title: "The API gave an answer that cannot be used.", text: `${said}${kept}` };
   }
+}
+
+// ---- on the page
+
+let spokenAt = -SPEAK_EVERY_MS;
+let announced = "";
+
+/** Say `text` to who listens instead of looking: once a state, not once a retry; a state of a moment not at all. */
+function speak(state, text) {
+  const now = performance.now();
+  if (state === announced || (announced && now - spokenAt < SPEAK_EVERY_MS)) return;
+  if (announced || state !== "live") {
+    say(byId("spoken"), text);
+    spokenAt = now;
+  }
+  announced = state;
+}
+
+/** Write pill and banner; to be called when something has arrived, and each second, because ages grow. */
+export function drawState({ source: { stats, problem, age }, drawn, paused, broken }) {
+  const waiting = stats && drawn && stats.window?.name === drawn.window?.name ? stats.total_events - drawn.total_events : 0;
+  const known = { ...problem, stats, age, paused, waiting, broken };
+  const state = status(known);
+  ui.attribute(byId("status"), "data-state", state.name);
+  say(byId("status-text"), state.text);
+  ui.attribute(document.body, "data-fresh", String(!problem || problem.kind === "loading"));
+  const told = banner(known);
+  ui.show(byId("banner"), told !== null);
+  ui.attribute(document.body, "data-banner", String(told !== null));
+  if (told) {
+    ui.attribute(byId("banner"), "data-tone", told.tone);
+    say(byId("banner-title"), told.title);
+    say(byId("banner-text"), told.text);
+  }
+  speak(told ? problem?.kind ?? "broken" : "live", told ? `${told.title} ${told.text}` : "Live again.");
 }

@@ -1,16 +1,13 @@
-// The page: asks for the numbers, keeps its state in the URL, draws the parts, says how fresh they are.
+// The page: keeps what is looked at in the URL, draws the parts, does what the reader asks for.
 
 import { drawFeed, explain } from "./feed.js";
-import { banner, Source, status } from "./freshness.js";
+import { drawState, Source } from "./freshness.js";
 import * as charts from "./charts.js";
 import * as panels from "./panels.js";
 import * as ui from "./ui.js";
 
 const { byId, say } = ui;
 const API_URL = document.body.dataset.apiUrl;
-const PAUSE_MS = Number(document.body.dataset.pollIntervalS) * 1000;
-const BACK_OFF_MS = [2000, 4000, 8000, 15_000]; // only while the dashboard itself does not answer
-const SPEAK_EVERY_MS = 10_000;
 
 // ---- what is looked at; it lives in the URL, so that a view can be shared
 
@@ -41,26 +38,9 @@ function writeView() {
   history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
 }
 
-// ---- asking
-
-const source = new Source();
+const source = new Source(() => view.window, refresh);
 let drawn = null; // the numbers on the page; not the newest while paused
 let paused = false;
-let failures = 0;
-let timer = 0;
-
-async function poll() {
-  clearTimeout(timer);
-  if (!(await source.ask(view.window))) return;
-  failures = ["offline", "slow"].includes(source.problem?.kind) ? failures + 1 : 0;
-  refresh();
-  pollIn(failures ? BACK_OFF_MS[Math.min(failures, BACK_OFF_MS.length) - 1] : PAUSE_MS);
-}
-
-function pollIn(pause) {
-  clearTimeout(timer);
-  if (!document.hidden) timer = setTimeout(poll, pause);
-}
 
 // ---- drawing: a part that fails is named and does not take the others with it
 
@@ -114,49 +94,12 @@ function refresh() {
   ui.attribute(document.body, "data-view", drawn === null ? (source.problem?.kind === "loading" ? "loading" : "unknown") : empty ? "empty" : "dashboard");
   drawNotice();
   drawFilter();
-  drawState();
+  drawState({ source, drawn, paused, broken });
 }
 
 async function showWelcome() {
   const { drawWelcome } = await import("./welcome.js");
   drawWelcome(byId("welcome"), drawn, API_URL);
-}
-
-// ---- how fresh
-
-let spokenAt = -SPEAK_EVERY_MS;
-let announced = "";
-
-function speak(state, text) {
-  if (state === announced) return; // once a state, not once a retry
-  const now = performance.now();
-  if (now - spokenAt < SPEAK_EVERY_MS && announced) return setTimeout(() => drawState(), SPEAK_EVERY_MS);
-  if (announced || state !== "live") {
-    say(byId("spoken"), text);
-    spokenAt = now;
-  }
-  announced = state;
-  return undefined;
-}
-
-function drawState() {
-  const { stats, problem, age } = source;
-  const waiting = stats && drawn && stats.window?.name === drawn.window?.name ? stats.total_events - drawn.total_events : 0;
-  const known = { ...problem, stats, age, paused, waiting, broken, apiUrl: API_URL, staleAfter: PAUSE_MS * 3 + 4000 };
-  const state = status(known);
-  const pill = byId("status");
-  ui.attribute(pill, "data-state", state.name);
-  say(byId("status-text"), state.text);
-  ui.attribute(document.body, "data-fresh", String(!problem || problem.kind === "loading"));
-  const told = banner(known);
-  ui.show(byId("banner"), told !== null);
-  ui.attribute(document.body, "data-banner", String(told !== null));
-  if (told) {
-    ui.attribute(byId("banner"), "data-tone", told.tone);
-    say(byId("banner-title"), told.title);
-    say(byId("banner-text"), told.text);
-  }
-  speak(told ? problem?.kind ?? "broken" : "live", told ? `${told.title} ${told.text}` : "Live again.");
 }
 
 // ---- what is left out
@@ -215,7 +158,7 @@ function chooseWindow(name) {
   source.forget();
   drawControls();
   if (paused) setPaused(false);
-  poll();
+  source.poll();
 }
 
 function setPaused(on) {
@@ -286,15 +229,6 @@ function showTable(button) {
   draw(["events over time", "funnel"]);
 }
 
-function onTabKey(event) {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  const target = event.key === "Home" ? 0 : event.key === "End" ? TOPS.length - 1 : step && (TOPS.indexOf(view.top) + step + TOPS.length) % TOPS.length;
-  if (target === undefined) return;
-  event.preventDefault();
-  byId(`tab-${TOPS[target]}`).click();
-  byId(`tab-${TOPS[target]}`).focus();
-}
-
 function listen() {
   document.addEventListener("click", onClick);
   document.addEventListener("pointerover", explain, { passive: true });
@@ -320,29 +254,28 @@ function listen() {
     });
   }
   byId("reader").addEventListener("input", charts.readPoint);
-  document.querySelector("[role=tablist]").addEventListener("keydown", onTabKey);
+  ui.tabKeys(document.querySelector("[role=tablist]"));
   byId("filter-panel").addEventListener("toggle", drawFilter);
   byId("filter-types").addEventListener("change", (event) => toggle(event.target.value));
   byId("filter-all").addEventListener("click", () => changeTypes((hidden) => hidden.clear()));
   byId("notice-action").addEventListener("click", (event) => (
     event.target.dataset.action === "window" ? chooseWindow("all") : changeTypes((hidden) => hidden.clear())));
-  byId("banner-action").addEventListener("click", poll);
-  document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : poll()));
-  matchMedia("(min-width: 2400px)").addEventListener("change", charts.recolour);
+  byId("banner-action").addEventListener("click", () => source.poll());
+  document.addEventListener("visibilitychange", () => (document.hidden ? source.stop() : source.poll()));
+  matchMedia("(forced-colors: active)").addEventListener("change", charts.recolour);
+  new ResizeObserver(charts.rescale).observe(document.querySelector(".mark")); // as large as the text
   window.addEventListener("popstate", () => location.reload());
 }
 
 /** The page may have come with its first numbers: nothing to wait for. */
 function start() {
   const found = byId("numbers").textContent;
-  if (found.startsWith("null")) return poll();
-  source.take(JSON.parse(found));
-  refresh();
-  return pollIn(PAUSE_MS);
+  if (found.startsWith("null")) source.poll();
+  else source.take(JSON.parse(found));
 }
 
 listen();
 drawControls();
 labelTheme(themeNow());
-setInterval(() => document.hidden || drawState(), 1000);
+setInterval(() => document.hidden || drawState({ source, drawn, paused, broken }), 1000);
 start();

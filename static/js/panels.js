@@ -24,8 +24,8 @@ function change(id, now, before, name, { otherwise, what = "", format = ui.exact
   ui.attribute(node, "data-change", direction);
   ui.attribute(node, "title", comparable ? `${format(before)}${what} in ${than}` : "");
   if (!comparable) say(node, otherwise);
-  else if (before === 0) say(node, now ? `none${what} in ${than}` : `none in ${than} either`);
-  else if (ratio > 9) say(node, `↑ ${ui.decimal(now / before)} × before`);
+  else if (before === 0) say(node, now ? `none in ${than}` : "none, as before");
+  else if (ratio > 9) say(node, `↑ ${ui.count(Math.round(now / before))} × before`);
   else if (direction === "none") say(node, `= as many${what} as before`);
   else {
     const word = direction === "more" ? "more" : format === ui.exact ? "fewer" : "less";
@@ -65,8 +65,8 @@ export function drawCards(stats) {
   const { total, active, exact } = stats.sessions;
   number("sessions", ui.count(total), exact ? ui.exact(total) : `about ${ui.exact(total)}`);
   say(byId("aside-sessions"), `${ui.count(active)} active`);
-  change("sessions", total, before.sessions, name, { otherwise: `${ui.count(stats.users.total)} users, ${ui.count(stats.users.active)} active` });
-  const meter = byId("viz-sessions").firstElementChild;
+  change("sessions", total, before.sessions, name, { otherwise: `of ${ui.count(stats.users.total)} ${stats.users.total === 1 ? "user" : "users"}` });
+  const meter = byId("viz-sessions").lastElementChild;
   portion(meter.firstElementChild, active / total);
   ui.attribute(meter, "aria-label", `${ui.exact(active)} of ${ui.exact(total)} sessions active in the last 5 minutes`);
 
@@ -83,9 +83,36 @@ export function drawCards(stats) {
   ui.attribute(byId("card-rejected"), "data-calm", String(rejected === 0));
   say(byId("aside-rejected"), received ? ui.share(rejected, received) : "");
   say(byId("detail-rejected"), `of ${ui.count(received)} since ${ui.day(started)}`);
-  const bar = byId("viz-rejected").firstElementChild;
+  const bar = byId("viz-rejected").lastElementChild;
   [accepted, duplicates, rejected].forEach((part, index) => portion(bar.children[index], received ? part / received : 0));
   ui.attribute(bar, "aria-label", `${ui.exact(received)} received: ${ui.exact(accepted)} accepted, ${ui.exact(duplicates)} duplicates, ${ui.exact(rejected)} rejected`);
+  drawNow(stats, remember(stats));
+}
+
+// ---- what the API keeps no past of: the page's own readings
+
+const SPAN_MS = 300_000; // "active" means within five minutes
+const READ_EVERY_MS = 10_000;
+let readings = [];
+
+/** Remember active users and refusals of ten minutes; counters of another process are no past of these. */
+function remember(stats) {
+  const at = Date.parse(stats.generated_at);
+  const { since, rejected } = stats.accounting;
+  readings = readings.filter((reading) => reading.since === since && reading.at > at - 2 * SPAN_MS - READ_EVERY_MS && reading.at <= at);
+  if (readings.length === 0 || at - readings.at(-1).at >= READ_EVERY_MS) readings.push({ at, since, rejected, users: stats.users.active });
+  const before = (ms) => readings.find((reading) => Math.abs(at - ms - reading.at) <= READ_EVERY_MS);
+  return [before(SPAN_MS), before(2 * SPAN_MS)];
+}
+
+function drawNow({ users, accounting }, [before, earlier]) {
+  const more = before && users.active - before.users;
+  const trend = more ? ` · ${more > 0 ? "↑" : "↓"} ${ui.count(Math.abs(more))}` : before ? " · as before" : "";
+  say(byId("now-users"), `${ui.count(users.active)} active ${users.active === 1 ? "user" : "users"}${trend}`);
+  ui.attribute(byId("now-users"), "title", `${ui.exact(users.active)} users active in the last 5 minutes${before ? `, ${ui.exact(before.users)} in the 5 minutes before` : ""}`);
+  const refused = before && accounting.rejected - before.rejected;
+  const then = before && earlier ? `, ${ui.count(before.rejected - earlier.rejected)} before` : "";
+  say(byId("now-rejected"), before ? `${ui.count(refused)} in 5 min${then}` : "");
 }
 
 function drawConversion(stats, before, name) {
@@ -142,7 +169,7 @@ function lossText(steps) {
   const most = losses.reduce((worst, loss) => (loss.lost > worst.lost ? loss : worst), { lost: 0 });
   if (!most.lost) return steps[0].sessions ? "No session was lost on the way." : "No session has viewed a page in this window.";
   const name = (step) => STEP_NAMES[step.step] ?? ui.typeName(step.step);
-  return `Largest loss: ${name(most.from)} → ${name(most.to)}, ${ui.count(most.lost)} sessions (${ui.share(most.lost, most.from.sessions)}) left`;
+  return `Largest loss: ${name(most.from)} → ${name(most.to)}, ${ui.count(most.lost)} ${most.lost === 1 ? "session" : "sessions"} (${ui.share(most.lost, most.from.sessions)}) left`;
 }
 
 export function funnelTable(steps) {

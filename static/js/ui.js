@@ -58,6 +58,20 @@ export function table(caption, head, rows) {
   );
 }
 
+/** Arrow keys, Home and End move through the tabs of `list`, and choose the one they reach. */
+export function tabKeys(list) {
+  list.addEventListener("keydown", (event) => {
+    const tabs = [...list.children];
+    const now = tabs.indexOf(event.target);
+    const next = { ArrowRight: now + 1, ArrowLeft: now - 1, Home: 0, End: -1 }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    const tab = tabs.at(next % tabs.length);
+    tab.click();
+    tab.focus();
+  });
+}
+
 // ---- numbers
 
 const whole = new Intl.NumberFormat();
@@ -135,6 +149,11 @@ export const minute = (time) => formatted(minuteTime, time);
 export const day = (time) => formatted(Math.abs(Date.now() - new Date(time)) < DAY_MS / 2 ? minuteTime : dayTime, time);
 export const full = (time) => formatted(fullTime, time);
 
+export function minuteOfDay(time) {
+  const moment = new Date(time);
+  return moment.getHours() * 60 + moment.getMinutes();
+}
+
 export function duration(ms) {
   const seconds = Math.max(0, Math.round(ms / 1000));
   if (seconds < 60) return `${seconds} s`;
@@ -165,6 +184,28 @@ export function paint(node, type) {
   const value = `var(${typeColour(type)})`;
   if (node.style.getPropertyValue("--type") !== value) node.style.setProperty("--type", value);
 }
+
+// A canvas knows no CSS variables: they are read once per theme. With forced colours, those that mean something stay.
+
+let colours = new Map();
+let probe = null;
+const MEANING = /^--(type|accent)/;
+
+export function colour(name) {
+  if (!colours.has(name)) {
+    if (!probe) document.body.append((probe = make("span", { hidden: "" })));
+    probe.style.forcedColorAdjust = MEANING.test(name) ? "none" : "auto";
+    probe.style.color = `var(${name})`;
+    colours.set(name, getComputedStyle(probe).color);
+  }
+  return colours.get(name);
+}
+
+export function forgetColours() {
+  colours = new Map();
+}
+
+export const faded = (rgb, alpha) => rgb.replace(/^rgb\((.*)\)$/, (_, parts) => `rgba(${parts}, ${alpha})`);
 
 // ---- clipboard
 

@@ -43,15 +43,7 @@ function build(section, url) {
     tab.addEventListener("click", () => choose(name));
     tabs.append(tab);
   });
-  tabs.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    const all = [...tabs.children];
-    const next = all[(all.indexOf(event.target) + step + all.length) % all.length];
-    next.click();
-    next.focus();
-  });
+  ui.tabKeys(tabs);
   copy.addEventListener("click", () => ui.copy(code.textContent, copy));
   const start = ui.make("button", { type: "button", class: "link" }, "Copy");
   start.addEventListener("click", () => ui.copy(GENERATOR, start));

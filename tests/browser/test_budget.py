@@ -12,6 +12,7 @@ import requests
 from playwright.sync_api import CDPSession, Page, expect
 
 from tests.browser import audits
+from tests.browser.soak import soak
 from tests.support.dashboards import dashboard
 from tests.support.platform import platform
 from tests.support.shop import visits
@@ -19,9 +20,9 @@ from tests.support.shop import visits
 pytestmark = pytest.mark.browser
 
 REFRESHES = 10
-# The budget is 25 ms on a machine that does nothing else; a busy one needs more for the same work. What this must
-# notice is far above: a fading row cost 190 ms, an animated chart 100.
-MAIN_THREAD_MS_PER_REFRESH = 50
+# One percent of a core is 20 ms of a poll: 13 to 17 here, 5 in the dashboard's process, when the machine does nothing
+# else. Beside other work caches are cold, and the same work takes up to half as long again.
+MAIN_THREAD_MS_PER_REFRESH = 25
 LEAST_SCORE = 0.98
 LIGHTHOUSE_RUNS = 3  # the best counts: what else the machine does can only lower a score
 
@@ -71,12 +72,11 @@ def test_the_first_load_is_small_quick_and_steady(busy: tuple[str, str], tab: Pa
     assert width < 500 or 0 < tab.evaluate("paint") <= 1000
 
 
-def test_a_refresh_costs_little_of_the_main_thread_and_memory_does_not_grow(busy: tuple[str, str], tab: Page) -> None:
+def test_a_refresh_costs_little_of_the_main_thread(busy: tuple[str, str], tab: Page) -> None:
     api_url, url = busy
     tab.goto(url)
     session = tab.context.new_cdp_session(tab)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})  # CPU time, not that of a busy machine
-    session.send("HeapProfiler.enable")
     later = visits(80, until=datetime.now(timezone.utc) + timedelta(minutes=1), minutes=1, seed=11)
 
     def refresh(number: int) -> None:
@@ -86,31 +86,27 @@ def test_a_refresh_costs_little_of_the_main_thread_and_memory_does_not_grow(busy
             pass
 
     refresh(0)
-    before = costs(session)
     start = busy_ms(session)
     for number in range(1, REFRESHES + 1):
         refresh(number)
     per_refresh_ms = (busy_ms(session) - start) / REFRESHES
-    after = costs(session)
 
     assert per_refresh_ms <= MAIN_THREAD_MS_PER_REFRESH
-    assert after["Nodes"] <= before["Nodes"] + 100
-    assert after["JSHeapUsedSize"] <= before["JSHeapUsedSize"] + 1_500_000
-    assert after["JSEventListeners"] <= before["JSEventListeners"] + 5
 
 
 def busy_ms(session: CDPSession) -> float:
-    return metrics(session)["TaskDuration"] * 1000
-
-
-def costs(session: CDPSession) -> dict[str, float]:
-    session.send("HeapProfiler.collectGarbage")
-    return metrics(session)
-
-
-def metrics(session: CDPSession) -> dict[str, float]:
     found: list[dict[str, Any]] = session.send("Performance.getMetrics")["metrics"]
-    return {metric["name"]: metric["value"] for metric in found}
+    return 1000 * next(float(metric["value"]) for metric in found if metric["name"] == "TaskDuration")
+
+
+def test_a_page_that_stays_open_and_is_used_keeps_no_more_than_at_first(busy: tuple[str, str], tab: Page) -> None:
+    _, url = busy
+
+    early, late = soak(tab, url, 400, readings=2)
+
+    assert late.nodes <= early.nodes + 50  # a leaked row each refresh would be 2,400, a leaked chart 200
+    assert late.listeners <= early.listeners
+    assert late.heap_bytes <= early.heap_bytes + 500_000
 
 
 @audits.needed

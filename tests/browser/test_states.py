@@ -252,6 +252,55 @@ def test_a_hidden_page_stops_asking_and_asks_at_once_when_shown(scripted: Script
         tab.evaluate(hide % "false")
 
 
+def test_active_users_and_refusals_are_compared_with_what_the_page_saw_five_minutes_ago(
+    scripted: Scripted, tab: Page, lively: dict[str, object]
+) -> None:
+    def at(minute: int, users: int, rejected: int) -> None:
+        accounting = {"received": 100, "accepted": 90, "duplicates": 0, "rejected": rejected, "since": "start"}
+        moment = f"2026-01-15T10:{minute:02}:00.000Z"
+        active = {"total": 50, "active": users, "exact": True}
+        scripted.api.answer = says({**lively, "generated_at": moment, "users": active, "accounting": accounting})
+
+    users, refusals = tab.locator("#now-users"), tab.locator("#now-rejected")
+    at(0, users=10, rejected=2)
+    until(lambda: requests.get(f"{scripted.url}/api/stats", timeout=10).json()["users"]["active"] == 10)
+    tab.goto(scripted.url)
+    expect(users).to_have_text("10 active users")
+    expect(refusals).to_have_text("")
+
+    at(5, users=13, rejected=5)
+    expect(users).to_have_text("13 active users · ↑ 3")
+    expect(refusals).to_have_text("3 in 5 min")
+    at(10, users=12, rejected=6)
+    expect(users).to_have_text("12 active users · ↓ 1")
+    expect(refusals).to_have_text("1 in 5 min, 3 before")
+
+
+def test_long_names_leave_their_numbers_in_sight(scripted: Scripted, tab: Page, lively: dict[str, object]) -> None:
+    long = "/a-path/" + "of-many-parts/" * 20
+    top = {"pages": [{"value": long, "count": 7}], "products": [], "referrers": [], "devices": [], "exact": True}
+    scripted.api.answer = says({**lively, "top": top})
+    until(lambda: requests.get(f"{scripted.url}/api/stats", timeout=10).json()["top"] == top)
+    tab.goto(scripted.url)
+    number = tab.locator("#top-list strong")
+    expect(number).to_have_text("7")
+
+    box, panel = number.bounding_box(), tab.locator("#panel-top").bounding_box()
+    assert box is not None
+    assert panel is not None
+    assert box["x"] + box["width"] <= panel["x"] + panel["width"]
+
+
+def test_types_keep_their_colours_when_colours_are_forced(scripted: Scripted, tab: Page) -> None:
+    tab.emulate_media(forced_colors="active")
+    tab.goto(scripted.url)
+    expect(tab.locator("#value-events")).not_to_have_text(UNKNOWN)
+
+    painted = tab.evaluate("Chart.getChart('canvas-mix').data.datasets[0].backgroundColor")
+
+    assert len(set(painted)) == len(painted) > 3
+
+
 REFUSED = {"received": 1, "accepted": 0, "duplicates": 0, "rejected": 1, "since": "2026-01-15T10:00:00Z"}
 STATES = {
     "live": None,
@@ -267,7 +316,9 @@ STATES = {
 @pytest.mark.parametrize(
     "state", [*STATES, "paused", "tables", "types", "filter", "event sheet", "events sheet", "phone"]
 )
-def test_axe_finds_nothing_in_any_state_in_either_theme(scripted: Scripted, tab: Page, state: str) -> None:
+def test_axe_finds_nothing_in_any_state_in_either_theme_or_forced_colours(
+    scripted: Scripted, tab: Page, state: str
+) -> None:
     if state == "phone":
         tab.set_viewport_size({"width": 390, "height": 844})
     tab.goto(scripted.url)
@@ -295,4 +346,6 @@ def test_axe_finds_nothing_in_any_state_in_either_theme(scripted: Scripted, tab:
     tab.emulate_media(color_scheme="light")
     assert audits.axe_violations(tab) == []
     tab.emulate_media(color_scheme="dark")
+    assert audits.axe_violations(tab) == []
+    tab.emulate_media(forced_colors="active")
     assert audits.axe_violations(tab) == []
