@@ -7,7 +7,7 @@ import gc
 import logging
 import sys
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import config
 from api import create_app
@@ -21,6 +21,9 @@ from clickstream.pipeline import Pipeline
 from clickstream.privacy import Privacy
 from clickstream.retention import expire_daily
 from clickstream.server import serve
+
+if TYPE_CHECKING:
+    from clickstream.aws.emitting import Emitter
 
 _log: Final = logging.getLogger("clickstream.api")
 
@@ -55,17 +58,25 @@ def run(settings: config.Settings) -> None:
         clock_ms=now_ms,
     )
 
+    emitter = make_emitter(settings, pipeline)
     daily: list[asyncio.Task[None]] = []  # the loop itself holds tasks only weakly
 
     def start(loop: asyncio.AbstractEventLoop) -> None:
         gc.freeze()  # what stands now stays; the collector need not look at it again
         gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
         pipeline.start(loop.call_soon_threadsafe)
+        if emitter is not None:
+            emitter.start()
         if settings.retention_days:
             daily.append(loop.create_task(expire_daily(pipeline, days=settings.retention_days, clock_ms=now_ms)))
         _log.info(
             "listening host=%s port=%d events_file=%s", settings.api_host, settings.api_port, settings.events_file
         )
+
+    def stop() -> None:
+        if emitter is not None:
+            emitter.stop()
+        pipeline.stop()
 
     app = create_app(
         pipeline,
@@ -84,7 +95,7 @@ def run(settings: config.Settings) -> None:
         max_body_bytes=settings.max_body_bytes,
         body_timeout_s=settings.body_timeout_s,
         on_start=start,
-        on_stop=pipeline.stop,
+        on_stop=stop,
     )
 
 
@@ -105,6 +116,15 @@ def make_backend(settings: config.Settings, quarantine: Quarantine) -> Backend:
             clock_ms=now_ms,
         )
     return LocalBackend(settings.events_file, quarantine, fsync=settings.fsync, clock_ms=now_ms)
+
+
+def make_emitter(settings: config.Settings, pipeline: Pipeline) -> Emitter | None:
+    """What feeds the alarms of ENV=aws; None elsewhere."""
+    if settings.env != "aws":
+        return None
+    from clickstream.aws.emitting import open_emitter  # noqa: PLC0415 - as above
+
+    return open_emitter(pipeline, region=settings.aws_region, stream=settings.kinesis_stream_name)
 
 
 def now_ms() -> int:

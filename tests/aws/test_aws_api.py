@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +268,40 @@ def broken_stream(cloud: Cloud) -> Iterator[Cloud]:
 
     with denied() as without_rights:
         yield without_rights
+
+
+def emitted(cloud: Cloud, name: str) -> list[float]:
+    """Maxima of what was sent of one metric, by minute."""
+    begin = datetime.now(timezone.utc) - timedelta(hours=1)
+    answer = client("cloudwatch", "us-east-1").get_metric_statistics(
+        Namespace="Clickstream",
+        MetricName=name,
+        Dimensions=[{"Name": "StreamName", "Value": cloud.names.stream}],
+        StartTime=begin,
+        EndTime=begin + timedelta(hours=2),
+        Period=60,
+        Statistics=["Maximum"],
+    )
+    return [point["Maximum"] for point in answer["Datapoints"]]
+
+
+def test_what_the_alarms_watch_is_sent_at_the_start_and_at_the_stop(cloud: Cloud) -> None:
+    with cloud.api(MAX_SPILL_BYTES="20000") as api:
+        until(lambda: emitted(cloud, "SpillAge") == [0.0])
+        assert max(emitted(cloud, "FailedCommits")) == 0
+
+        cloud.proxy.faults.is_down = True
+        refused = [send(api, begin, 20).status_code for begin in range(0, 200, 20)].count(503)
+        assert refused > 0
+        api.process.terminate()
+        until(lambda: max(emitted(cloud, "FailedCommits")) > 0)
+        cloud.proxy.faults.is_down = False  # else the drain under way ends only at its deadline of 30 s
+        api.process.wait(20)
+
+    assert max(emitted(cloud, "FailedCommits")) == refused
+    assert 50 < max(emitted(cloud, "SpillPercent")) <= 100
+    assert max(emitted(cloud, "SpillAge")) > 0
+    assert max(emitted(cloud, "CommitLatencyP99")) > 0
 
 
 def test_missing_rights_spill_and_are_said_in_the_log(broken_stream: Cloud) -> None:

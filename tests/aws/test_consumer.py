@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from clickstream.aws import reconciliation
+from clickstream.aws import emitting, reconciliation
 from clickstream.aws.clients import client
 from clickstream.aws.consumer.consumer import METRICS, NAMESPACE, Consumer, metrics_line
 from clickstream.aws.consumer.table import CounterTable
@@ -273,7 +273,7 @@ def test_metrics_are_what_the_alarms_and_the_dashboard_watch() -> None:
     watched = {alarm["MetricName"] for alarm in alarms if alarm["Namespace"] == NAMESPACE}
 
     assert line["QuarantinedRecords"] == 2
-    assert watched <= {*METRICS, *reconciliation.METRICS}
+    assert watched <= {*METRICS, *reconciliation.METRICS, *emitting.METRICS}
     assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["StreamName"]]
 
 
