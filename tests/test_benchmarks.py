@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.report import Figure, table
+from clickstream.analytics.catalog import QUESTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,6 +33,21 @@ def test_the_short_form_runs_and_prints_every_line_of_the_table(tmp_path: Path) 
         "memory growth of an export",
     ):
         assert f"| {line}" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.e2e
+def test_the_questions_in_sql_are_measured_one_by_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.analytics", "--days", "2", "--events-a-day", "3000", "--rounds", "1"]
+
+    done = subprocess.run(
+        [*command, "--directory", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "| making the Parquet copy" in done.stdout
+    assert [name for name in QUESTIONS if f"| {name}" not in done.stdout] == []
+    assert "6,000 events" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
