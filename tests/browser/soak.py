@@ -26,6 +26,7 @@ from tests.support.shop import stamp, visits
 PAUSE_S: Final = 0.01
 NEW_EVENTS: Final = 12  # of the 50 shown at each refresh
 REFRESHES_A_MINUTE: Final = 30
+MOST_TYPES: Final = 200
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Day:
         stats, number = self._stats, self.answered
         self._now += timedelta(seconds=60 / REFRESHES_A_MINUTE)
         stats["total_events"] += NEW_EVENTS
-        kind = f"custom_{number // 40}" if number % 40 == 0 else ("page_view", "click", "purchase")[number % 3]
+        custom = f"custom_{number // 4 % MOST_TYPES}"  # soon more than the legend lists
+        kind = custom if number % 4 == 0 else ("page_view", "click", "purchase")[number % 3]
         types = stats["events_by_type"]
         types[kind] = types.get(kind, 0) + NEW_EVENTS
         for step in stats["funnel"]:
