@@ -43,10 +43,7 @@ function scale() {
   return pixels;
 }
 
-function font() {
-  const rem = 16 * scale();
-  return { family: getComputedStyle(document.body).fontFamily, size: Math.round(rem * 0.75) };
-}
+const font = () => ({ family: getComputedStyle(document.body).fontFamily, size: Math.round(12 * scale()) });
 
 const tooltip = () => ({
   animation: false, backgroundColor: colour("--raised"), titleColor: colour("--text"), bodyColor: colour("--text"), footerColor: colour("--muted"),
