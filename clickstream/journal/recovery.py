@@ -24,7 +24,7 @@ from clickstream.journal.quarantine import MAX_RAW_BYTES, Quarantine, Refused
 from clickstream.timestamps import text
 
 _log: Final = logging.getLogger(__name__)
-_BLOCK: Final = 4 << 20
+_BLOCK: Final = 256 * 1024  # what the second-level cache holds with all that is made of it; 4 MiB took 40 % longer
 
 T = TypeVar("T")
 Decode = Callable[[bytes], T]
