@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol, cast
 
 import msgspec
 
@@ -246,7 +246,10 @@ def _has_sound_objects(events: Sequence[PlainEvent]) -> bool:
 
 
 def _sdk_parts(events: Sequence[PlainEvent]) -> list[msgspec.Raw]:
-    return [event.sdk for event in events if isinstance(event, _KnownFieldsOnly) and event.sdk is not _ABSENT]
+    """What wire/ has added, of events that were decoded with it: all of a batch were, or none."""
+    if not isinstance(events[0], _KnownFieldsOnly):
+        return []
+    return [sdk for event in cast("Sequence[_KnownFieldsOnly]", events) if (sdk := event.sdk) is not _ABSENT]
 
 
 def _may_hold_huge_number(blob: bytes) -> bool:

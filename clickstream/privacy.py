@@ -29,10 +29,10 @@ _ADDRESS: Final = re.compile(
     re.IGNORECASE,
 )
 _REMOVED: Final = rb"\1***"
-# Every key of _ADDRESS, reduced to these letters, still ends in ip" or holds addr.
-_LETTERS: Final = b'IPADRipadr"'
-_OTHERS: Final = bytes(code for code in range(256) if code not in _LETTERS)
-_LOWER: Final = bytes.maketrans(b"IPADR", b"ipadr")
+_ADDRESS_KEYS: Final = tuple(
+    b'"%s"' % key
+    for key in b"ip $ip ip_address ipaddress client_ip clientip remote_addr remoteaddr user_ipaddress".split()
+)
 
 
 class Privacy:
@@ -78,8 +78,8 @@ class Privacy:
 
 
 def _may_hold_address(text: bytes) -> bool:
-    letters = text.translate(_LOWER, _OTHERS)
-    return b'ip"' in letters or b"addr" in letters
+    text = text.lower()
+    return (b'ip"' in text or b"addr" in text) and any(key in text for key in _ADDRESS_KEYS)
 
 
 def truncated(address: str) -> str | None:
