@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from clickstream.commands import repair, verify
 from clickstream.errors import JournalDamaged
 from clickstream.journal import Journal
 from tests.support.journals import array_in, scratch, start, stored_record
@@ -98,18 +100,45 @@ def test_a_journal_is_not_converted(directory: Path) -> None:
     assert originals(path) == []
 
 
-@pytest.mark.parametrize(
-    "content", [b"id,name\n1,a\n", b"{}", b'{"records":[]}', b"nonsense", b"\x00" * 100, b'"text"']
-)
-def test_what_is_no_array_is_refused_and_left_as_it_is(directory: Path, content: bytes) -> None:
+README = (Path(__file__).parent.parent / "README.md").read_bytes()
+FOREIGN = {
+    "CSV": b"id,name\n1,a\n",
+    "an object": b"{}",
+    "a request": b'{"records":[]}',
+    "words": b"nonsense",
+    "zeros": b"\x00" * 100,
+    "a string": b'"text"',
+    "this project's README": README,
+    "a README with an event in it": README + b'\n```json\n{"event_type":"click","user_id":"u"}\n```\n',
+    "settings": b"[section]\nkey=value\n",
+    "Python": b"__all__ = [\n    'a',\n]\n",
+    "an array of other things": b'[\n{"name":"a"},\n{"name":"b"}\n]\n',
+    "the beginning of an array of other things": b'[\n{"name":"a"},\n{"name":"b"},\n{"na',
+    "an array of numbers": b"[1, 2, 3]",
+    "JSON with comments": b'[\n// one\n{"name":"a"},\n]\n',
+    "one event": stored_record(1),
+    "NDJSON": b"".join(stored_record(number) + b"\n" for number in range(5)),
+    "long NDJSON": b"".join(stored_record(number) + b"\n" for number in range(20_000)),
+    "NDJSON without a last newline": stored_record(1) + b"\n" + stored_record(2),
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_what_is_no_array_of_events_is_refused_and_left_as_it_is(
+    directory: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = directory / "events_backup.json"
     path.write_bytes(content)
 
     with pytest.raises(JournalDamaged, match="EVENTS_FILE"):
         Journal(path)
+    assert verify.run(argparse.Namespace(file=path)) == 2
+    assert repair.run(argparse.Namespace(file=path)) == 2
 
     assert path.read_bytes() == content
     assert [other.name for other in directory.iterdir()] == ["events_backup.json"]
+    if content.startswith(b'{"event_id"'):
+        assert capsys.readouterr().out.count("NDJSON") == 1
 
 
 def test_a_second_conversion_does_not_overwrite_the_original_of_the_first(directory: Path) -> None:

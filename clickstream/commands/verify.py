@@ -8,10 +8,17 @@ from pathlib import Path
 
 import msgspec
 
+from clickstream.journal.identity import Kind
 from clickstream.journal.inspection import Condition, inspect
 from clickstream.stored import StoredEvent
 
 _LINE_SHOWN = 60
+_NO_JOURNAL = {
+    Kind.ARRAY: "an array of events as an older version wrote it",
+    Kind.LINES: "no journal but NDJSON, one event a line; to bring its events in: "
+    "python -m clickstream replay --from {path} --to URL",
+    Kind.OTHER: "no journal, and no array of events",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when the journal is whole, 1 when something needs mending, 2 when the file cannot be read."""
+    """0 when the journal is whole, 1 when something needs mending, 2 when the file cannot be read or is no journal."""
     try:
         condition = inspect(args.file, msgspec.json.Decoder(StoredEvent).decode)
     except OSError as error:
@@ -29,14 +36,17 @@ def run(args: argparse.Namespace) -> int:
     print("\n".join(report(args.file, condition)))
     if condition.is_whole:
         return 0
-    print(f"To mend it: python -m clickstream repair {args.file} (keeps a copy; so does the next start of the API)")
+    if condition.kind in (Kind.LINES, Kind.OTHER):
+        return 2
+    print(f"To mend it: python -m clickstream repair {args.file} (keeps a copy of the file)")
+    print("The next start of the API mends it too, and keeps what it takes out.")
     return 1
 
 
 def report(path: Path, condition: Condition) -> list[str]:
     """The condition in lines for a person, the most important first."""
-    if condition.is_old:
-        return [f"{path}: not a journal, but perhaps an array that an older version wrote"]
+    if condition.kind is not Kind.JOURNAL:
+        return [f"{path}: {_NO_JOURNAL[condition.kind].format(path=path)}"]
     lines = [f"{path}: {_count(condition.records, 'whole record')}, {_count(condition.damaged, 'damaged line')}"]
     for offset, line in condition.damaged_at:
         shown = line[:_LINE_SHOWN].decode(errors="backslashreplace")

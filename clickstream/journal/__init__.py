@@ -3,6 +3,7 @@
 layout.py      how records stand in the file
 file.py        open, lock, append, sync; what holds after each failure
 recovery.py    what a start makes of the file it finds: torn tail, damaged lines
+identity.py    what a file is, before it is touched
 conversion.py  an array written by an older version -> a journal
 compaction.py  written anew without some records
 reading.py     consistent reads, oldest or newest first

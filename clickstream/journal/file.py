@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from clickstream.errors import BackendUnavailable, JournalError, JournalLocked
+from clickstream.errors import BackendUnavailable, JournalDamaged, JournalError, JournalLocked
 from clickstream.journal import conversion, layout
+from clickstream.journal.identity import Kind, identify
 
 _log: Final = logging.getLogger(__name__)
 
@@ -46,7 +47,9 @@ class Journal:
                 os.pwrite(self._fd, layout.EMPTY, 0)
                 sync(self._fd)
                 sync_directory(path.parent)
-            elif conversion.is_needed(self._fd):
+            elif (kind := identify(self._fd)) in (Kind.LINES, Kind.OTHER):
+                raise JournalDamaged(_not_ours(path, kind))
+            elif kind is Kind.ARRAY:
                 replaced, self._fd = self._fd, conversion.convert(self._fd, path)
                 os.close(replaced)
         except OSError as problem:
@@ -226,6 +229,15 @@ def _open_locked(path: Path) -> int:
         except FileNotFoundError:
             pass  # replaced between open and stat: open what stands there now
         os.close(fd)
+
+
+def _not_ours(path: Path, kind: Kind) -> str:
+    if kind is Kind.LINES:
+        return (
+            f"{path} is NDJSON, one event a line, not a JSON array of them: it stays as it is. Choose another "
+            f"EVENTS_FILE, and bring the events in by: python -m clickstream replay --from {path} --to URL"
+        )
+    return f"{path} is not a JSON array of events; move it away, or choose another EVENTS_FILE"
 
 
 def _unusable(path: Path, problem: OSError) -> JournalError:

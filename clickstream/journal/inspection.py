@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from clickstream.journal import conversion, layout
+from clickstream.journal import layout
+from clickstream.journal.identity import Kind, identify
 from clickstream.journal.recovery import Decode, T, scan
 
 _DAMAGE_SHOWN: Final = 20
@@ -24,14 +25,14 @@ class Condition:
     damaged_at: list[tuple[int, bytes]] = field(default_factory=list)  # byte offset and line of the first ones
     torn_bytes: int = 0  # half-written end behind the last whole record
     is_array: bool = True  # the brackets stand where they belong
-    is_old: bool = False  # an array of an older version, or no journal at all: `records` is then unknown
+    kind: Kind = Kind.JOURNAL  # for anything else the rest is unknown
     in_use: bool = False  # a process writes it now, so its end may be in motion
 
     @property
     def is_whole(self) -> bool:
         """Whether a start would find nothing to mend."""
         end_is_right = self.in_use or (self.torn_bytes == 0 and self.is_array)
-        return not (self.is_old or self.damaged) and end_is_right
+        return self.kind is Kind.JOURNAL and not self.damaged and end_is_right
 
 
 def inspect(path: Path, decode: Decode[T]) -> Condition:
@@ -39,8 +40,8 @@ def inspect(path: Path, decode: Decode[T]) -> Condition:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         condition = Condition(in_use=_is_locked(fd))
-        if os.fstat(fd).st_size and conversion.is_needed(fd):
-            condition.is_old = True
+        condition.kind = identify(fd)
+        if condition.kind is not Kind.JOURNAL:
             return condition
 
         def count(_events: Sequence[T], _position: int) -> None:
