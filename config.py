@@ -46,7 +46,7 @@ class Settings:
     # STRIP_SECRETS: on | off. Default on: tokens, passwords and e-mail addresses in the parameters of URLs become ***.
     strip_secrets: bool = True
     # RETENTION_DAYS: events received longer ago are dropped, at the start and once a day. Default 0: kept for ever.
-    #   Dropping rewrites the journal; for that time (a second for about 300,000 events) requests are answered 503.
+    #   Dropping rewrites the journal; for that time (about six seconds for a million events) requests are answered 503.
     retention_days: int = 0
     # LOG_LEVEL: debug | info | warning | error. Default info.
     log_level: str = "info"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from flask import Blueprint, Response, request
@@ -10,7 +11,7 @@ from api.access import refuse_other_sites, refuse_strangers
 from api.answers import failure, ready_backend, reply
 from api.parts import parts
 from clickstream.backends.keeping import Erased, Keeper, Keeping
-from clickstream.errors import RequestRefused
+from clickstream.errors import ClickstreamError, RequestRefused
 from clickstream.server import DEFERRED, Deferred
 
 persons: Final = Blueprint("persons", __name__)
@@ -27,14 +28,28 @@ def get_user(person_id: str) -> Response:
 
 @persons.delete("/users/<path:person_id>")
 def delete_user(person_id: str) -> Response:
-    """Erase one person from everything that is kept; meanwhile events are refused with 503 for a moment."""
-    keeper, deferred, remembered = _keeper(), Deferred(), parts().expectations
+    """Erase one person from everything that is kept; meanwhile events are refused with 503 for a moment.
+
+    Nothing is rewritten, and nobody is refused, when nothing is kept about them.
+    """
+    keeper, deferred = _keeper(), Deferred()
+    pipeline, remembered = parts().pipeline, parts().expectations
+
+    def looked(search: asyncio.Future[Erased | None]) -> None:
+        try:
+            nothing = search.result()
+            if nothing is None:
+                pipeline.rebuild(lambda: keeper.erase(person_id), done)
+            else:
+                deferred.resolve(_answer(nothing))
+        except (ClickstreamError, OSError) as problem:  # for instance another erasure has begun
+            deferred.resolve(failure(problem))
 
     def done(erased: Erased | None, problem: BaseException | None) -> None:
         remembered.forget()
         deferred.resolve(failure(problem) if erased is None and problem is not None else _answer(erased or Erased()))
 
-    parts().pipeline.rebuild(lambda: keeper.erase(person_id), done)
+    asyncio.get_running_loop().run_in_executor(None, keeper.nothing_about, person_id).add_done_callback(looked)
     request.environ[DEFERRED] = deferred
     return Response()
 

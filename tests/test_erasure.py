@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,37 @@ def test_an_erased_person_is_nowhere_and_everybody_else_is_as_before(api: Platfo
         assert b"anna" not in file.read_bytes(), file
     with platform(tmp_path) as again:
         assert numbers(again) == shown
+
+
+def test_erasing_somebody_of_whom_nothing_is_kept_rewrites_nothing_and_stops_nobody(
+    api: Platform, tmp_path: Path
+) -> None:
+    fill(api)
+    (tmp_path / "events_backup.json.torn-20260101T000000Z-9").write_text('{"user_id": "nobody"')
+    journal = tmp_path / "events_backup.json"
+    before = journal.stat()
+
+    answer = requests.delete(f"{api.url}/users/nobody", timeout=20)
+
+    expected = {
+        "status": "erased",
+        "events": 0,
+        "rejected": 0,
+        "mentioned_in": [f"{journal.name}.torn-20260101T000000Z-9"],
+    }
+    assert answer.json() == expected
+    assert (journal.stat().st_ino, journal.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert api.get("/stats")["accounting"]["accepted"] == 4
+
+
+def test_two_erasures_at_once_are_both_done_or_one_is_asked_to_come_again(api: Platform) -> None:
+    fill(api)
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(lambda who: requests.delete(f"{api.url}/users/{who}", timeout=20), ("anna", "carl")))
+
+    assert {answer.status_code for answer in answers} <= {200, 503}
+    assert 200 in {answer.status_code for answer in answers}
+    assert all(answer.headers["Retry-After"] for answer in answers if answer.status_code == 503)
 
 
 def test_collecting_goes_on_and_ids_of_the_others_are_still_known(api: Platform) -> None:

@@ -67,6 +67,13 @@ class Keeping:
         rejected = [entry for _, entry in self._quarantine.entries() if person.is_in(entry)]
         yield b'],"rejected":' + msgspec.json.encode(rejected) + b"}\n"
 
+    def nothing_about(self, person_id: str) -> Erased | None:
+        """What an erasure would answer when nothing is kept about the person; None when something is."""
+        person = Person(person_id)  # without an event that names them there are no devices of theirs
+        if any(map(person.owns, self.records())) or any(person.is_in(entry) for _, entry in self._quarantine.entries()):
+            return None
+        return Erased(mentioned_in=self._mentioned_in(person_id))
+
     def erase(self, person_id: str) -> Erased:
         """Take the person out of all that is kept or derived; a kill on the way is made up for at the start."""
         self._pending.add(person_id)
@@ -105,8 +112,11 @@ class Keeping:
         with self._columns.withheld():
             erased.events = compact(self._journal, lambda record: not person.owns(record))
         self._pending.remove(person_id)
-        erased.mentioned_in = [file.name for file in self._other_files() if person_id.encode() in file.read_bytes()]
+        erased.mentioned_in = self._mentioned_in(person_id)
         return erased
+
+    def _mentioned_in(self, person_id: str) -> list[str]:
+        return [file.name for file in self._other_files() if person_id.encode() in file.read_bytes()]
 
     def _other_files(self) -> Iterator[Path]:
         """What earlier starts and repairs have set aside; a person decides over those."""
