@@ -46,7 +46,7 @@ def create_app(
     write_access: WriteAccess | None = None,
     privacy: Privacy,
 ) -> Flask:
-    """The application; its views run on the server's loop thread, see clickstream/server.py."""
+    """The application; its views run on the server's loop thread, see clickstream/server/."""
     app = _LeanFlask("clickstream", static_folder=_ROOT / "static", template_folder=_ROOT / "templates")
     app.url_map.merge_slashes = False  # else //stats is a redirect, which no sender follows with its body
     expectations = Expectations()

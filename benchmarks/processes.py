@@ -81,7 +81,7 @@ def null_on_granian() -> Iterator[Server]:
 
 @contextlib.contextmanager
 def null_on_our_transport(file: Path, *, root: Path = ROOT) -> Iterator[Server]:
-    """The null endpoint on clickstream/server.py, which also streams `file`."""
+    """The null endpoint on clickstream/server/, which also streams `file`."""
     port = _free_port()
     with _running([sys.executable, "-m", "benchmarks.null_app", str(port), str(file)], port, {}, root) as server:
         yield server

@@ -13,7 +13,7 @@ The way of an event, and the file that answers for each step:
 9.  client/       what generators, dashboard and terminal speak with the API
 10. simulation/   shoppers, their faults, and the truth about both
 
-server.py carries any Flask application; dashboard/ and terminal/ show numbers; demo/ runs it all; commands/ are
+server/ carries any Flask application; dashboard/ and terminal/ show numbers; demo/ runs it all; commands/ are
 the operator's tools.
 """
 

@@ -143,7 +143,7 @@ BOMB = gzip.compress(bytes(50 * 1024 * 1024))
         (b"7", {}, "invalid_body"),
         (encoded(native_event()), {"content_type": "image/png"}, "unsupported_media_type"),
         (encoded(native_event()), {"Content_Encoding": "br"}, "unsupported_encoding"),
-        (gzip.compress(b"x" * 1000)[:-9], {"Content_Encoding": "gzip"}, "invalid_encoding"),
+        (gzip.compress(b"x" * 1000, mtime=0)[:-9], {"Content_Encoding": "gzip"}, "invalid_encoding"),
         (BOMB, {"Content_Encoding": "gzip"}, "body_too_large"),
         (BOMB, {}, "body_too_large"),
         (b" " * (5 * 1024 * 1024 + 1), {}, "body_too_large"),

@@ -1,0 +1,53 @@
+"""What a view and the server say to each other: keys of the environ, and answers that come later."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from typing import Any, Final
+
+DEFERRED: Final = "clickstream.deferred"
+BODY: Final = "clickstream.body"
+BODY_REFUSED: Final = "clickstream.body_refused"
+
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Deferred:
+    """An answer that is not known yet; whoever makes it resolves it once, on the loop thread."""
+
+    __slots__ = ("_future", "_instead", "_resolved")
+
+    def __init__(self) -> None:
+        self._resolved = False
+        self._instead: WsgiApp | None = None
+        self._future: asyncio.Future[None] | None = None
+
+    def resolve(self, instead: WsgiApp | None = None) -> None:
+        """Send the prepared answer, or `instead` of it another response; later calls change nothing."""
+        if not self._resolved:
+            self._resolved, self._instead = True, instead
+            if self._future is not None and not self._future.done():
+                self._future.set_result(None)
+
+    @classmethod
+    def from_thread(
+        cls, work: Callable[[], WsgiApp], failed: Callable[[BaseException], WsgiApp], threads: Executor | None = None
+    ) -> Deferred:
+        """The answer that `work` makes on a thread of `threads`, else on a worker; `failed` answers its exception."""
+        deferred = cls()
+
+        def done(future: asyncio.Future[WsgiApp]) -> None:
+            problem = future.exception()
+            deferred.resolve(future.result() if problem is None else failed(problem))
+
+        asyncio.get_running_loop().run_in_executor(threads, work).add_done_callback(done)
+        return deferred
+
+    async def wait(self, loop: asyncio.AbstractEventLoop) -> WsgiApp | None:
+        """What to send instead of the prepared answer, if anything."""
+        if not self._resolved:
+            self._future = loop.create_future()
+            await self._future
+        return self._instead

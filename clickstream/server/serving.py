@@ -1,0 +1,95 @@
+"""Starting, signals and stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Final
+
+import uvicorn
+import uvloop
+
+from clickstream.errors import PortTaken
+from clickstream.server.adapter import Adapter
+from clickstream.server.connections import Connection, Server
+from clickstream.server.contract import WsgiApp
+
+_IDLE_TIMEOUT_S: Final = 75  # of a kept connection between two requests
+_STOP_TIMEOUT_S: Final = 4
+
+
+def serve(
+    app: WsgiApp,
+    *,
+    host: str,
+    port: int,
+    port_setting: str,
+    max_body_bytes: int,
+    body_timeout_s: float = 10,
+    on_start: Callable[[asyncio.AbstractEventLoop], None] | None = None,
+    on_stop: Callable[[], None] | None = None,
+) -> None:
+    """Serve `app` until SIGINT or SIGTERM; requests under way are answered first.
+
+    `on_start` runs on the loop before the first request; `on_stop` runs on a thread after the last one, while
+    the loop still turns. Bodies larger than `max_body_bytes`, or slower than `body_timeout_s`, are BODY_REFUSED.
+    Raises PortTaken when `host`:`port` cannot be listened on.
+    """
+    listener = _listen(host, port, port_setting)
+
+    def adapter(loop: asyncio.AbstractEventLoop) -> Adapter:
+        return Adapter(app, loop, host=host, port=port, max_body_bytes=max_body_bytes, body_timeout_s=body_timeout_s)
+
+    uvloop.run(_serve(adapter, listener, on_start, on_stop))
+
+
+async def _serve(
+    make_adapter: Callable[[asyncio.AbstractEventLoop], Adapter],
+    listener: socket.socket,
+    on_start: Callable[[asyncio.AbstractEventLoop], None] | None,
+    on_stop: Callable[[], None] | None,
+) -> None:
+    loop = asyncio.get_running_loop()
+    adapter = make_adapter(loop)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # below that are greetings and what strangers do wrong
+    config = uvicorn.Config(
+        adapter,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=1024,
+        timeout_keep_alive=_IDLE_TIMEOUT_S,
+        timeout_graceful_shutdown=_STOP_TIMEOUT_S,
+    )
+    server = Server(config)
+    if on_start is not None:
+        on_start(loop)
+    watches = [loop.create_task(adapter.patience.watch()), loop.create_task(server.watch_slow_heads())]
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        for watch in watches:
+            watch.cancel()
+        await loop.run_in_executor(None, adapter.close)
+        if on_stop is not None:
+            await loop.run_in_executor(None, on_stop)
+
+
+def _listen(host: str, port: int, setting: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as problem:
+        listener.close()
+        reason = f'{setting}="{port}": {host}:{port} cannot be listened on: {problem.strerror}'
+        raise PortTaken(f"{reason}; stop what listens there, or choose another {setting}") from None
+    return listener
