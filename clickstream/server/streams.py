@@ -14,8 +14,8 @@ from clickstream.server.patience import Patience
 
 _log: Final = logging.getLogger(__name__)
 
-_THREADS: Final = 4  # stalled readers hold none; each costs some megabytes that its allocations leave behind
-_PIECE_BYTES: Final = 128 * 1024
+_THREADS: Final = 2  # Python runs one at a time anyway, and each leaves some megabytes of freed memory behind
+_PIECE_BYTES: Final = 256 * 1024
 _READER_TIMEOUT_S: Final = 60  # a reader that takes nothing for so long is given up
 
 
