@@ -46,12 +46,13 @@ def decode_collect(request: WireRequest) -> WireBatch:
         return WireBatch([request.body], app_id)
     sent_at = request.query.get("upload_timestamp")
     skew = mapping.skew_ms(sent_at, mapping.milliseconds(request.received_at))
-    return WireBatch([_record(event, skew, request.user_agent) for event in events], app_id)
+    records = [_record(event, skew, request.user_agent) for event in events]
+    return WireBatch(mapping.encode_all(records, request.body), app_id)
 
 
-def _record(event: object, skew: int, user_agent: str) -> bytes:
+def _record(event: object, skew: int, user_agent: str) -> object:
     if not isinstance(event, dict):
-        return mapping.encode(event)
+        return event
     take = event.pop  # what has a place of its own in our event is taken; everything else is `sdk.fields`
     name, user = take("event_type", None), as_object(event.get("user"))
     attributes = take("attributes") if isinstance(event.get("attributes"), dict) else {}
@@ -67,7 +68,7 @@ def _record(event: object, skew: int, user_agent: str) -> bytes:
     )
     mapping.set_time(record, sdk, take("timestamp", None), skew)
     _fill(attributes, event, record.event_type, user_agent)
-    return mapping.encode(record)
+    return record
 
 
 def _event_type(name: object) -> str | None:
@@ -77,16 +78,15 @@ def _event_type(name: object) -> str | None:
 
 
 def _fill(attributes: Object, event: Object, event_type: str | None, user_agent: str) -> None:
-    additions = {_ATTRIBUTES[name]: value for name, value in attributes.items() if name in _ATTRIBUTES}
+    additions = {_ATTRIBUTES[name]: attributes[name] for name in attributes if name in _ATTRIBUTES}
     additions["page"] = mapping.path_of(attributes.get("_page_url")) or attributes.get("_screen_id")
     additions["referrer"] = attributes.get("_page_referrer") or attributes.get("_latest_referrer")
     additions["locale"] = event.get("locale")
     additions["country"] = event.get("country_code")
-    if event.get("platform") in ("Android", "iOS"):
-        additions["os"] = event["platform"]
+    if (platform := event.get("platform")) in ("Android", "iOS"):
+        additions["os"] = platform
     mapping.fill(attributes, additions)
-    items = event.get("items")
-    if isinstance(items, list) and items:
+    if (items := event.get("items")) and isinstance(items, list):
         mapping.fill(attributes, {"items": [mapping.line_item(as_object(item)) for item in items]})
         mapping.fill(attributes, mapping.line_item(as_object(items[0])) if len(items) == 1 else {})
     mapping.fill_agent(attributes, user_agent)

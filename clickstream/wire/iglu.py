@@ -8,13 +8,14 @@ from clickstream.wire import mapping
 from clickstream.wire.mapping import Object, as_object
 
 _JSON_FIELDS: Final = (("ue_px", "ue_pr"), ("cx", "co"))
+_EMBEDDED: Final = tuple(name for names in _JSON_FIELDS for name in names)
 
 
 def open_json(event: Object) -> None:
     """Put embedded JSON, plain or base64, in place of its text; text that holds none stays."""
+    if event.keys().isdisjoint(_EMBEDDED):
+        return
     for encoded, plain in _JSON_FIELDS:
-        if encoded not in event and plain not in event:
-            continue
         for name, read in ((encoded, mapping.decode_base64), (plain, mapping.decode_json)):
             value = read(event[name]) if isinstance(event.get(name), str) else None
             if value is not None:
@@ -29,15 +30,18 @@ def _schema_name(schema: object) -> str:
 
 def described(event: Object) -> tuple[Any, Object]:
     """Name and content of the event: of its self-describing JSON, its structured action, or its kind."""
+    kind = event.get("e")
+    if kind != "ue":
+        return event.get("se_ac") if kind == "se" else kind, {}
     inner = as_object(as_object(event.get("ue_pr")).get("data"))
-    if event.get("e") != "ue":
-        return event.get("se_ac") if event.get("e") == "se" else event.get("e"), {}
     return (_schema_name(inner["schema"]) if "schema" in inner else None), as_object(inner.get("data"))
 
 
 def entities(event: Object) -> dict[str, list[Object]]:
     """The attached entities by the name of their schema."""
     named: dict[str, list[Object]] = {}
+    if "co" not in event:
+        return named
     attached = as_object(event.get("co")).get("data")
     for entity in attached if isinstance(attached, list) else ():
         if isinstance(entity, dict) and isinstance(entity.get("data"), dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -39,8 +39,11 @@ _URL_SAFE: Final = str.maketrans("-_ ", "+/+")
 _MAX_TYPE_LENGTH: Final = 64
 _WORD_BORDER: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NOT_WORD: Final = re.compile(r"[^a-z0-9]+")
-_UTC: Final = ("Z", "+00:00")
 _MILLISECONDS_FROM: Final = 100_000_000_000  # as seconds this is the year 5138
+_MILLISECONDS_TO: Final = 100_000_000_000_000  # no time that we know: the year 5138 again
+_MILLISECOND_TEXTS: Final = tuple(f"{ms:03d}Z" for ms in range(1000))
+# How times in UTC end that lose nothing in our notation -> how ours end.
+_ENDINGS: Final = {f".{ms[:3]}{zone}": f".{ms}" for ms in _MILLISECOND_TEXTS for zone in ("Z", "+00:00")}
 
 
 class Sdk(msgspec.Struct, omit_defaults=True, gc=False):
@@ -68,9 +71,17 @@ class Record(msgspec.Struct, omit_defaults=True, gc=False):
     sdk: Sdk | None = None
 
 
-encode: Final = msgspec.json.encode
+_encode_lines: Final = msgspec.json.Encoder().encode_lines
 _decode: Final = msgspec.json.Decoder().decode
 _clock: Final = UtcClockReader()
+
+
+def encode_all(events: Iterable[Record | Json], body: bytes) -> list[bytes]:
+    """Each of `events` as JSON; `body`, which held them, as it came when they nest too deep to be written."""
+    try:
+        return _encode_lines(events).split(b"\n")[:-1]  # no JSON that we write holds a line break
+    except RecursionError:
+        return [body]
 
 
 def decode_json(body: bytes | str) -> Json:
@@ -136,9 +147,11 @@ def epoch_ms(stamp: Json) -> int | None:
 
     Numbers are seconds or milliseconds, by their size. A text without a zone is UTC.
     """
-    if isinstance(stamp, str):
+    if type(stamp) is str:
         stamp = int(stamp) if stamp.isdecimal() and len(stamp) < 16 else _parsed(stamp)
-    if isinstance(stamp, bool) or not isinstance(stamp, _NUMBER) or not 0 <= stamp < 1e14:
+    if type(stamp) is int and _MILLISECONDS_FROM <= stamp < _MILLISECONDS_TO:
+        return stamp
+    if isinstance(stamp, bool) or not isinstance(stamp, _NUMBER) or not 0 <= stamp < _MILLISECONDS_TO:
         return None
     return int(stamp) if stamp >= _MILLISECONDS_FROM else int(stamp * 1000)
 
@@ -159,7 +172,16 @@ def milliseconds(moment: datetime) -> int:
 
 def skew_ms(sent_at: Json, received_ms: int) -> int:
     """How far the sender's clock is behind ours, by the moment it says it sent the request; 0 within the tolerance."""
-    sent_ms = epoch_ms(sent_at)
+    # Snowplow says it in each event of a request.
+    return _skew_ms_of_text(sent_at, received_ms) if type(sent_at) is str else _skew_ms(epoch_ms(sent_at), received_ms)
+
+
+@lru_cache(maxsize=1000)
+def _skew_ms_of_text(sent_at: str, received_ms: int) -> int:
+    return _skew_ms(epoch_ms(sent_at), received_ms)
+
+
+def _skew_ms(sent_ms: int | None, received_ms: int) -> int:
     if sent_ms is None or abs(received_ms - sent_ms) <= SKEW_TOLERANCE_MS:
         return 0
     return received_ms - sent_ms
@@ -167,32 +189,30 @@ def skew_ms(sent_at: Json, received_ms: int) -> int:
 
 def set_time(record: Record, sdk: Sdk, stamp: Json, skew: int) -> None:
     """Give `record` the corrected time; what the sender wrote stays in `sdk` wherever ours says less or another."""
-    if skew == 0 and isinstance(stamp, str):
-        seconds, zone = stamp[:19], stamp[23:]
-        if zone in _UTC and stamp[19:20] == "." and stamp[20:23].isdecimal() and _is_second(seconds):
-            record.timestamp = f"{stamp[:23]}Z"  # ours already, or the same instant in another notation
+    if skew == 0 and type(stamp) is str and len(stamp) > 19:
+        second, ending = stamp[:19], stamp[19:]
+        ours = _ENDINGS.get(ending)
+        if ours is not None and _is_second(second):
+            record.timestamp = second + ours
             return
-        if zone[-6:] == "+00:00" and zone[:-6].isdecimal() and stamp[19:20] == "." and _is_second(seconds):
+        if ending[-6:] == "+00:00" and ending[4:-6].isdecimal() and ending[0] == "." and _is_second(second):
             record.timestamp, sdk.original_timestamp = f"{stamp[:23]}Z", stamp
             return
     ms = epoch_ms(stamp)
     if ms is None:
         record.timestamp = stamp
         return
-    record.timestamp = _text(ms + skew)
-    if record.timestamp != stamp:
+    ms += skew
+    record.timestamp = corrected = _second_text(ms // 1000) + _MILLISECOND_TEXTS[ms % 1000]
+    if corrected != stamp:
         sdk.original_timestamp = stamp
-    sdk.clock_skew_ms = skew
+    if skew:
+        sdk.clock_skew_ms = skew
 
 
 @lru_cache(maxsize=10_000)
 def _is_second(text: str) -> bool:
     return text.isascii() and _clock.canonical_ms(f"{text}Z") is not None
-
-
-def _text(ms: int) -> str:
-    seconds, rest = divmod(ms, 1000)
-    return f"{_second_text(seconds)}{rest:03d}Z"
 
 
 @lru_cache(maxsize=10_000)
@@ -231,13 +251,18 @@ def fill(properties: Object, additions: Mapping[str, Json]) -> None:
 def fill_agent(properties: Object, user_agent: Json) -> None:
     """Add device, browser and system of a browser."""
     if isinstance(user_agent, str) and user_agent.startswith("Mozilla/"):
-        agent = describe(user_agent)
-        fill(properties, {"device": agent.device, "browser": agent.browser, "os": agent.os})
+        fill(properties, _agent(user_agent))
+
+
+@lru_cache(maxsize=4096)
+def _agent(user_agent: str) -> Object:
+    agent = describe(user_agent)
+    return {"device": agent.device, "browser": agent.browser, "os": agent.os}
 
 
 def fill_commerce(properties: Object, event_type: str | None) -> None:
     """Add the standard names of a product, and `items` and `total` of an order, from what SDKs call them."""
-    if "product_id" in properties or "sku" in properties:
+    if "sku" in properties or ("product_id" in properties and "name" in properties):
         fill(properties, {"product_id": properties.get("sku"), "product_name": properties.get("name")})
     if event_type != "purchase":
         return

@@ -31,7 +31,8 @@ def decode_events(request: WireRequest) -> WireBatch:
     received_ms = mapping.milliseconds(request.received_at)
     skew = mapping.skew_ms(whole.get("sent_at") or request.query.get("_"), received_ms)
     key = _write_key(request, whole, as_object(events[0]) if events else {})
-    return WireBatch([_record(event, skew, received_ms, request.user_agent) for event in events], key)
+    records = [_record(event, skew, received_ms, request.user_agent) for event in events]
+    return WireBatch(mapping.encode_all(records, request.body), key)
 
 
 def decode_analytics_events(request: WireRequest) -> WireBatch:
@@ -62,9 +63,9 @@ def _body(request: WireRequest) -> Any:  # noqa: ANN401 - any JSON
     return mapping.decode_json(text) or mapping.decode_base64(text)
 
 
-def _record(event: object, skew: int, received_ms: int, user_agent: str) -> bytes:
+def _record(event: object, skew: int, received_ms: int, user_agent: str) -> object:
     if not isinstance(event, dict):
-        return mapping.encode(event)
+        return event
     take = event.pop  # what has a place of its own in our event is taken; everything else is `sdk.fields`
     for name in ("api_key", "token"):
         take(name, None)
@@ -81,7 +82,7 @@ def _record(event: object, skew: int, received_ms: int, user_agent: str) -> byte
     else:
         mapping.set_time(record, sdk, timestamp, 0 if said.get("$ignore_sent_at") else skew)
     _fill(said, record.event_type, user_agent)
-    return mapping.encode(record)
+    return record
 
 
 def _identify(record: Record, distinct_id: Any, session_id: Any, said: Object) -> None:  # noqa: ANN401 - as sent
@@ -105,10 +106,10 @@ def _fill(said: Object, event_type: str | None, user_agent: str) -> None:
     additions = {
         "page": said.get("$pathname") or mapping.path_of(said.get("$current_url")),
         "title": said.get("$title"),
-        "referrer": None if said.get("$referrer") == "$direct" else said.get("$referrer"),
+        "referrer": None if (referrer := said.get("$referrer")) == "$direct" else referrer,
         "locale": said.get("$locale") or said.get("$browser_language"),
         "country": said.get("$geoip_country_code"),
-        "device": str(said.get("$device_type") or "").lower(),
+        "device": str(kind).lower() if (kind := said.get("$device_type")) else None,
         "browser": said.get("$browser"),
         "os": said.get("$os"),
         "element": said.get("$el_text"),

@@ -23,7 +23,6 @@ PIXEL_ANSWERS: Final = Answers(
     unavailable=ANSWERS.unavailable,
 )
 
-_LIBRARY: Final = {"name", "version"}
 _SHORT_NAMES: Final = {"t": "track", "p": "page", "i": "identify", "g": "group", "a": "alias", "s": "screen"}
 
 
@@ -35,7 +34,8 @@ def decode_batch(request: WireRequest) -> WireBatch:
         return WireBatch([request.body], _write_key(request, as_object(body)))
     skew = mapping.skew_ms(body.get("sentAt"), mapping.milliseconds(request.received_at))
     context = as_object(body.get("context"))
-    return WireBatch([_record(event, context, skew, request.user_agent) for event in events], _write_key(request, body))
+    records = [_record(event, context, skew, request.user_agent) for event in events]
+    return WireBatch(mapping.encode_all(records, request.body), _write_key(request, body))
 
 
 def decode_single(request: WireRequest) -> WireBatch:
@@ -62,12 +62,13 @@ def _single(request: WireRequest, body: Object) -> WireBatch:
     kind = request.path.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gif")
     body.setdefault("type", _SHORT_NAMES.get(kind, kind))
     skew = mapping.skew_ms(body.get("sentAt"), mapping.milliseconds(request.received_at))
-    return WireBatch([_record(body, {}, skew, request.user_agent)], _write_key(request, body))
+    records = [_record(body, {}, skew, request.user_agent)]
+    return WireBatch(mapping.encode_all(records, request.body), _write_key(request, body))
 
 
-def _record(event: object, batch_context: Object, skew: int, user_agent: str) -> bytes:
+def _record(event: object, batch_context: Object, skew: int, user_agent: str) -> object:
     if not isinstance(event, dict):
-        return mapping.encode(event)
+        return event
     take = event.pop  # what has a place of its own in our event is taken; everything else is `sdk.fields`
     take("writeKey", None)
     if event.get("integrations") == {}:
@@ -78,7 +79,7 @@ def _record(event: object, batch_context: Object, skew: int, user_agent: str) ->
     if batch_context:
         event.setdefault("context", batch_context)
     library = as_object(context.get("library"))
-    if len(context) == 1 and library.keys() == _LIBRARY:
+    if len(context) == 1 and len(library) == 2 and "name" in library and "version" in library:
         take("context", None)  # it says nothing that `sdk` does not say
     kind = event.get("type")
     name = take("event", None) if kind == "track" else kind
@@ -100,13 +101,13 @@ def _record(event: object, batch_context: Object, skew: int, user_agent: str) ->
         mapping.fill_commerce(record.properties, record.event_type)
     elif traits is not None:
         event["traits"] = traits
-    return mapping.encode(record)
+    return record
 
 
 def _fill(properties: Object, event_type: str | None, name: Any, traits: Any, context: Object) -> None:  # noqa: ANN401 - as sent
     additions: Object = {"traits": traits or None}
     if event_type == "page_view":
-        additions["title"] = as_object(context.get("page")).get("title") or name
+        additions["title"] = (as_object(context["page"]).get("title") if "page" in context else None) or name
     path = properties.get("path") or mapping.path_of(properties.get("url"))
     if len(context) > 1:  # more than the name of the library
         page, campaign = as_object(context.get("page")), as_object(context.get("campaign"))

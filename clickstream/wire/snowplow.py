@@ -27,7 +27,7 @@ _ECOMMERCE_ACTIONS: Final = {
     "checkout_step": "checkout",
     "transaction": "purchase",
 }
-# The tracker protocol's name -> ours; what is in neither list goes to sdk.fields.
+# The tracker protocol's name -> ours; what is not in this list goes to sdk.fields.
 _PROPERTIES: Final = {
     "page": "title",
     "refr": "referrer",
@@ -43,8 +43,12 @@ _PROPERTIES: Final = {
     "ti_nm": "product_name",
     "ti_ca": "category",
     "ti_cu": "currency",
+    "se_va": "value",
+    "tr_tt": "total",
+    "ti_pr": "price",
+    "ti_qu": "quantity",
 }
-_NUMBERS: Final = {"se_va": "value", "tr_tt": "total", "ti_pr": "price", "ti_qu": "quantity"}
+_NUMBERS: Final = frozenset({"se_va", "tr_tt", "ti_pr", "ti_qu"})
 _DATA: Final = {
     "targetUrl": "element",
     "sku": "product_id",
@@ -52,7 +56,6 @@ _DATA: Final = {
     "unitPrice": "price",
     "totalResults": "results_count",
 }
-_CARRIED: Final = frozenset({"eid", "uid", "sid", "tna", "tv", "dtm", "stm"})
 
 
 def decode_tp2(request: WireRequest) -> WireBatch:
@@ -63,45 +66,49 @@ def decode_tp2(request: WireRequest) -> WireBatch:
     received_ms = mapping.milliseconds(request.received_at)
     key = as_object(events[0]).get("aid") if events else None
     records = [_record(event, received_ms, request.user_agent) for event in events]
-    return WireBatch(records, key if isinstance(key, str) else None)
+    return WireBatch(mapping.encode_all(records, request.body), key if isinstance(key, str) else None)
 
 
 def decode_pixel(request: WireRequest) -> WireBatch:
     """Read one event from the address of the one-pixel image."""
     event = dict(request.query)
     received_ms = mapping.milliseconds(request.received_at)
-    return WireBatch([_record(event, received_ms, request.user_agent)], request.query.get("aid"))
+    records = [_record(event, received_ms, request.user_agent)]
+    return WireBatch(mapping.encode_all(records, request.body), request.query.get("aid"))
 
 
-def _record(event: object, received_ms: int, user_agent: str) -> bytes:
+def _record(event: object, received_ms: int, user_agent: str) -> object:
     if not isinstance(event, dict):
-        return mapping.encode(event)
+        return event
     iglu.open_json(event)
     contexts = iglu.entities(event)
     name, data = iglu.described(event)
-    session = contexts.get("client_session", [{}])[0]
     properties = dict(data)
-    fields = _spread(event, properties)
+    session: Object = {}
+    if contexts:
+        session = contexts.get("client_session", [session])[0]
+    take = event.pop  # what has a place of its own in our event is taken; everything else is `sdk.fields`
+    sdk = Sdk("snowplow", take("tna", None), take("tv", None), name, fields=event)
+    record = Record(
+        _event_type(event.get("e"), name, data),
+        identifier(take("eid", None)),
+        identifier(take("uid", None)),
+        identifier(event.get("duid") or event.get("nuid") or session.get("userId")),
+        identifier(take("sid", None) or session.get("sessionId")),
+        properties=properties,
+        sdk=sdk,
+    )
+    skew = mapping.skew_ms(take("stm", None), received_ms)
+    sent, true_time = take("dtm", None), event.get("ttm")
+    _spread(event, properties)
     if data:
         _fill_from_data(properties, data)
     if contexts:
         _fill_from_contexts(properties, contexts)
-    sdk = Sdk("snowplow", event.get("tna"), event.get("tv"), name, fields=fields)
-    record = Record(
-        _event_type(event.get("e"), name, data),
-        identifier(event.get("eid")),
-        identifier(event.get("uid")),
-        identifier(event.get("duid") or event.get("nuid") or session.get("userId")),
-        identifier(event.get("sid") or session.get("sessionId")),
-        properties=properties,
-        sdk=sdk,
-    )
-    skew = mapping.skew_ms(event.get("stm"), received_ms)
-    true_time = event.get("ttm")
-    mapping.set_time(record, sdk, true_time or event.get("dtm"), 0 if true_time else skew)
+    mapping.set_time(record, sdk, true_time or sent, 0 if true_time else skew)
     mapping.fill_agent(properties, event.get("ua") or user_agent)
     mapping.fill_commerce(properties, record.event_type)
-    return mapping.encode(record)
+    return record
 
 
 def _event_type(kind: object, name: object, data: Object) -> str | None:
@@ -113,20 +120,16 @@ def _event_type(kind: object, name: object, data: Object) -> str | None:
     return _SELF_DESCRIBING.get(str(name)) or mapping.type_of(name)
 
 
-def _spread(event: Object, properties: Object) -> Object:
-    """Put what has a standard name into `properties`; everything else is returned."""
-    fields: Object = {}
-    for key, value in event.items():
-        ours = _PROPERTIES.get(key)
-        if ours is not None and ours not in properties:
-            properties[ours] = value
-        elif key not in _CARRIED:
-            fields[key] = value  # numbers stand here as well, as they were written
-            if key in _NUMBERS:
-                properties.setdefault(_NUMBERS[key], number(value))
-    if "page" not in properties and "url" in event:
-        mapping.fill(properties, {"page": mapping.path_of(event["url"])})
-    return fields
+def _spread(event: Object, properties: Object) -> None:
+    """Move what has a standard name from `event` into `properties`."""
+    for key in [key for key in event if key in _PROPERTIES]:
+        ours = _PROPERTIES[key]
+        if ours in properties:
+            continue
+        # Numbers stay in the event as well, as they were written.
+        properties[ours] = number(event[key]) if key in _NUMBERS else event.pop(key)
+    if "page" not in properties and (page := mapping.path_of(event.get("url"))):
+        properties["page"] = page
 
 
 def _fill_from_data(properties: Object, data: Object) -> None:
