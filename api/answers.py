@@ -33,9 +33,16 @@ def ready_backend() -> Backend:
 
 
 def accept(
-    records: list[bytes], *, source: str, answer: Callable[[Receipt], Response], unavailable: Response | None = None
+    records: list[bytes],
+    *,
+    source: str,
+    answer: Callable[[Receipt], Response],
+    unavailable: Callable[[Unavailable], Response] | None = None,
 ) -> Response:
-    """`answer` over the verdicts on `records`, sent once everything accepted is kept; else `unavailable`."""
+    """`answer` over the verdicts on `records`, sent once everything accepted is kept; else `unavailable`.
+
+    `unavailable` is called when the request is over; without one the answer is our own.
+    """
     here, environ = parts(), request.environ
     deferred = Deferred()
     records = here.privacy.cleaned(
@@ -46,7 +53,7 @@ def accept(
         records = marked(records, "test_id", scope)
 
     def when_kept(problem: Unavailable | None) -> None:
-        deferred.resolve(None if problem is None else unavailable or failure(problem))
+        deferred.resolve(None if problem is None else (unavailable or failure)(problem))
 
     receipt = here.pipeline.accept(records, source=source, when_kept=when_kept)
     if receipt.rejections:

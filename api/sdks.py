@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Final
 
 from flask import Blueprint, Response, current_app, request
+from werkzeug.datastructures import Headers
 
 from api.access import admit
 from api.answers import accept, failure, refuse, request_body
@@ -23,29 +24,30 @@ _TURNED_AWAY: Final = ("unauthorized", "forbidden", "rate_limited")
 
 def take(route: Route) -> Response:
     """Take in one request of an SDK and answer in its own way."""
+    origin = request.headers.get("Origin")
     try:
         batch = route.decode(wire_request(_body()))
         if not batch.records:
-            return _response(route.answer(batch, ()))
-        return _accept(route, batch)
+            return _response(route.answer(batch, ()), origin)
+        return _accept(route, batch, origin)
     except RequestRefused as refusal:
         if refusal.code in _TURNED_AWAY:
-            return _with_cors(failure(refusal))
+            return _with_cors(failure(refusal), origin)
         if refusal.code == "timeout":  # a slow network, not a fault of the events
-            return _response(route.answers.unavailable)
-        return _refused(route, refusal)
+            return _response(route.answers.unavailable, origin)
+        return _refused(route, refusal, origin)
     except Unavailable:
-        return _response(route.answers.unavailable)
+        return _response(route.answers.unavailable, origin)
 
 
-def _refused(route: Route, refusal: RequestRefused) -> Response:
+def _refused(route: Route, refusal: RequestRefused, origin: str | None) -> Response:
     """Quarantine a body that holds no records, unless its sender may not send at all: strangers fill no disk."""
     try:
         admit(1)
     except RequestRefused as stranger:
-        return _with_cors(failure(stranger))
+        return _with_cors(failure(stranger), origin)
     refuse(request.environ[BODY], refusal, source=route.family)
-    return _response(route.answers.refused)
+    return _response(route.answers.refused, origin)
 
 
 @sdks.get("/tracker.js")
@@ -64,15 +66,31 @@ def wire_request(body: bytes) -> WireRequest:
         method=request.method,
         path=request.path,
         query=request.args.to_dict(),
-        headers={name.lower(): value for name, value in request.headers.items()},
+        headers=_Headers(request.headers),
         body=body,
         received_at=datetime.now(timezone.utc),
         client_address_hint=request.remote_addr,
-        user_agent=request.headers.get("User-Agent", ""),
+        user_agent=request.environ.get("HTTP_USER_AGENT", ""),
     )
 
 
-def _accept(route: Route, batch: WireBatch) -> Response:
+class _Headers(Mapping[str, str]):
+    """The headers by their names in lower case; a list of all would cost more than the one or two that are read."""
+
+    def __init__(self, headers: Headers) -> None:
+        self._headers = headers
+
+    def __getitem__(self, name: str) -> str:
+        return self._headers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.lower() for name in self._headers.keys())  # noqa: SIM118 - iterating itself gives pairs
+
+    def __len__(self) -> int:
+        return len(self._headers)
+
+
+def _accept(route: Route, batch: WireBatch, origin: str | None) -> Response:
     limit = parts().max_records
     if len(batch.records) > limit:
         raise RequestRefused("too_many_records", f"{len(batch.records):,} events, at most {limit:,} (MAX_RECORDS)")
@@ -80,9 +98,11 @@ def _accept(route: Route, batch: WireBatch) -> Response:
     source = admit(len(batch.records), batch.write_key)
 
     def answer(receipt: Receipt) -> Response:
-        return _response(route.answer(batch, frozenset(one.index for one in receipt.rejections)))
+        return _response(route.answer(batch, frozenset(one.index for one in receipt.rejections)), origin)
 
-    unavailable = _response(route.answers.unavailable)
+    def unavailable(_: Unavailable) -> Response:
+        return _response(route.answers.unavailable, origin)
+
     return accept(list(batch.records), source=source or route.family, answer=answer, unavailable=unavailable)
 
 
@@ -91,22 +111,22 @@ def _body() -> bytes:
     return decompress(request_body(), encoding="", max_bytes=parts().max_body_bytes)
 
 
-def _response(answer: Answer) -> Response:
+def _response(answer: Answer, origin: str | None) -> Response:
     response = Response(answer.body, answer.status, dict(answer.headers))
     if "Content-Type" not in answer.headers:
         del response.headers["Content-Type"]
-    return _with_cors(response)
+    return _with_cors(response, origin)
 
 
-def _with_cors(response: Response) -> Response:
-    response.headers.update(cors_headers(request.headers.get("Origin")))
+def _with_cors(response: Response, origin: str | None) -> Response:
+    response.headers.update(cors_headers(origin))
     return response
 
 
 def _view(route: Route) -> Callable[..., Response]:
     def view(**_: str) -> Response:
         if request.method == "OPTIONS":
-            return _response(preflight(wire_request(b"")))
+            return _response(preflight(wire_request(b"")), request.headers.get("Origin"))
         return take(route)
 
     view.__doc__ = route.decode.__doc__

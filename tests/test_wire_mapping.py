@@ -398,6 +398,16 @@ def test_bytes_that_are_no_json_come_out_as_they_came(body: bytes) -> None:
         assert records == [body] or body[:5] == b"data=" or _is_json(body)
 
 
+@pytest.mark.parametrize(("path", "open_", "close"), [("/v1/batch", b'{"batch":[', b"]}"), ("/collect", b"[", b"]")])
+def test_events_as_deep_as_a_decoder_goes_are_kept_for_the_quarantine(path: str, open_: bytes, close: bytes) -> None:
+    for depth in range(900, 1010):
+        body = open_ + b'{"a":' * depth + b"1" + b"}" * depth + close
+        records = decode(request(path, body=body)).records
+
+        assert len(records) == 1
+        assert records == [body] or b'{"a":' * (depth - 1) in records[0]
+
+
 @given(st.text(min_size=1))
 def test_every_name_becomes_a_legal_type(name: str) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_.:-]{0,63}", snake_case(name))
