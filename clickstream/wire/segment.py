@@ -105,7 +105,7 @@ def _record(event: object, batch_context: Object, skew: int, user_agent: str) ->
 
 
 def _fill(properties: Object, event_type: str | None, name: Any, traits: Any, context: Object) -> None:  # noqa: ANN401 - as sent
-    additions: Object = {"traits": traits or None}
+    additions: Object = {"traits": traits} if traits else {}
     if event_type == "page_view":
         additions["title"] = (as_object(context["page"]).get("title") if "page" in context else None) or name
     path = properties.get("path") or mapping.path_of(properties.get("url"))
