@@ -95,6 +95,7 @@ def run(settings: config.Settings) -> None:
         max_body_bytes=settings.max_body_bytes,
         body_timeout_s=settings.body_timeout_s,
         on_start=start,
+        on_stopping=pipeline.backend.hurry,
         on_stop=stop,
     )
 

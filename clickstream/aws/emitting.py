@@ -19,6 +19,7 @@ METRICS: Final = {
 
 _INTERVAL_S: Final = 60.0
 _LOOK_S: Final = 0.2
+_LAST_CALL_S: Final = 1.0
 
 _log: Final = logging.getLogger(__name__)
 
@@ -39,9 +40,9 @@ class Emitter:
         self._thread.start()
 
     def stop(self) -> None:
-        """Send what has happened since the last time, and end."""
+        """Send what has happened since the last time, and end; CloudWatch has a second to take it."""
         self._stopping.set()
-        self._thread.join()
+        self._thread.join(_LAST_CALL_S)
 
     def _emit_until_stopped(self) -> None:
         while self._pipeline.readiness()["status"] != "ready":

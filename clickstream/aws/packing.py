@@ -15,8 +15,8 @@ of a person are in one lane, a lane has one partition key, so a person's events 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -60,12 +60,6 @@ class Pack:
         return f"lane-{self.lane:03d}"
 
 
-class _Keys(msgspec.Struct):
-    user_id: str | None = None
-    anonymous_id: str | None = None
-    session_id: str | None = None
-
-
 class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One event in wire form 1."""
 
@@ -81,11 +75,36 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     extra: str | None = None
 
 
+_AnyLine = Line | dict[str, object]  # of events with unknown or missing fields the second
+
+
+@dataclass(slots=True)
+class Lane:
+    """Lines of one lane in the order they came, and which events they are."""
+
+    lines: list[_AnyLine] = field(default_factory=list)
+    indexes: list[int] = field(default_factory=list)
+    size: int = 0  # of the stored events, in bytes
+
+
+class _Stored(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """A stored event that has only the usual fields; nearly all do, and so they are read in one pass."""
+
+    event_id: str
+    event_type: str
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    session_id: str | None = None
+    timestamp: str
+    received_at: str
+    properties: msgspec.Raw = msgspec.Raw(b"{}")
+
+
 class NotAnEvent(ValueError):
     """A line of a record is neither wire form 1 nor a stored event."""
 
 
-_decode_keys: Final = msgspec.json.Decoder(_Keys).decode
+_decode_stored: Final = msgspec.json.Decoder(_Stored).decode
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text: Final = msgspec.json.Decoder(str | None).decode
 _decode_line: Final = msgspec.json.Decoder(Line).decode
@@ -94,8 +113,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 def lane_of(record: bytes) -> int:
     """Lane of a stored event: by user_id, else anonymous_id, else session_id."""
-    keys = _decode_keys(record)
-    return zlib.crc32((keys.user_id or keys.anonymous_id or keys.session_id or "").encode()) % LANES
+    return _lined(record)[1]
 
 
 def hash_key(lane: int) -> str:
@@ -105,22 +123,41 @@ def hash_key(lane: int) -> str:
 
 def pack(records: Sequence[bytes]) -> list[Pack]:
     """Stored events as records of the stream; events of one lane keep their order."""
-    lanes: dict[int, list[int]] = {}
+    return [one for number, lane in lanes_of(records).items() for one in packs_of(number, lane)]
+
+
+def lanes_of(records: Sequence[bytes]) -> dict[int, Lane]:
+    """Stored events by lane."""
+    lanes: dict[int, Lane] = {}
     for index, record in enumerate(records):
-        lanes.setdefault(lane_of(record), []).append(index)
-    return [one for lane, indexes in lanes.items() for one in _packs_of_lane(lane, indexes, records)]
+        line, number = _lined(record)
+        lane = lanes.get(number)
+        if lane is None:
+            lane = lanes[number] = Lane()
+        lane.lines.append(line)
+        lane.indexes.append(index)
+        lane.size += len(record)
+    return lanes
+
+
+def packs_of(number: int, lane: Lane) -> Iterator[Pack]:
+    """The records of the stream that hold the lines of lane `number`."""
+    lines: list[bytes] = []
+    begin = size = 0
+    for end, one in enumerate(lane.lines):
+        line = _encode(one)
+        if lines and size + len(line) + 1 > MAX_PACK_BYTES:
+            yield Pack(b"\n".join(lines) + b"\n", number, tuple(lane.indexes[begin:end]))
+            lines, begin, size = [], end, 0
+        lines.append(line)
+        size += len(line) + 1
+    if lines:
+        yield Pack(b"\n".join(lines) + b"\n", number, tuple(lane.indexes[begin:]))
 
 
 def line_of(record: bytes) -> bytes:
     """A stored event in wire form 1, without a newline; of older versions, which may lack fields, without those."""
-    fields = _decode_fields(record)
-    texts = {name: text for name in _TEXTS if (text := _decode_text(fields.pop(name, b"null"))) is not None}
-    line: dict[str, object] = {"v": WIRE_VERSION, **texts}
-    if (properties := bytes(fields.pop("properties", b"{}"))) != b"{}":
-        line["properties"] = properties.decode()
-    if fields:
-        line["extra"] = _encode(fields).decode()
-    return _encode(line)
+    return _encode(_lined(record)[0])
 
 
 def record_of(line: Line) -> bytes:
@@ -151,17 +188,38 @@ def _read_line(line: bytes) -> Line | NotAnEvent:
         return NotAnEvent(str(problem))
 
 
-def _packs_of_lane(lane: int, indexes: Iterable[int], records: Sequence[bytes]) -> Iterator[Pack]:
-    lines: list[bytes] = []
-    inside: list[int] = []
-    size = 0
-    for index in indexes:
-        line = line_of(records[index]) + b"\n"
-        if lines and size + len(line) > MAX_PACK_BYTES:
-            yield Pack(b"".join(lines), lane, tuple(inside))
-            lines, inside, size = [], [], 0
-        lines.append(line)
-        inside.append(index)
-        size += len(line)
-    if lines:
-        yield Pack(b"".join(lines), lane, tuple(inside))
+def _lined(record: bytes) -> tuple[_AnyLine, int]:
+    """The line of a stored event and its lane."""
+    try:
+        event = _decode_stored(record)
+    except msgspec.ValidationError:
+        line = _line_of_fields(record)
+        return line, _lane(line.get("user_id") or line.get("anonymous_id") or line.get("session_id"))
+    properties = str(event.properties, "utf-8")
+    plain = Line(
+        v=WIRE_VERSION,
+        event_id=event.event_id,
+        event_type=event.event_type,
+        user_id=event.user_id,
+        anonymous_id=event.anonymous_id,
+        session_id=event.session_id,
+        timestamp=event.timestamp,
+        received_at=event.received_at,
+        properties=properties,
+    )
+    return plain, _lane(event.user_id or event.anonymous_id or event.session_id)
+
+
+def _line_of_fields(record: bytes) -> dict[str, object]:
+    fields = _decode_fields(record)
+    texts = {name: text for name in _TEXTS if (text := _decode_text(fields.pop(name, b"null"))) is not None}
+    line: dict[str, object] = {"v": WIRE_VERSION, **texts}
+    if (properties := bytes(fields.pop("properties", b"{}"))) != b"{}":
+        line["properties"] = properties.decode()
+    if fields:
+        line["extra"] = _encode(fields).decode()
+    return line
+
+
+def _lane(person: object) -> int:
+    return zlib.crc32(str(person or "").encode()) % LANES

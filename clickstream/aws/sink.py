@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import random
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
+from clickstream.aws.abandonable import AbandonableThreads
 from clickstream.aws.clients import MAX_IN_FLIGHT
-from clickstream.aws.packing import Pack, hash_key, pack
-
-_log: Final = logging.getLogger(__name__)
+from clickstream.aws.packing import Lane, Pack, hash_key, lanes_of, packs_of
 
 MAX_RECORDS: Final = 500
 # The service takes 10 MiB; emulators and the limit of old 5 MiB. Base64 makes four bytes of three on the way.
@@ -24,6 +24,7 @@ MAX_REQUEST_BYTES: Final = 9 * 1024 * 1024 // 2
 _PART_BYTES: Final = 1536 * 1024
 _FIRST_DELAY_S: Final = 0.05
 _LONGEST_DELAY_S: Final = 5.0
+_LAST_CALLS_S: Final = 1.0  # what a stop waits for answers that may still come
 _SALT_AFTER: Final = 6  # refusals in a row for throughput until a lane may go to any shard
 _THROTTLED: Final = frozenset(
     {
@@ -66,15 +67,16 @@ class KinesisSink:
         stream: str,
         *,
         clock_s: Callable[[], float] = time.monotonic,
-        wait: Callable[[float], None] = time.sleep,
+        wait: Callable[[float], object] | None = None,
         chance: random.Random | None = None,
     ) -> None:
         self._put_records = put_records
         self._stream = stream
         self._clock_s = clock_s
-        self._wait = wait
+        self._hurrying = threading.Event()
+        self._wait = wait or self._hurrying.wait
         self._chance = chance or random.Random()  # noqa: S311 (spreads retries, guards nothing)
-        self._threads = ThreadPoolExecutor(MAX_IN_FLIGHT, thread_name_prefix="kinesis")
+        self._threads: AbandonableThreads[Outcome] = AbandonableThreads(MAX_IN_FLIGHT, name="kinesis")
         self.counts: Counter[str] = Counter()  # calls, records, resent, throttled, failed_calls: for metrics and tests
 
     def put(self, records: Sequence[bytes], *, deadline_s: float) -> Outcome:
@@ -84,19 +86,29 @@ class KinesisSink:
         person are sent in order; a resend after a refusal may overtake, so readers sort by event time.
         """
         end_s = self._clock_s() + deadline_s
-        parts = _parts(pack(records))
-        if len(parts) == 1:
-            outcomes = [self._send(parts[0], end_s)]
-        else:
-            outcomes = list(self._threads.map(lambda part: self._send(part, end_s), parts))
+        parts = [(part, self._threads.start(partial(self._send, part, end_s))) for part in _parts(lanes_of(records))]
+        outcomes = []
+        for part, future in parts:
+            try:
+                outcomes.append(future.result())
+            except CancelledError:
+                # The call may have been accepted. Sent again it makes copies, which event_id removes.
+                unsent = [index for lane in part.values() for index in lane.indexes]
+                outcomes.append(Outcome(unsent, "the process stops, and Kinesis has not answered yet"))
         return _together(outcomes)
 
-    def close(self) -> None:
-        """End the threads; nothing is in flight outside `put`."""
-        self._threads.shutdown()
+    def hurry(self) -> None:
+        """The process stops: nothing is tried again, and what is not answered within a second is given back."""
+        self._hurrying.set()
+        self._threads.hurry(_LAST_CALLS_S)
 
-    def _send(self, packs: Sequence[Pack], end_s: float) -> Outcome:
+    def close(self) -> None:
+        """End the threads; nothing is in flight outside `put` but what a hurried stop has given up."""
+        self._threads.close()
+
+    def _send(self, part: Mapping[int, Lane], end_s: float) -> Outcome:
         outcome = Outcome()
+        packs = [one for number, lane in part.items() for one in packs_of(number, lane)]
         for request in requests(packs):
             if outcome.unsent:
                 # Sending later packs now would overtake the ones that wait.
@@ -115,9 +127,11 @@ class KinesisSink:
             if not request or is_permanent:
                 return request, reason, is_permanent
             pause_s = self._chance.uniform(0, delay_s)
-            if self._clock_s() + pause_s >= end_s:
+            if self._hurrying.is_set() or self._clock_s() + pause_s >= end_s:
                 return request, reason, False
             self._wait(pause_s)
+            if self._hurrying.is_set():
+                return request, reason, False
             delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
             self.counts["resent"] += len(request)
 
@@ -181,13 +195,13 @@ def requests(packs: Sequence[Pack]) -> Iterator[Sequence[Pack]]:
         yield request
 
 
-def _parts(packs: Sequence[Pack]) -> list[list[Pack]]:
-    """`packs` in as many parts as are worth calls at the same time; a lane is in one part only."""
-    ways = min(MAX_IN_FLIGHT, 1 + sum(len(one.data) for one in packs) // _PART_BYTES)
-    parts: list[list[Pack]] = [[] for _ in range(ways)]
-    for one in packs:
-        parts[one.lane % ways].append(one)
-    return [part for part in parts if part] or [[]]
+def _parts(lanes: Mapping[int, Lane]) -> list[dict[int, Lane]]:
+    """`lanes` in as many parts as are worth calls at the same time; a lane is in one part only."""
+    ways = min(MAX_IN_FLIGHT, 1 + sum(lane.size for lane in lanes.values()) // _PART_BYTES)
+    parts: list[dict[int, Lane]] = [{} for _ in range(ways)]
+    for number, lane in lanes.items():
+        parts[number % ways][number] = lane
+    return [part for part in parts if part]
 
 
 def _together(outcomes: Sequence[Outcome]) -> Outcome:

@@ -39,6 +39,8 @@ _DEADLINE_S: Final = 2.0  # until a group goes to the spill journal; its senders
 _DRAIN_DEADLINE_S: Final = 30.0
 _DRAIN_PAUSE_S: Final = 1.0
 _REFRESH_S: Final = 1.0
+_FIRST_LOOK_S: Final = 5.0  # what the start waits for the first counters; DynamoDB may be away as well
+_LAST_LOOK_S: Final = 0.5  # what the stop waits for counters that are being read; nobody will see them
 _COUNTERS_AGE_MS: Final = 30_000  # older counters are not shown as if they were current
 
 
@@ -63,19 +65,18 @@ class AwsBackend:
         self._stats: tuple[int, Stats] | None = None  # when it was read, and what
         self._stopping = threading.Event()
         self._spilled = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._drain_until_stopped, name="spill-drain", daemon=True),
-            threading.Thread(target=self._refresh_until_stopped, name="counters", daemon=True),
-        ]
+        self._looked = threading.Event()  # the counters were read, or could not be
+        self._drain = threading.Thread(target=self._drain_until_stopped, name="spill-drain", daemon=True)
+        self._counting = threading.Thread(target=self._refresh_until_stopped, name="counters", daemon=True)
 
     def recover(self, on_replay: OnReplay) -> None:
         """Take up the spill journal and begin to drain it; nothing else is kept on this machine."""
         self._spill.recover(self._quarantine, lambda ids: on_replay(ids, 0.5))
         if not self._spill.is_empty:
             self._spilled.set()
-        self._refresh()
-        for thread in self._threads:
-            thread.start()
+        self._drain.start()
+        self._counting.start()
+        self._looked.wait(_FIRST_LOOK_S)
 
     def write(self, records: Sequence[bytes]) -> None:
         """Keep all of `records`, or raise BackendUnavailable; while anything waits in the spill, behind it."""
@@ -148,13 +149,20 @@ class AwsBackend:
         source = self._lake_copy.source(since_ms)
         return answer(name, source, since_ms=since_ms, until_ms=until_ms, limit=limit)
 
+    def hurry(self) -> None:
+        """Wait no longer than a second for AWS from now on: what it does not confirm goes to the spill journal."""
+        self._stopping.set()
+        self._looked.set()
+        self._spilled.set()
+        self._sink.hurry()
+
     def close(self, ids: Sequence[str]) -> None:
         """Stop the threads; what waits in the spill journal is drained after the next start."""
-        self._stopping.set()
-        self._spilled.set()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
+        self.hurry()
+        if self._drain.is_alive():
+            self._drain.join()
+        if self._counting.is_alive():
+            self._counting.join(_LAST_LOOK_S)
         self._sink.close()
         self._lake_copy.close()
         self._spill.close(ids)
@@ -171,10 +179,11 @@ class AwsBackend:
                 _log.info("spill drained; events go to Kinesis directly again")
 
     def _send(self, records: Sequence[bytes]) -> Sequence[int]:
-        deadline_s = _DEADLINE_S if self._stopping.is_set() else _DRAIN_DEADLINE_S
-        return self._sink.put(records, deadline_s=deadline_s).unsent
+        return self._sink.put(records, deadline_s=_DRAIN_DEADLINE_S).unsent
 
     def _refresh_until_stopped(self) -> None:
+        self._refresh()
+        self._looked.set()
         while not self._stopping.wait(_REFRESH_S):
             self._refresh()
 

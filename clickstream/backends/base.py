@@ -63,6 +63,10 @@ class Backend(Protocol):
         """The answer to one of catalog.QUESTIONS over all events kept by now; on a worker thread, one at a time."""
         ...
 
+    def hurry(self) -> None:
+        """The process was asked to stop: wait for nobody else for long. Called on the loop thread, before `close`."""
+        ...
+
     def close(self, ids: Sequence[str]) -> None:
         """Release files and connections; nothing is written afterwards.
 

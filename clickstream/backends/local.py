@@ -157,6 +157,9 @@ class LocalBackend:
         with self._columns.source(self._journal.end) as source:
             return answer(name, source, since_ms=since_ms, until_ms=until_ms, limit=limit, derived=True)
 
+    def hurry(self) -> None:
+        """Nothing to do: only this machine's disk is waited for."""
+
     def close(self, ids: Sequence[str]) -> None:
         """Leave a checkpoint for a fast restart, sync and unlock the journal."""
         if self._in_service:

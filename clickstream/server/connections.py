@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import uvicorn
@@ -19,6 +19,10 @@ _MAX_HEAD_BYTES: Final = 64 * 1024
 class Server(uvicorn.Server):
     """uvicorn's, stopped by signals without dying of them, and with a limit on the time that a request's head takes."""
 
+    def __init__(self, config: uvicorn.Config, on_stopping: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._on_stopping = on_stopping
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stop on SIGINT and SIGTERM; uvicorn itself would raise them again once it has stopped."""
@@ -30,6 +34,8 @@ class Server(uvicorn.Server):
     def stop(self) -> None:
         """Answer what is under way, then return from `serve`."""
         self.should_exit = True
+        if self._on_stopping is not None:
+            self._on_stopping()
 
     async def watch_slow_heads(self) -> None:
         """Once a second, close connections that have been sending the head of a request for too long."""

@@ -29,12 +29,14 @@ def serve(
     max_body_bytes: int,
     body_timeout_s: float = 10,
     on_start: Callable[[asyncio.AbstractEventLoop], None] | None = None,
+    on_stopping: Callable[[], None] | None = None,
     on_stop: Callable[[], None] | None = None,
 ) -> None:
     """Serve `app` until SIGINT or SIGTERM; requests under way are answered first.
 
-    `on_start` runs on the loop before the first request; `on_stop` runs on a thread after the last one, while
-    the loop still turns. Bodies larger than `max_body_bytes`, or slower than `body_timeout_s`, are BODY_REFUSED.
+    `on_start` runs on the loop before the first request, `on_stopping` when the signal has come; `on_stop` runs on a
+    thread after the last request, while the loop still turns. Bodies larger than `max_body_bytes`, or slower than
+    `body_timeout_s`, are BODY_REFUSED.
     Raises PortTaken when `host`:`port` cannot be listened on.
     """
     listener = _listen(host, port, port_setting)
@@ -42,13 +44,14 @@ def serve(
     def adapter(loop: asyncio.AbstractEventLoop) -> Adapter:
         return Adapter(app, loop, host=host, port=port, max_body_bytes=max_body_bytes, body_timeout_s=body_timeout_s)
 
-    uvloop.run(_serve(adapter, listener, on_start, on_stop))
+    uvloop.run(_serve(adapter, listener, on_start, on_stopping, on_stop))
 
 
 async def _serve(
     make_adapter: Callable[[asyncio.AbstractEventLoop], Adapter],
     listener: socket.socket,
     on_start: Callable[[asyncio.AbstractEventLoop], None] | None,
+    on_stopping: Callable[[], None] | None,
     on_stop: Callable[[], None] | None,
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -68,7 +71,7 @@ async def _serve(
         timeout_keep_alive=_IDLE_TIMEOUT_S,
         timeout_graceful_shutdown=_STOP_TIMEOUT_S,
     )
-    server = Server(config)
+    server = Server(config, on_stopping)
     if on_start is not None:
         on_start(loop)
     watches = [loop.create_task(adapter.patience.watch()), loop.create_task(server.watch_slow_heads())]

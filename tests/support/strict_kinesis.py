@@ -6,6 +6,7 @@ No emulator throttles or fails single records, so without this the sink's retrie
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import random
@@ -27,6 +28,7 @@ class Faults:
         self.record_failure_rate = 0.0  # share of records answered with InternalFailure
         self.is_throttled = False  # every record is refused for throughput
         self.is_down = False  # connections are cut before anything happens
+        self.hangs = False  # calls are taken and neither answered nor cut, until the proxy ends
         self.expired = 0  # this many calls are answered with ExpiredTokenException
         self.error: tuple[str, int] | None = None  # every call is answered with this code and status
         self.lose_answers = 0  # this many calls are accepted, then the connection is cut
@@ -52,6 +54,7 @@ class StrictKinesis:
         self._upstream = urlsplit(upstream)
         self._chance = random.Random(seed)
         self._lock = threading.Lock()
+        self._ending = threading.Event()
         self._buckets = [_Bucket(records_per_second, bytes_per_second) for _ in range(shards)]
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -63,6 +66,7 @@ class StrictKinesis:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ending.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -83,8 +87,9 @@ class StrictKinesis:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/x-amz-json-1.1")
                 self.send_header("Content-Length", str(len(payload)))
-                self.end_headers()
-                self.wfile.write(payload)
+                with contextlib.suppress(ConnectionError):  # a client that stops does not wait for its answer
+                    self.end_headers()
+                    self.wfile.write(payload)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -93,7 +98,11 @@ class StrictKinesis:
 
     def answer(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes] | None:
         """Status and body, or None to cut the connection."""
-        if self.faults.is_down:
+        with self._lock:
+            self.counts["asked"] += 1
+        if self.faults.hangs:
+            self._ending.wait(60)
+        if self.faults.is_down or self.faults.hangs:
             return None
         if not headers.get("X-Amz-Target", "").endswith(".PutRecords"):
             return self._forward(path, headers, body)
