@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt crash bench lock venv
+.PHONY: help demo test check fmt crash bench lock venv tools
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -10,23 +10,26 @@ demo: ## start API, dashboard and generator; Ctrl-C stops them
 test: ## everything that continuous integration runs: checks and all tests
 	./run_tests.sh
 
-check: venv ## ruff, formatting, mypy, shellcheck
+check: tools ## ruff, formatting, mypy, shellcheck
 	scripts/checks.sh
 
-fmt: venv ## format the code and sort the imports
+fmt: tools ## format the code and sort the imports
 	.venv/bin/ruff check --quiet --fix --select I .
 	.venv/bin/ruff format .
 
-crash: venv ## kill -9, power cuts and fault injection, in their long form
+crash: tools ## kill -9, power cuts and fault injection, in their long form
 	CRASH_KILLS=100 CRASH_POWER_CUTS=50 .venv/bin/python -m pytest -m crash
 
-bench: venv ## measure throughput, latency, export and replay; prints a table
+bench: tools ## measure throughput, latency, export and replay; prints a table
 	.venv/bin/python -m benchmarks
 
-lock: venv ## pin the newest allowed packages into requirements*.txt
+lock: tools ## pin the newest allowed packages into requirements*.txt
 	.venv/bin/python -m pip install --quiet --quiet uv
 	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header requirements.in -o requirements.txt
 	.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header requirements-dev.in -o requirements-dev.txt
 
-venv:
+venv: ## install the packages into .venv, as the demo does, and start nothing
+	@bash -euc 'source scripts/venv.sh; prepare_venv "Installing packages into .venv; this takes 10 to 60 seconds ..." requirements.txt'
+
+tools:
 	@bash -euc 'source scripts/venv.sh; prepare_venv "Installing packages and test tools into .venv ..." requirements.txt requirements-dev.txt'

@@ -6,6 +6,9 @@ so that a demo shows every step of the funnel; --preset realistic converts 2.8 %
 
 from __future__ import annotations
 
+import clickstream.packages  # noqa: F401 - first: it says what to do when packages are missing
+
+# isort: split
 import argparse
 import os
 import sys
@@ -23,13 +26,14 @@ from clickstream.simulation.selfcheck import run_self_check
 from clickstream.simulation.shopping import Delivering, ShoppingRun
 from clickstream.simulation.shopping_view import explanation_table
 from clickstream.simulation.traffic import Plan, Traffic, random_seed, write_records
+from clickstream.terminal.console import console_for_lines
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until the end or Ctrl-C; 0 when every event was acknowledged (and verified, if asked), else 1."""
     parser = arguments_parser(__doc__ or "")
     given = parser.parse_args(arguments)
-    console = Console(stderr=given.output == "-")
+    console = console_for_lines(stderr=given.output == "-")
     try:
         return _run(parser, given, console)
     except ConfigError as problem:
@@ -62,15 +66,17 @@ def _generate(model: journeys.Model, given: argparse.Namespace, console: Console
     if given.output:
         write_records(Traffic(plan), given.output, given.truth)
         return 0
+    settings = config.from_environment()
     delivering = Delivering(
-        endpoint=given.endpoint,
+        endpoint=given.endpoint or settings.events_url,
+        key=settings.write_key if given.key is None else given.key,
         paced=not given.fast and given.backfill is None,
         batch_size=given.batch_size,
         connections=given.connections,
         give_up_after_s=given.give_up_after,
         truth=given.truth,
         verify=given.verify,
-        read_token=config.from_environment().read_token if given.verify else "",
+        read_token=settings.read_token,
         quiet=given.quiet,
     )
     return ShoppingRun(Traffic(plan), delivering, console).run()

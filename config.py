@@ -94,6 +94,16 @@ class Settings:
     # MAX_SPILL_BYTES: size of the spill journal; beyond it 503. Default 1 GiB.
     max_spill_bytes: int = 1024 * 1024 * 1024
 
+    @property
+    def events_url(self) -> str:
+        """Where events are posted."""
+        return f"{self.api_url}/events"
+
+    @property
+    def write_key(self) -> str:
+        """The key that this project's own senders use; empty when none is needed."""
+        return self.write_keys[0].key if self.write_keys else ""
+
 
 def load(environ: Mapping[str, str]) -> Settings:
     """Settings from `environ`; raises ConfigError that lists every problem at once."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import clickstream.packages  # noqa: F401 - first: it says what to do when packages are missing
+
+# isort: split
 import asyncio
 import gzip
 import json

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+import clickstream.packages  # noqa: F401 - first: it says what to do when packages are missing
+
+# isort: split
 import argparse
 import sys
 
-from rich.console import Console
-
-from clickstream.simulation.options import at_least, endpoint, positive, whole
+import config
+from clickstream.errors import ConfigError
+from clickstream.simulation.options import add_target, at_least, positive, whole
 from clickstream.simulation.steady import SteadyTraffic, run
+from clickstream.terminal.console import console_for_lines
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until the duration is over or Ctrl-C; 0 when every event was acknowledged, else 1."""
     options = _parser().parse_args(arguments)
     traffic = SteadyTraffic(seed=options.seed, rate=options.rate, duration_s=options.duration)
+    console = console_for_lines()
     try:
-        return run(traffic, options.endpoint, batch_size=options.batch_size, console=Console(), quiet=options.quiet)
+        settings = config.from_environment()
+        return run(
+            traffic,
+            options.endpoint or settings.events_url,
+            key=settings.write_key if options.key is None else options.key,
+            batch_size=options.batch_size,
+            console=console,
+            quiet=options.quiet,
+        )
+    except ConfigError as problem:
+        console.print(str(problem), style="bold red", markup=False)
+        return 2
     except KeyboardInterrupt:
         return 130
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--endpoint", type=endpoint, default="http://localhost:3000/events", help="default %(default)s")
+    add_target(parser)
     parser.add_argument("--rate", type=positive, default=10.0, help="events a second, default 10")
     parser.add_argument("--duration", type=at_least(0.0), default=60.0, help="seconds, default 60; 0 runs until Ctrl-C")
     parser.add_argument(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import clickstream.packages  # noqa: F401 - first: it says what to do when packages are missing
+
+# isort: split
 import argparse
 import codecs
 import io
@@ -18,7 +21,8 @@ from rich.text import Text
 
 import config
 from clickstream.client.reading import ApiProblem, ApiReader
-from clickstream.errors import ConfigError, JournalError
+from clickstream.errors import ConfigError, JournalError, failure
+from clickstream.place import command
 from clickstream.stats import WINDOWS
 from clickstream.terminal import words
 from clickstream.terminal.counting import count_file
@@ -50,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FileNotFoundError:
         return _fail(f"there is no file {options.file}: say where the journal is, or leave --file out", NO_NUMBERS)
     except (JournalError, OSError) as problem:
-        return _fail(str(problem), NO_NUMBERS)
+        return _fail(failure(problem) if isinstance(problem, OSError) else str(problem), NO_NUMBERS)
     except KeyboardInterrupt:
         pass  # how --watch ends
     return 0
@@ -118,7 +122,7 @@ def _ascii_only(console: Console) -> bool:
 
 def _remedy(problem: ApiProblem) -> str:
     if problem.kind == "unreachable":
-        return "Start it with ./run_demo.sh or python local_api.py, or read a file: --file events_backup.json"
+        return f"Start it with ./run_demo.sh or {command('local_api.py')}, or read a file: --file events_backup.json"
     if problem.kind == "replaying":
         done = "" if problem.progress is None else f"It has read {problem.progress:.0%} of it. "
         return f"{done}Try again in a moment, or watch it with --watch."

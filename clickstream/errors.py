@@ -114,3 +114,9 @@ class JournalLocked(JournalError):
 
 class JournalDamaged(JournalError):
     """The file is not a journal and cannot be turned into one without losing something."""
+
+
+def failure(problem: OSError) -> str:
+    """What went wrong with which file, without the number that the system has for it."""
+    what = problem.strerror or str(problem)
+    return f"{problem.filename}: {what}" if problem.filename else what

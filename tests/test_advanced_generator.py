@@ -61,7 +61,7 @@ def test_shoppers_come_live_and_the_expected_rate_is_said_first() -> None:
     assert done.returncode == 0, done.stdout
     assert 0.5 * rate < len(api.events) / 3 < 2 * rate
     assert "60 shoppers" in first_line
-    assert "never acknowledged" in done.stdout
+    assert "not delivered" in done.stdout
     assert "\x1b" not in done.stdout
 
 
@@ -119,7 +119,7 @@ def test_what_was_never_acknowledged_is_listed_and_fails_the_run(tmp_path: Path)
 
     listed = {line["event_id"] for line in lines_of(truth) if line["kind"] == "unacknowledged"}
     assert done.returncode == 1
-    assert "50 events were not acknowledged" in done.stdout
+    assert "50 events were not delivered" in done.stdout
     assert len(listed) == 50
     assert listed.isdisjoint(api.events)
 

@@ -14,8 +14,8 @@ from tests.support.processes import ROOT, environment, python
 SCRIPTS = {"local_api", "dashboard", "data_generator", "advanced_generator", "visualize"}
 PACKAGES = ("api", "web", "clickstream")
 PRODUCT = sorted([*ROOT.glob("*.py"), *(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))])
-# The demo is a process that lives in the package so that `python -m` finds it: as a script it may read the settings.
-MAY_IMPORT_CONFIG = {"clickstream/demo/__main__.py"}
+# Processes that live in the package so that `python -m` finds them: as scripts they may read the settings.
+MAY_IMPORT_CONFIG = {"clickstream/demo/__main__.py", "clickstream/__main__.py"}
 AWS = ("boto3", "botocore", "aiobotocore")
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -10,14 +11,15 @@ import pytest
 
 from clickstream.events import Limits, validate
 from clickstream.simulation.steady import SteadyTraffic
-from tests.support.recording_api import error, recording_api
+from tests.support.platform import platform
+from tests.support.processes import ROOT, environment, python
+from tests.support.recording_api import Answer, error, recording_api
 
-ROOT = Path(__file__).parent.parent
 
-
-def generate(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "data_generator.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+def generate(*arguments: str, timeout: float = 60, **settings: str) -> subprocess.CompletedProcess[str]:
+    command = python(str(ROOT / "data_generator.py"), *arguments)
+    env = environment(**settings)
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, env=env, cwd=ROOT)
 
 
 def test_every_event_of_a_run_arrives_and_is_acknowledged() -> None:
@@ -27,7 +29,7 @@ def test_every_event_of_a_run_arrives_and_is_acknowledged() -> None:
     assert done.returncode == 0, done.stdout
     assert len(api.events) == 200
     assert max(len(request) for request in api.requests) <= 20
-    assert "acknowledged" in done.stdout
+    assert "accepted" in done.stdout
     assert "\x1b" not in done.stdout
 
 
@@ -65,9 +67,67 @@ def test_a_refused_request_is_listed_and_turns_the_exit_code_to_1() -> None:
         done = generate("--endpoint", api.url, "--rate", "50", "--duration", "1", "--batch-size", "10", "--seed", "1")
 
     assert done.returncode == 1
-    assert "10 events were not acknowledged" in done.stdout
+    assert "10 events were not delivered" in done.stdout
     assert "body_too_large" in done.stdout
     assert "00000001.0" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("answer", "remedy"),
+    [
+        (error(401, "unauthorized"), "Give the write key with --key, or set WRITE_KEYS"),
+        (error(403, "forbidden"), "Give the write key with --key, or set WRITE_KEYS"),
+        (error(405, "method_not_allowed"), "The one of the API ends in /events"),
+        (error(404, "not_found"), "The one of the API ends in /events"),
+    ],
+)
+def test_an_answer_that_concerns_address_or_key_ends_the_run_with_the_remedy(answer: Answer, remedy: str) -> None:
+    with recording_api() as api:
+        api.answers = [answer] * 10_000
+        began = time.monotonic()
+        done = generate("--endpoint", api.url.removesuffix("/events"), "--duration", "0", "--rate", "100", timeout=20)
+
+    assert done.returncode == 1
+    assert time.monotonic() - began < 10
+    assert remedy in done.stdout
+
+
+def test_the_settings_of_the_api_say_where_events_go_and_with_which_key(tmp_path: Path) -> None:
+    with platform(tmp_path, WRITE_KEYS="web=pk_1;rate=5000") as api:
+        port = api.url.rpartition(":")[2]
+        done = generate("--rate", "50", "--duration", "0.2", API_PORT=port, WRITE_KEYS="web=pk_1")
+        named = generate("--rate", "50", "--duration", "0.2", "--key", "pk_1", API_URL=api.url)
+        without = generate("--rate", "50", "--duration", "0.2", API_PORT=port)
+
+        assert (done.returncode, named.returncode, without.returncode) == (0, 0, 1), without.stdout
+        assert api.accounting()["accepted"] == 20
+
+
+def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
+    done = generate(API_PORT="80a")
+
+    assert done.returncode == 2
+    assert 'API_PORT="80a": expected an integer' in done.stdout
+
+
+def test_what_was_sent_is_the_sum_of_four_numbers_that_are_shown() -> None:
+    with recording_api() as api:
+        api.rejects = lambda event: "invalid_value" if event["event_id"].endswith("7") else None
+        api.answers = [error(413, "body_too_large")]
+        done = generate("--endpoint", api.url, "--rate", "100", "--duration", "1", "--batch-size", "10")
+
+    counts = {name: int(number) for name, number in re.findall(r"^│ +([a-z ]+?) +│ +(\d+) +│$", done.stdout, re.M)}
+    assert counts["events sent"] == 100
+    assert counts["rejected"] > 0
+    assert counts["not delivered"] == 10
+    assert counts["accepted"] + counts["duplicates"] + counts["rejected"] + counts["not delivered"] == 100
+
+
+def test_a_sentence_in_a_pipe_is_one_line() -> None:
+    done = generate("--endpoint", "http://127.0.0.1:9/events")
+
+    assert len(done.stdout.splitlines()) == 1
+    assert len(done.stdout) > 100
 
 
 def test_without_an_api_it_says_how_to_start_one() -> None:
@@ -89,7 +149,7 @@ def test_stopping_finishes_what_is_under_way_and_prints_the_summary(number: sign
         output, _ = process.communicate(timeout=30)
 
     assert process.returncode == 0, output
-    assert "never acknowledged" in output
+    assert "not delivered" in output
     assert f"{len(api.events)}" in output
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -126,6 +127,30 @@ def test_a_wrong_parameter_is_named(api: Platform, parameters: dict[str, str]) -
 
     assert (status, answer["error"]["code"]) == (400, "invalid_parameter")
     assert answer["error"]["field"] == next(iter(parameters))
+
+
+def test_the_shell_command_finds_the_api_by_the_same_settings(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text("raise SystemExit('this is not the config.py of the platform')")
+
+    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        command = python("-m", "clickstream", "expect", "--timeout", "0.2", *arguments)
+        env = environment(**settings)
+        return subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path, timeout=20, check=False)
+
+    (tmp_path / "api").mkdir()
+    with platform(tmp_path / "api", READ_TOKEN="secret-token") as guarded:
+        port = guarded.url.rpartition(":")[2]
+        by_port = run(API_PORT=port, READ_TOKEN="secret-token")
+        by_url = run(API_URL=f"{guarded.url}/", READ_TOKEN="secret-token")
+        by_option = run("--api-url", guarded.url, "--token", "secret-token")
+        without_token = run("--api-url", guarded.url)
+    gone = run(API_PORT=port)
+
+    assert [one.returncode for one in (by_port, by_url, by_option)] == [1, 1, 1], by_port.stderr
+    assert "Give the READ_TOKEN of the API with --token" in without_token.stderr
+    assert gone.returncode == 2
+    assert f"nothing answers at http://127.0.0.1:{port}: connection refused\n" in gone.stderr
+    assert f"Start it with `{sys.executable} {ROOT / 'local_api.py'}`" in gone.stderr
 
 
 def test_the_shell_command_prints_the_events_or_what_came_instead(api: Platform, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from werkzeug.wrappers import Request, Response
 
 from clickstream.client.reading import ApiProblem
 from clickstream.errors import JournalDamaged
+from clickstream.place import command
 from clickstream.terminal import words
 from clickstream.terminal.bars import bar, sparkline
 from clickstream.terminal.counting import count_file
@@ -268,8 +269,12 @@ def test_without_an_api_a_sentence_says_what_was_tried_and_what_to_do() -> None:
     assert done.stdout == ""
     assert done.stderr == (
         f"visualize: nothing answers at {url}: connection refused\n"
-        "Start it with ./run_demo.sh or python local_api.py, or read a file: --file events_backup.json\n"
+        f"Start it with ./run_demo.sh or {command('local_api.py')}, or read a file: --file events_backup.json\n"
     )
+
+
+def test_what_cannot_be_read_is_said_without_the_number_of_the_error(tmp_path: Path) -> None:
+    assert run("--file", str(tmp_path)).stderr == f"visualize: {tmp_path}: Is a directory\n"
 
 
 @pytest.mark.parametrize("arguments", [["--window", "5m"], ["--interval", "0"], ["--interval", "x"], ["--watch"]])

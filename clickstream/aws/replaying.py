@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -15,13 +16,14 @@ import msgspec
 from clickstream.aws.lake import PREFIX, Lake
 from clickstream.aws.packing import Line, record_of, unpack
 from clickstream.aws.sink import KinesisSink
-from clickstream.client.sending import SendingClient
+from clickstream.client.sending import RetryPolicy, SendingClient, turned_away, unreachable
 from clickstream.errors import ClickstreamError
 from clickstream.timestamps import parse
 
 BATCH: Final = 500
 FAILED_PREFIX: Final = "aws/lambda/"  # where Lambda's failure destination writes
 _DEADLINE_S: Final = 300.0
+_LINES_LOOKED_AT: Final = 1_000
 
 
 class ReplayFailed(ClickstreamError):
@@ -47,13 +49,42 @@ class Target(Protocol):
         ...
 
 
+class _Envelope(msgspec.Struct):
+    timestamp: str
+
+
+_envelope: Final = msgspec.json.Decoder(_Envelope)
+
+
 def from_file(path: Path) -> Iterator[bytes]:
-    """Events of a journal, an export as json or as ndjson: one event a line."""
+    """Events of a journal, an export as json or as ndjson: one event a line; ReplayFailed when it holds none."""
+    _check_holds_events(path)  # now, and not when the first event is asked for
+    return _records(path)
+
+
+def _records(path: Path, most_lines: int | None = None) -> Iterator[bytes]:
     with path.open("rb") as file:
-        for line in file:
+        for line in islice(file, most_lines):
             record = line.strip().rstrip(b",").strip()
             if record not in (b"", b"[", b"]"):
                 yield record
+
+
+def _check_holds_events(path: Path) -> None:
+    """A file of something else is refused as a whole, and not line by line."""
+    seen = list(_records(path, _LINES_LOOKED_AT))
+    if seen and not any(map(_is_event, seen)):
+        raise ReplayFailed(
+            f"{path} holds no events: expected a journal or an export as json or ndjson, an event a line"
+        )
+
+
+def _is_event(record: bytes) -> bool:
+    try:
+        _envelope.decode(record)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    return True
 
 
 def from_s3(s3: Any, bucket: str, prefix: str) -> Iterator[bytes]:  # noqa: ANN401 (boto3 makes its classes at run time)
@@ -66,17 +97,21 @@ def from_s3(s3: Any, bucket: str, prefix: str) -> Iterator[bytes]:  # noqa: ANN4
 
 
 class ToApi:
-    """POST /events of an API; it removes what it has already."""
+    """POST /events of an API; it removes what it has already. ReplayFailed when nothing listens there."""
 
-    def __init__(self, url: str) -> None:
-        self._client = SendingClient(url.rstrip("/") + "/events")
+    def __init__(self, url: str, *, key: str = "", policy: RetryPolicy | None = None) -> None:
+        self._endpoint = url.rstrip("/").removesuffix("/events") + "/events"
+        if problem := unreachable(self._endpoint, "--to"):
+            raise ReplayFailed(problem)
+        self._client = SendingClient(self._endpoint, key=key, policy=policy)
 
     def send(self, records: list[bytes], result: Result) -> None:
         """Wait for the verdict on `records`."""
         delivery = self._client.send(records)
         done = delivery.accepted + delivery.duplicates + len(delivery.rejected)
         if done != len(records):
-            raise ReplayFailed(f"no verdict on {len(records)} events: {delivery.reason or delivery.outcome}")
+            why = f"no verdict on {len(records)} events: {delivery.reason or delivery.outcome}"
+            raise ReplayFailed("\n".join(filter(None, [why, turned_away(self._endpoint, delivery)])))
         result.accepted += delivery.accepted
         result.duplicates += delivery.duplicates
         result.problems += [f"{one.event_id}: {one.code}: {one.message}" for one in delivery.rejected]
@@ -103,10 +138,14 @@ def replay(
     since_ms: int | None = None,
     until_ms: int | None = None,
     speed: float | None = None,
+    on_sent: Callable[[Result], None] | None = None,
     wait: Callable[[float], None] = time.sleep,
     clock_s: Callable[[], float] = time.monotonic,
 ) -> Result:
-    """Send `records` in their order; with `speed` as far apart as they happened, divided by it."""
+    """Send `records` in their order; with `speed` as far apart as they happened, divided by it.
+
+    `on_sent` is called after each batch with what has become of everything so far.
+    """
     result = Result()
     pace = _Pace(speed, wait, clock_s)
     batch: list[bytes] = []
@@ -120,12 +159,12 @@ def replay(
             result.skipped += 1
             continue
         if batch and (len(batch) == BATCH or pace.is_early(ms)):
-            _send(batch, target, result)
+            _send(batch, target, result, on_sent)
             batch = []
         pace.wait_for(ms)
         batch.append(record)
     if batch:
-        _send(batch, target, result)
+        _send(batch, target, result, on_sent)
     return result
 
 
@@ -154,9 +193,11 @@ class _Pace:
         return began_s + (ms - first_ms) / 1000 / self._speed - self._clock_s()
 
 
-def _send(batch: list[bytes], target: Target, result: Result) -> None:
+def _send(batch: list[bytes], target: Target, result: Result, on_sent: Callable[[Result], None] | None) -> None:
     target.send(batch, result)
     result.sent += len(batch)
+    if on_sent is not None:
+        on_sent(result)
 
 
 def _given_up(s3: Any, bucket: str, prefix: str) -> Iterator[bytes]:  # noqa: ANN401 (as above)

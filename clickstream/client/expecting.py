@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import requests
 
-from clickstream.client.reading import ApiProblem
+from clickstream.client.reading import ApiProblem, reason
 
 _NETWORK_S: Final = 5.0  # on top of the time that the API itself waits
 
@@ -37,8 +37,10 @@ def expect(
         document = answer.json()
     except requests.exceptions.JSONDecodeError:
         raise ApiProblem("garbage", f"{api_url} did not answer with JSON; is it the clickstream API?") from None
+    except requests.Timeout:
+        raise ApiProblem("timeout", f"{api_url} did not answer within {timeout_s + _NETWORK_S:g} s") from None
     except requests.RequestException as problem:
-        raise ApiProblem("unreachable", f"{api_url} did not answer: {problem.__class__.__name__}") from None
+        raise ApiProblem("unreachable", f"nothing answers at {api_url}: {reason(problem)}") from None
     if not isinstance(document, dict) or "status" not in document:
         message = (
             document["error"]["message"] if isinstance(document, dict) and "error" in document else "no such route"

@@ -79,7 +79,7 @@ class ApiReader:
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
             raise ApiProblem("timeout", f"{url} did not answer within {self._read_timeout_s:g} s") from None
         except requests.ConnectionError as problem:
-            raise ApiProblem("unreachable", f"nothing answers at {self.api_url}: {_reason(problem)}") from None
+            raise ApiProblem("unreachable", f"nothing answers at {self.api_url}: {reason(problem)}") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError) as problem:
             raise ApiProblem("garbage", f"{url} gave a broken answer: {problem}") from None
         answer = _json_object(body)
@@ -149,7 +149,8 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")  # browsers would refuse the whole answer later
 
 
-def _reason(problem: requests.ConnectionError) -> str:
+def reason(problem: requests.RequestException) -> str:
+    """Why there is no connection, in words."""
     text = str(problem)
     if "refused" in text:
         return "connection refused"

@@ -20,6 +20,8 @@ import msgspec
 import requests
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+from clickstream.place import command
+
 ACKNOWLEDGED: Final = "acknowledged"
 REFUSED: Final = "refused"
 UNACKNOWLEDGED: Final = "unacknowledged"
@@ -28,6 +30,9 @@ MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 _MOST_RETRY_AFTER_S: Final = 60.0
 _KEPT_BODY_CHARACTERS: Final = 2_000
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+# Answers that every other batch would get as well: sending on is in vain.
+_WRONG_KEY: Final = frozenset({401, 403})
+_WRONG_ADDRESS: Final = frozenset({301, 302, 303, 307, 308, 404, 405})
 
 Wait = Callable[[float], bool]
 
@@ -73,6 +78,11 @@ class Delivery:
     rejected: list[RecordRejection] = field(default_factory=list)
     reason: str = ""
 
+    @property
+    def is_turned_away(self) -> bool:
+        """True when the address or the write key is wrong, so that no other batch can fare better."""
+        return self.outcome == REFUSED and self.status in _WRONG_KEY | _WRONG_ADDRESS
+
 
 class _Verdict(msgspec.Struct):
     status: str
@@ -104,6 +114,7 @@ class SendingClient:
         self,
         endpoint: str,
         *,
+        key: str = "",
         policy: RetryPolicy | None = None,
         wait: Wait | None = None,
         fraction: Callable[[], float] = random.random,
@@ -116,6 +127,8 @@ class SendingClient:
         self._now = now
         self._session = requests.Session()
         self._session.headers.update({"Content-Type": "application/json", "User-Agent": "clickstream-sender"})
+        if key:
+            self._session.headers["X-Write-Key"] = key
         # Looking for proxies and netrc costs more than the request, and a proxy cannot reach this machine's loopback.
         self._session.trust_env = urlsplit(endpoint).hostname not in _LOOPBACK
 
@@ -158,8 +171,8 @@ class SendingClient:
         return None
 
 
-def unreachable(endpoint: str, timeout_s: float = 3.0) -> str | None:
-    """A sentence that says what to do when nothing listens at `endpoint`; None when something does."""
+def unreachable(endpoint: str, option: str = "--endpoint", timeout_s: float = 3.0) -> str | None:
+    """A sentence that says what to do when nothing listens at `endpoint`, as `option` said; else None."""
     parts = urlsplit(endpoint)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
@@ -167,9 +180,19 @@ def unreachable(endpoint: str, timeout_s: float = 3.0) -> str | None:
     except OSError as problem:
         return (
             f"Nothing answers at {endpoint} ({problem.strerror or problem}). "
-            "Start the API with `python local_api.py`, or name another address with --endpoint."
+            f"Start the API with `{command('local_api.py')}`, or name another address with {option}."
         )
     return None
+
+
+def turned_away(endpoint: str, delivery: Delivery) -> str:
+    """What to do about an answer that concerns the address or the key; empty for any other."""
+    if not delivery.is_turned_away:
+        return ""
+    if delivery.status in _WRONG_KEY:
+        return "Give the write key with --key, or set WRITE_KEYS as it is set for the API."
+    ends_well = urlsplit(endpoint).path.rstrip("/").endswith("/events")
+    return f"Is {endpoint} the right address?" + ("" if ends_well else " The one of the API ends in /events.")
 
 
 def retry_after_s(value: str | None, now: datetime) -> float:

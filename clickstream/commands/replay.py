@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from clickstream.aws.clients import client
-from clickstream.aws.replaying import Target, ToApi, ToStream, from_file, from_s3, replay
+from clickstream.aws.replaying import ReplayFailed, Result, Target, ToApi, ToStream, from_file, from_s3, replay
 from clickstream.aws.sink import KinesisSink
 from clickstream.commands.sql import time_argument
 
 _PROBLEMS_SHOWN: Final = 10
+_EVERY_S: Final = 0.2
+_EVERY_PIPED_S: Final = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,19 +33,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", type=time_argument, metavar="TIME", help="only events that happened from then on")
     parser.add_argument("--until", type=time_argument, metavar="TIME", help="only events that happened before")
     parser.add_argument("--speed", type=_speed, help="keep the gaps between events, divided by this; else at once")
+    parser.add_argument("--key", help="the write key of the API (default the first one of WRITE_KEYS)")
     parser.add_argument("--region", default="us-east-1", help="of s3 and kinesis (default %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when every event was taken or known already, 1 when some were refused."""
-    result = replay(_records(args), _target(args), since_ms=args.since, until_ms=args.until, speed=args.speed)
+    """0 when every event was taken or known already, 1 when some were rejected."""
+    progress = _Progress()
+    result = replay(
+        _records(args), _target(args), since_ms=args.since, until_ms=args.until, speed=args.speed, on_sent=progress.show
+    )
+    progress.clear()
     print(
         f"{result.sent:,} events sent: {result.accepted:,} accepted, {result.duplicates:,} known already, "
-        f"{len(result.problems):,} refused; {result.skipped:,} outside the asked time"
+        f"{len(result.problems):,} rejected; {result.skipped:,} outside the asked time"
     )
     for problem in result.problems[:_PROBLEMS_SHOWN]:
         print(f"  {problem}", file=sys.stderr)
     return 1 if result.problems else 0
+
+
+class _Progress:
+    """What was sent so far, on standard error: a line that replaces itself in a terminal, one at times elsewhere."""
+
+    def __init__(self) -> None:
+        self._in_place = sys.stderr.isatty()
+        self._next_s = 0.0 if self._in_place else time.monotonic() + _EVERY_PIPED_S
+
+    def show(self, result: Result) -> None:
+        if (now_s := time.monotonic()) < self._next_s:
+            return
+        self._next_s = now_s + (_EVERY_S if self._in_place else _EVERY_PIPED_S)
+        line = f"{result.sent:,} events sent …"
+        print(f"\r{line}" if self._in_place else line, end="" if self._in_place else "\n", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        if self._in_place:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _records(args: argparse.Namespace) -> Iterator[bytes]:
@@ -56,7 +83,9 @@ def _target(args: argparse.Namespace) -> Target:
     if args.target.startswith("kinesis:"):
         stream = args.target.removeprefix("kinesis:")
         return ToStream(KinesisSink(client("kinesis", args.region, attempts=1).put_records, stream))
-    return ToApi(args.target)
+    if not args.target.startswith(("http://", "https://")):
+        raise ReplayFailed(f"{args.target}: expected an API such as http://127.0.0.1:3000, or kinesis:STREAM")
+    return ToApi(args.target, key=args.settings().write_key if args.key is None else args.key)
 
 
 def _speed(text: str) -> float:

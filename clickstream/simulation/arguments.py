@@ -13,7 +13,7 @@ def arguments_parser(description: str) -> argparse.ArgumentParser:
     """Every option of a run; `description` is printed as it is."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--endpoint", type=options.endpoint, default="http://localhost:3000/events", help="default %(default)s")
+    options.add_target(parser)
     add("--duration", type=options.at_least(0.0), default=60.0, help="seconds, default 60; 0 runs until Ctrl-C")
     add("--users", type=options.whole(1, 1_000_000), default=5, help="shoppers at the same time, default 5")
     add(

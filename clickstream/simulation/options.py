@@ -9,6 +9,17 @@ from urllib.parse import urlsplit
 from clickstream.timestamps import parse
 
 
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Offer --endpoint and --key; what is not given comes from the settings that the API has too."""
+    parser.add_argument(
+        "--endpoint",
+        type=endpoint,
+        metavar="URL",
+        help="where events are posted, default API_URL (else http://API_HOST:API_PORT) and /events",
+    )
+    parser.add_argument("--key", metavar="KEY", help="the write key, default the first one of WRITE_KEYS")
+
+
 def endpoint(text: str) -> str:
     """An http(s) address with a host."""
     parts = urlsplit(text)

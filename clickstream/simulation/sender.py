@@ -12,7 +12,15 @@ from typing import Final
 
 import msgspec
 
-from clickstream.client.sending import ACKNOWLEDGED, MAX_BODY_BYTES, REFUSED, Delivery, RetryPolicy, SendingClient
+from clickstream.client.sending import (
+    ACKNOWLEDGED,
+    MAX_BODY_BYTES,
+    REFUSED,
+    Delivery,
+    RetryPolicy,
+    SendingClient,
+    turned_away,
+)
 
 STOPPED_PATIENCE_S: Final = 10.0
 _IDS_LISTED: Final = 1_000
@@ -81,6 +89,7 @@ class Failures:
 
     event_ids: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    remedy: str = ""  # what to do when the address or the key is at fault
 
     def add(self, records: Sequence[bytes], reason: str) -> None:
         """Note a failed batch."""
@@ -92,13 +101,16 @@ class Failures:
 class Sender:
     """Sends batches over `connections` connections; `offer` waits while the queue is full, and nothing is ever dropped.
 
-    `on_delivery` is called with each batch and what became of it, one call at a time.
+    `on_delivery` is called with each batch and what became of it, one call at a time. An answer that concerns the
+    address or the key sets `stop`: every other batch would get it too.
     """
 
     def __init__(
         self,
         endpoint: str,
         *,
+        key: str = "",
+        stop: threading.Event | None = None,
         connections: int = 4,
         queued_batches: int = 64,
         patience_s: float = STOPPED_PATIENCE_S,
@@ -107,6 +119,8 @@ class Sender:
     ) -> None:
         self.failures = Failures()
         self.latencies = Latencies()
+        self._endpoint = endpoint
+        self._stop = stop
         self._counters = Counters()
         self._on_delivery = on_delivery
         self._patience_s = patience_s
@@ -114,7 +128,7 @@ class Sender:
         self._lock = threading.Lock()
         self._unanswered: dict[float, int] = {}
         self._abandon = threading.Event()
-        clients = [SendingClient(endpoint, policy=policy, wait=self._pause) for _ in range(connections)]
+        clients = [SendingClient(endpoint, key=key, policy=policy, wait=self._pause) for _ in range(connections)]
         self._threads = [threading.Thread(target=self._work, args=(client,), daemon=True) for client in clients]
         for thread in self._threads:
             thread.start()
@@ -218,6 +232,10 @@ class Sender:
                 else:
                     counters.unacknowledged += count
                 self.failures.add(batch.records, delivery.reason)
+            if delivery.is_turned_away:
+                self.failures.remedy = turned_away(self._endpoint, delivery)
+                if self._stop is not None:
+                    self._stop.set()
             if self._on_delivery is not None:
                 self._on_delivery(batch, delivery)
 

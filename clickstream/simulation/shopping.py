@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ class Delivering:
     """How a run is sent and checked."""
 
     endpoint: str
+    key: str = ""
     paced: bool = True
     batch_size: int = 500
     connections: int = 4
@@ -65,25 +67,27 @@ class ShoppingRun:
 
     def _send_and_check(self, truth: Path | None, before: Stats | None) -> int:
         ledger = Ledger(truth, self._described())
-        sender = Sender(
-            self._how.endpoint,
-            connections=self._how.connections,
-            policy=RetryPolicy(give_up_after_s=self._how.give_up_after_s),
-            on_delivery=ledger.delivered,
-        )
-        view = ShoppingView(sender, ledger, self._traffic.plan, paced=self._how.paced)
-        with (
-            ledger,
-            stopped_by_signals() as stop,
-            shown_live(self._console, view.render, view.line, quiet=self._how.quiet),
-        ):
-            stream = self._traffic.stream(ledger, stop)
-            counters = transmit(stream, sender, batch_size=self._how.batch_size, paced=self._how.paced, stop=stop)
+        with ledger, stopped_by_signals() as stop:
+            sender = self._sender(ledger, stop)
+            view = ShoppingView(sender, ledger, self._traffic.plan, paced=self._how.paced)
+            with shown_live(self._console, view.render, view.line, quiet=self._how.quiet):
+                stream = self._traffic.stream(ledger, stop)
+                counters = transmit(stream, sender, batch_size=self._how.batch_size, paced=self._how.paced, stop=stop)
         if not self._how.quiet:
             self._console.print(view.summary())
         print_failures(self._console, sender)
         is_true = before is None or truth is None or self._verify(before, ledger, counters, truth)
         return 0 if is_true and not counters.lost else 1
+
+    def _sender(self, ledger: Ledger, stop: threading.Event) -> Sender:
+        return Sender(
+            self._how.endpoint,
+            key=self._how.key,
+            stop=stop,
+            connections=self._how.connections,
+            policy=RetryPolicy(give_up_after_s=self._how.give_up_after_s),
+            on_delivery=ledger.delivered,
+        )
 
     def _verify(self, before: Stats, ledger: Ledger, counters: Counters, truth: Path) -> bool:
         started = time.monotonic()

@@ -92,7 +92,7 @@ class SteadyTraffic:
         }
 
 
-def run(traffic: SteadyTraffic, endpoint: str, *, batch_size: int, console: Console, quiet: bool) -> int:
+def run(traffic: SteadyTraffic, endpoint: str, *, key: str = "", batch_size: int, console: Console, quiet: bool) -> int:
     """Send the traffic and report; the exit code of the process."""
     problem = unreachable(endpoint)
     if problem:
@@ -101,12 +101,13 @@ def run(traffic: SteadyTraffic, endpoint: str, *, batch_size: int, console: Cons
     if not quiet:
         length = f"for {traffic.duration_s:g} s" if traffic.duration_s else "until Ctrl-C"
         console.print(f"{traffic.rate:g} events/s to {endpoint} {length}, seed {traffic.seed}", highlight=False)
-    sender = Sender(endpoint, connections=2, policy=RetryPolicy())
-    progress = Progress(sender)
     started = time.monotonic()
-    with stopped_by_signals() as stop, shown_live(console, progress.line, progress.line, quiet=quiet):
-        stream = traffic.stream(time.time_ns() // 1_000_000, stop)
-        counters = transmit(stream, sender, batch_size=batch_size, paced=True, stop=stop)
+    with stopped_by_signals() as stop:
+        sender = Sender(endpoint, key=key, stop=stop, connections=2, policy=RetryPolicy())
+        progress = Progress(sender)
+        with shown_live(console, progress.line, progress.line, quiet=quiet):
+            stream = traffic.stream(time.time_ns() // 1_000_000, stop)
+            counters = transmit(stream, sender, batch_size=batch_size, paced=True, stop=stop)
     if not quiet:
         console.print(summary(sender, time.monotonic() - started))
     print_failures(console, sender)

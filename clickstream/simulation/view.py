@@ -55,18 +55,20 @@ class Progress:
         return self._now() - self._start
 
     def line(self) -> str:
-        """`12 s · 10.1 events/s · sent 121 · acknowledged 118 · retried 0 · lag 0.0 s`."""
+        """`12 s · 10.1 events/s · sent 121 · accepted 118 · duplicates 1 · rejected 2 · retries 0 · lag 0.0 s`."""
         counters = self._sender.snapshot()
         parts = [
             f"{self.elapsed_s():.0f} s",
             f"{self._recent_rate(counters.acknowledged):,.1f} events/s",
             f"sent {counters.generated:,}",
-            f"acknowledged {counters.acknowledged:,}",
-            f"retried {counters.retries:,}",
+            f"accepted {counters.accepted:,}",
+            *([f"duplicates {counters.duplicates:,}"] if counters.duplicates else []),
+            *([f"rejected {counters.rejected:,}"] if counters.rejected else []),
+            f"retries {counters.retries:,}",
             *([f"lag {self._sender.lag_s():.1f} s"] if self._show_lag else []),
         ]
         lost = counters.refused + counters.unacknowledged
-        return " · ".join([*parts, f"NOT ACKNOWLEDGED {lost:,}"] if lost else parts)
+        return " · ".join([*parts, f"NOT DELIVERED {lost:,}"] if lost else parts)
 
     def _recent_rate(self, acknowledged: int) -> float:
         now = self._now()
@@ -78,7 +80,7 @@ class Progress:
 
 
 def summary(sender: Sender, elapsed_s: float) -> Table:
-    """The end of a run in numbers that add up."""
+    """The end of a run: what was sent is the sum of the four numbers below it."""
     counters = sender.snapshot()
     table = Table(title="Summary", show_header=False, title_justify="left")
     table.add_column("what")
@@ -91,15 +93,13 @@ def summary(sender: Sender, elapsed_s: float) -> Table:
 def _summary_rows(sender: Sender, counters: Counters, elapsed_s: float) -> list[tuple[str, str]]:
     rows = [
         ("events sent", f"{counters.generated:,}"),
-        ("acknowledged", f"{counters.acknowledged:,}"),
         ("  accepted", f"{counters.accepted:,}"),
         ("  duplicates", f"{counters.duplicates:,}"),
         ("  rejected", f"{counters.rejected:,}"),
-        ("refused", f"{counters.refused:,}"),
-        ("never acknowledged", f"{counters.unacknowledged:,}"),
+        ("  not delivered", f"{counters.lost:,}"),
         ("requests (retries)", f"{counters.requests:,} ({counters.retries:,})"),
         ("elapsed", f"{elapsed_s:.1f} s"),
-        ("acknowledged events/s", f"{counters.acknowledged / max(elapsed_s, 1e-9):,.1f}"),
+        ("delivered events/s", f"{counters.acknowledged / max(elapsed_s, 1e-9):,.1f}"),
         ("largest lag", f"{counters.largest_lag_s:.2f} s"),
     ]
     for share in (0.5, 0.99):
@@ -110,13 +110,16 @@ def _summary_rows(sender: Sender, counters: Counters, elapsed_s: float) -> list[
 
 
 def print_failures(console: Console, sender: Sender) -> None:
-    """Name what was not acknowledged, and why; nothing when all was."""
+    """Name what was not delivered, why, and what to do; nothing when all was."""
     lost = sender.snapshot().lost
     if not lost:
         return
-    console.print(f"{lost:,} events were not acknowledged:", style="bold red")
+    console.print(f"{lost:,} events were not delivered:", style="bold red")
     for reason in sender.failures.reasons:
         console.print(f"  reason: {reason}", markup=False)
+    if sender.failures.remedy:
+        console.print(sender.failures.remedy, style="bold", markup=False, highlight=False)
+        return
     for event_id in sender.failures.event_ids[:_IDS_SHOWN]:
         console.print(f"  event_id {event_id}", markup=False)
     if lost > _IDS_SHOWN:

@@ -12,8 +12,9 @@ from clickstream.aws.local.emulator import Emulator
 from clickstream.aws.local.resources import Names, create
 from clickstream.aws.local.runner import EventSource
 from clickstream.aws.local.shards import ShardReader
-from clickstream.aws.replaying import Result, from_file, replay
+from clickstream.aws.replaying import ReplayFailed, Result, from_file, replay
 from clickstream.commands import replay as command
+from config import Settings
 from tests.aws.test_consumer import Setting, expected_numbers
 from tests.support.event_sample import sample_events, write_journal, write_ndjson
 from tests.support.platform import platform
@@ -25,6 +26,7 @@ pytestmark = [pytest.mark.aws, pytest.mark.usefixtures("aws_environment")]
 def run(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
+    parser.set_defaults(settings=Settings)
     return command.run(parser.parse_args(arguments))
 
 
@@ -67,9 +69,57 @@ def test_a_second_replay_to_an_api_finds_everything_known(tmp_path: Path, capsys
         run("--from", str(tmp_path / "export.ndjson"), "--to", api.url)
 
     assert capsys.readouterr().out.splitlines() == [
-        "50 events sent: 50 accepted, 0 known already, 0 refused; 0 outside the asked time",
-        "50 events sent: 0 accepted, 50 known already, 0 refused; 0 outside the asked time",
+        "50 events sent: 50 accepted, 0 known already, 0 rejected; 0 outside the asked time",
+        "50 events sent: 0 accepted, 50 known already, 0 rejected; 0 outside the asked time",
     ]
+
+
+def test_an_address_where_nothing_listens_is_named_at_once(tmp_path: Path) -> None:
+    write_ndjson(tmp_path / "export.ndjson", sample_events(5, seed=35))
+
+    with pytest.raises(ReplayFailed, match=r"Nothing answers at http://127.0.0.1:9/events .*another address with --to"):
+        run("--from", str(tmp_path / "export.ndjson"), "--to", "http://127.0.0.1:9")
+
+
+def test_a_file_without_events_is_refused_as_a_whole(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# Shop\n\nA shop.\n")
+    (tmp_path / "other.ndjson").write_text('{"a":1}\n')
+
+    for name in ("README.md", "other.ndjson"):
+        with pytest.raises(ReplayFailed, match=f"{name} holds no events"):
+            run("--from", str(tmp_path / name), "--to", "http://127.0.0.1:9")
+
+
+def test_an_empty_journal_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "events.json").write_text("[\n]\n")
+
+    assert list(from_file(tmp_path / "events.json")) == []
+
+
+def test_a_target_that_is_no_address_is_named(tmp_path: Path) -> None:
+    write_ndjson(tmp_path / "export.ndjson", sample_events(1, seed=36))
+
+    with pytest.raises(ReplayFailed, match="localhost:3000: expected an API such as http"):
+        run("--from", str(tmp_path / "export.ndjson"), "--to", "localhost:3000")
+
+
+def test_progress_is_told_after_each_batch(tmp_path: Path) -> None:
+    write_ndjson(tmp_path / "export.ndjson", sample_events(1200, seed=37))
+    seen: list[int] = []
+
+    replay(from_file(tmp_path / "export.ndjson"), Kept(), on_sent=lambda result: seen.append(result.sent))
+
+    assert seen == [500, 1000, 1200]
+
+
+def test_a_missing_write_key_ends_it_with_the_remedy(tmp_path: Path) -> None:
+    write_ndjson(tmp_path / "export.ndjson", sample_events(5, seed=38))
+    (tmp_path / "api").mkdir()
+
+    with platform(tmp_path / "api", WRITE_KEYS="web=pk_1") as api:
+        with pytest.raises(ReplayFailed, match="Give the write key with --key"):
+            run("--from", str(tmp_path / "export.ndjson"), "--to", api.url)
+        assert run("--from", str(tmp_path / "export.ndjson"), "--to", api.url, "--key", "pk_1") == 0
 
 
 def test_what_the_consumer_gave_up_is_counted_after_a_replay_and_only_once(emulator: Emulator, names: Names) -> None:
