@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -113,6 +113,24 @@ def load(environ: Mapping[str, str]) -> Settings:
 def from_environment() -> Settings:
     """Settings of this process's environment."""
     return load(os.environ)
+
+
+def help_text(*prefixes: str, but: tuple[str, ...] = ()) -> str:
+    """The settings whose names begin with one of `prefixes`, with their defaults, for --help; without `but`."""
+    default = Settings()
+    lines = [
+        f"  {one.name.upper()}={_as_set(getattr(default, one.name))}"
+        for one in fields(default)
+        if one.name.upper().startswith(prefixes) and one.name.upper() not in but
+    ]
+    heading = "settings (environment variables; docs/operations.md says what each one does, and what it costs):"
+    return "\n".join([heading, *lines])
+
+
+def _as_set(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "" if value == () else str(value)
 
 
 class _Reader:

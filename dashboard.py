@@ -5,10 +5,12 @@ from __future__ import annotations
 import clickstream.packages  # noqa: F401 - first: it says what to do when packages are missing
 
 # isort: split
+import argparse
 import asyncio
 import gzip
 import json
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -243,8 +245,17 @@ def _board() -> Board:
     return board
 
 
-def main() -> int:
+def _parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        description="Serves the dashboard on DASHBOARD_HOST:DASHBOARD_PORT until Ctrl-C or SIGTERM.",
+        epilog=config.help_text("DASHBOARD_", "API_", "READ_TOKEN", "POLL_INTERVAL_S"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the dashboard until it is stopped."""
+    _parser().parse_args(arguments)
     try:
         settings = config.from_environment()
     except ConfigError as problem:

@@ -1,15 +1,17 @@
-"""The ingestion API: `python local_api.py` serves it on API_HOST:API_PORT until Ctrl-C or SIGTERM."""
+"""The ingestion API: `.venv/bin/python local_api.py` serves it on API_HOST:API_PORT until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
 import clickstream.packages  # noqa: F401 - first: it says what to do when packages are missing
 
 # isort: split
+import argparse
 import asyncio
 import gc
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import config
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("clickstream.api")
 
+_OF_THE_DASHBOARD: Final = ("DASHBOARD_HOST", "DASHBOARD_PORT", "API_URL", "POLL_INTERVAL_S")
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 20_000  # events are no cycles: Python's 700 cost a twentieth of the loop's time
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until stopped; exit code 2 when settings or journal do not allow it."""
+    _parser().parse_args(arguments)
     try:
         settings = config.from_environment()
         logging.basicConfig(
@@ -45,6 +49,14 @@ def main() -> int:
         sys.stderr.write(f"{problem}\n")
         return 2
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        description="Serves the API on API_HOST:API_PORT until Ctrl-C or SIGTERM.",
+        epilog=config.help_text("", but=_OF_THE_DASHBOARD),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def run(settings: config.Settings) -> None:

@@ -1,4 +1,4 @@
-"""The dashboard's numbers in a terminal: `python visualize.py`, `--watch` live, `--file` without an API."""
+"""The dashboard's numbers in a terminal: once, with `--watch` live, `--file` without an API."""
 
 from __future__ import annotations
 

@@ -21,9 +21,9 @@ import pytest
 import requests
 
 from clickstream.client.expecting import expect, report
+from clickstream.place import scripts
 from clickstream.query import as_text
 
-_ROOT: Final = Path(__file__).resolve().parent.parent
 # The settings go in as an argument: the test's own environment neither leaks in nor is changed.
 _LAUNCH: Final = "import json, sys, config, local_api; local_api.run(config.load(json.loads(sys.argv[1])))"
 _START_TIMEOUT_S: Final = 20.0
@@ -73,7 +73,7 @@ def clickstream_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     log = directory / "api.log"
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - this interpreter and this project's own script
-            [sys.executable, "-c", _LAUNCH, json.dumps(settings)], cwd=_ROOT, stdout=output, stderr=output
+            [sys.executable, "-c", _LAUNCH, json.dumps(settings)], cwd=scripts(), stdout=output, stderr=output
         )
     try:
         api = ClickstreamApi(f"http://127.0.0.1:{port}")

@@ -9,11 +9,12 @@ import subprocess
 from collections import defaultdict
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
-from tests.support.chromium import launch
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 SLOW_MARKERS = ("aws", "sdk", "e2e", "browser", "crash")
 SDK_PACKAGES = Path(__file__).parent / "sdk" / "node_modules"
@@ -27,6 +28,10 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests: a second synchronous Playwright beside a running one is refused."""
+    from playwright.sync_api import sync_playwright  # an environment of the product alone does not have it
+
+    from tests.support.chromium import launch
+
     with sync_playwright() as playwright:
         running = launch(playwright)
         yield running

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import subprocess
+
 import pytest
 
 import config
 from clickstream.errors import ConfigError
+from tests.support.processes import ROOT, environment, python
 
 
 def problems(**environ: str) -> list[str]:
@@ -82,3 +86,24 @@ def test_the_environment_is_not_read_on_import(monkeypatch: pytest.MonkeyPatch) 
 
     assert config.load({}).api_port == 3000
     assert config.from_environment().api_port == 4242
+
+
+def test_help_of_the_servers_names_every_setting_and_starts_nothing() -> None:
+    said = ""
+    for script in ("local_api.py", "dashboard.py"):
+        env = environment(API_PORT="80a")  # a server that started would refuse it
+        command = python(script, "--help")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, cwd=ROOT, env=env, check=False)
+        assert done.returncode == 0, done.stderr
+        said += done.stdout
+
+    names = [field.name.upper() for field in dataclasses.fields(config.Settings)]
+    assert [name for name in names if f"\n  {name}=" not in said] == []
+
+
+def test_a_server_refuses_an_option_that_it_does_not_have() -> None:
+    command = python("local_api.py", "--port", "3001")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, cwd=ROOT, env=environment(), check=False)
+
+    assert done.returncode == 2
+    assert "unrecognized arguments: --port 3001" in done.stderr

@@ -113,6 +113,8 @@ def test_commands_in_shell_blocks_exist_with_their_options(document: Path) -> No
 
 def _problem(words: list[str]) -> str:
     program, *rest = words
+    if program in {"python", "python3", "pytest"} and rest[:2] != ["-m", "venv"]:
+        return f"{program}: a fresh machine has none, or one without the packages; write .venv/bin/{program}"
     if program.startswith("./"):
         return "" if os.access(ROOT / program, os.X_OK) else f"{program} is not executable"
     if program == "make":
@@ -131,8 +133,6 @@ def _python_problem(words: list[str]) -> str:
     else:
         return ""
     flags = [option.partition("=")[0] for option in options if option.startswith("--")]
-    if words[0] != "-m" and not flags:  # servers have no options, so nothing answers --help
-        return "" if (ROOT / words[0]).exists() else f"{words[0]} does not exist"
     status, text = _help(tuple(target))
     if status:
         return f"python {' '.join(target)} --help fails"
@@ -149,6 +149,11 @@ def _help(target: tuple[str, ...]) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_within_sentences_name_the_python_that_has_the_packages(document: Path) -> None:
+    assert re.findall(r"(?<!`)`(?:[A-Z_]+=\S+ )*python3? (?!-m venv)[^`\n]*`", document.read_text()) == []
+
+
 def test_commands_are_found_in_blocks_with_and_without_prompts() -> None:
     plain = "```bash\nAPI_PORT=1 ./run_demo.sh  # start\n```\n"
     prompted = "```console\n$ make bench\nprinted 1\n$ python a.py \\\n  --x\n```\n"
@@ -158,7 +163,14 @@ def test_commands_are_found_in_blocks_with_and_without_prompts() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["./nothing.sh"], ["make", "nonsense"], ["python", "nothing.py"], ["python", "-m", "clickstream", "nonsense"]],
+    [
+        ["./nothing.sh"],
+        ["make", "nonsense"],
+        [".venv/bin/python", "nothing.py"],
+        [".venv/bin/python", "-m", "clickstream", "nonsense"],
+        [".venv/bin/python", "visualize.py", "--nonsense"],
+        ["python", "visualize.py"],
+    ],
 )
 def test_a_command_that_does_not_exist_is_noticed(words: list[str]) -> None:
     assert _problem(words)
