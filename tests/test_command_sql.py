@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,8 @@ def test_an_answer_prints_as_json_as_csv_and_as_a_table(journal: str, capsys: py
 
     assert [row["step"] for row in answer["rows"]] == ["page_view", "add_to_cart", "checkout", "purchase"]
     assert lines[:2] == ["step,sessions,conversion", f"page_view,{answer['rows'][0]['sessions']},"]
-    assert "add_to_cart" in table
+    assert table.splitlines()[0] == "funnel: sessions that reached each step in order"
+    assert re.search(r"page_view +│ +\d+ +│ - ", table)
 
 
 def test_the_athena_text_is_printed_without_reading_a_file(capsys: pytest.CaptureFixture[str]) -> None:

@@ -146,6 +146,35 @@ def test_a_reader_of_its_output_that_goes_away_does_not_stop_the_clean_up(demo: 
     assert_nothing_is_left(demo)
 
 
+def test_with_a_read_token_the_box_says_where_it_is_needed_and_not_what_it_is(demo: StandIns) -> None:
+    process = demo.start(READ_TOKEN="secret-token")
+    process.wait_for_line("Stop  ", deadline_s=20)
+
+    assert f"http://127.0.0.1:{demo.dashboard_port}  (password: your READ_TOKEN; any user name)" in process.log
+    assert f"API_URL=http://127.0.0.1:{demo.api_port} READ_TOKEN=… {python()[0]}" in process.log
+    assert "visualize.py --watch" in process.log
+    assert "secret-token" not in process.log
+    process.stop()
+
+
+def test_without_a_journal_none_is_named_at_the_end(demo: StandIns) -> None:
+    names = {"KINESIS_STREAM_NAME": "s", "S3_BUCKET_NAME": "b", "DYNAMODB_TABLE_NAME": "t"}
+    process = demo.start("--duration", "1", ENV="aws", **names)
+
+    assert process.wait(deadline_s=20) == 0
+    assert "nothing is left running" in process.log
+    assert "are kept in" not in process.log
+
+
+def test_the_help_names_the_demo_on_the_emulator_and_the_way_to_ones_own_events(demo: StandIns) -> None:
+    process = demo.start("--help")
+
+    assert process.wait() == 0
+    assert "--aws-local" in process.log
+    assert "--generator none" in process.log
+    assert demo.start("--aws-local").wait() == 2
+
+
 def test_it_ends_by_itself_after_its_duration(demo: StandIns) -> None:
     process = started(demo, "--duration", "1")
 

@@ -18,6 +18,7 @@ case "$*" in
   "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
   "-m pip"*) echo "$*" >>installations; [ ! -e without-network ] ;;
   "-m clickstream.demo"*) shift 2; echo "demo $*" ;;
+  "-m clickstream.aws.local"*) shift 2; echo "aws $*" ;;
   -V) echo "Python 3.11.2" ;;
 esac
 """
@@ -36,7 +37,7 @@ class Project:
             assert where is not None, tool
             (self.programs / tool).symlink_to(where)
         (self.directory / "scripts").mkdir(parents=True)
-        for file in ("run_demo.sh", "scripts/venv.sh", "requirements.txt"):
+        for file in ("run_demo.sh", "scripts/venv.sh", "requirements.txt", "requirements-dev.txt"):
             shutil.copy(ROOT / file, self.directory / file)
 
     def add_python(self, name: str = "python3") -> Path:
@@ -162,3 +163,32 @@ def test_a_named_python_is_taken_first(project: Project) -> None:
     named = project.add_python("my-python")
 
     assert project.run(PYTHON=str(named)).returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [("--aws-local", "--duration", "20"), ("--duration", "20", "--aws-local")])
+def test_the_emulator_is_asked_for_anywhere_and_said_to_be_what_is_installed(
+    project: Project, arguments: tuple[str, ...]
+) -> None:
+    project.add_python()
+    project.run()
+
+    done = project.run(*arguments)
+
+    assert done.stdout.startswith("Installing the AWS emulator and its packages into .venv, once;")
+    assert done.stdout.endswith("aws --duration 20\n")
+
+
+def test_the_packages_are_installed_without_a_demo(project: Project) -> None:
+    project.add_python()
+    shutil.copy(ROOT / "Makefile", project.directory)
+    command = ["/usr/bin/make", "--silent", "venv"]
+
+    done = subprocess.run(
+        command, env={"PATH": str(project.programs)}, cwd=project.directory, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "Installing packages into .venv" in done.stdout
+    assert (project.directory / "installations").read_text().count("-r requirements.txt") == 1
+    assert "requirements-dev" not in (project.directory / "installations").read_text()
+    assert project.run().stdout == "demo \n"  # which has nothing left to install

@@ -183,3 +183,13 @@ def test_both_are_commands_of_the_package(journal: Path) -> None:
     assert repaired[0] == 0
     assert repaired[1].startswith(f"{journal}: mended, 3 records\n  torn tail of 25 bytes cut off and kept in ")
     assert after == (0, f"{journal}: 3 whole records, 0 damaged lines\n")
+
+
+def test_repair_prints_what_it_did_and_no_log(journal: Path) -> None:
+    journal.write_bytes(DAMAGED + b'{"event_id": "torn')
+    command = python("-m", "clickstream", "repair", str(journal))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=environment(), check=False)
+
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "damaged lines moved to" in done.stdout

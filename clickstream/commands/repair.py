@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -52,11 +55,24 @@ def _repair(path: Path) -> int:
         backup.unlink()
         raise
     try:
-        found = recover(journal, quarantine, msgspec.json.Decoder(StoredEvent).decode, lambda _events, _position: None)
+        with _without_log():  # it says in lines for a log what is reported below
+            found = recover(
+                journal, quarantine, msgspec.json.Decoder(StoredEvent).decode, lambda _events, _position: None
+            )
     finally:
         journal.close()
     print("\n".join(_done(path, backup, quarantine.path, found)))
     return 0
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    log, handler = logging.getLogger("clickstream"), logging.NullHandler()
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def _done(path: Path, backup: Path, quarantine: Path, found: Recovery) -> list[str]:

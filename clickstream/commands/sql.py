@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clickstream.analytics.catalog import QUESTIONS
+from clickstream.place import module
 from clickstream.timestamps import parse
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _print_statement(args: argparse.Namespace) -> int:
     try:
         from clickstream.analytics import athena  # noqa: PLC0415 (sqlglot is not among the product's packages)
     except ModuleNotFoundError as missing:
-        print(f"--athena needs {missing.name}: pip install -r requirements-dev.txt", file=sys.stderr)
+        print(f"--athena needs {missing.name}: {module('pip', 'install', missing.name or 'sqlglot')}", file=sys.stderr)
         return 1
     print(athena.statement(args.name, database=args.database, since_ms=args.since, until_ms=args.until))
     return 0
@@ -78,19 +79,23 @@ def _print(table: Table, form: str) -> None:
 
 
 def _print_table(table: Table) -> None:
-    from rich.console import Console  # noqa: PLC0415 (only the table needs it)
-    from rich.table import Table as Grid  # noqa: PLC0415 (as above)
+    from rich.table import Table as Grid  # noqa: PLC0415 (only the table needs it)
     from rich.text import Text  # noqa: PLC0415 (as above)
 
-    grid = Grid(*table.columns, title=f"{table.name}: {QUESTIONS[table.name]}")
+    from clickstream.terminal.console import console_for_lines  # noqa: PLC0415 (as above)
+
+    console = console_for_lines()
+    # Not the grid's own title, which would be broken at the width of the grid.
+    console.print(f"{table.name}: {QUESTIONS[table.name]}", markup=False, highlight=False)
+    grid = Grid(*table.columns)
     for row in table.rows:
         grid.add_row(*(Text(_cell(cell)) for cell in row))  # Text: a page named [red] is a name, not markup
-    Console().print(grid)
+    console.print(grid)
 
 
 def _cell(cell: object) -> str:
     if cell is None:
-        return ""
+        return "-"  # nothing to say, such as the conversion of a first step
     return f"{cell:,.4g}" if isinstance(cell, float) else str(cell)
 
 

@@ -10,13 +10,14 @@ import msgspec
 
 from clickstream.journal.identity import Kind
 from clickstream.journal.inspection import Condition, inspect
+from clickstream.place import module
 from clickstream.stored import StoredEvent
 
 _LINE_SHOWN = 60
 _NO_JOURNAL = {
     Kind.ARRAY: "an array of events as an older version wrote it",
     Kind.LINES: "no journal but NDJSON, one event a line; to bring its events in: "
-    "python -m clickstream replay --from {path} --to URL",
+    "{clickstream} replay --from {path} --to URL",
     Kind.OTHER: "no journal, and no array of events",
 }
 
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if condition.kind in (Kind.LINES, Kind.OTHER):
         return 2
-    print(f"To mend it: python -m clickstream repair {args.file} (keeps a copy of the file)")
+    print(f"To mend it: {module('clickstream', 'repair', str(args.file))} (keeps a copy of the file)")
     print("The next start of the API mends it too, and keeps what it takes out.")
     return 1
 
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 def report(path: Path, condition: Condition) -> list[str]:
     """The condition in lines for a person, the most important first."""
     if condition.kind is not Kind.JOURNAL:
-        return [f"{path}: {_NO_JOURNAL[condition.kind].format(path=path)}"]
+        return [f"{path}: {_NO_JOURNAL[condition.kind].format(path=path, clickstream=module('clickstream'))}"]
     lines = [f"{path}: {_count(condition.records, 'whole record')}, {_count(condition.damaged, 'damaged line')}"]
     for offset, line in condition.damaged_at:
         shown = line[:_LINE_SHOWN].decode(errors="backslashreplace")

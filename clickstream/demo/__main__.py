@@ -31,13 +31,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "dashboard", "dashboard.py", settings.dashboard_host, settings.dashboard_port, "/health", "DASHBOARD_PORT"
     )
     options = Options(
-        events_file=settings.events_file,
+        events_file=settings.events_file if settings.env == "local" else None,
         read_token=settings.read_token,
         generator=arguments.generator,
         duration_s=arguments.duration,
         browser=not arguments.no_browser,
-        # Another terminal does not know what was set in this one.
-        view_prefix="" if settings.api_url == config.Settings().api_url else f"API_URL={settings.api_url} ",
+        view_prefix=_needed_elsewhere(settings),
     )
     demo = Demo(options, api, dashboard, terminal)
     with StopSignals() as signals:
@@ -48,6 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         except DemoError as error:
             terminal.line(str(error))
             return 1
+
+
+def _needed_elsewhere(settings: config.Settings) -> str:
+    """What another terminal, which does not know what was set in this one, needs before a command."""
+    url = "" if settings.api_url == config.Settings().api_url else f"API_URL={settings.api_url} "
+    return f"{url}READ_TOKEN=… " if settings.read_token else url  # the token itself does not belong on a screen
 
 
 def _run(demo: Demo, supervisor: Supervisor, signals: StopSignals, terminal: Terminal) -> int:
@@ -65,7 +70,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./run_demo.sh",
         description="Starts the API, the dashboard and a generator; Ctrl-C stops all three.",
-        epilog="Ports: API_PORT=3001 DASHBOARD_PORT=5001 ./run_demo.sh",
+        epilog="Other ports: API_PORT=3001 DASHBOARD_PORT=5001 ./run_demo.sh. Your own events only: "
+        "EVENTS_FILE=mine.json ./run_demo.sh --generator none. All settings: docs/operations.md",
     )
     parser.add_argument("--no-browser", action="store_true", help="do not open the dashboard in a browser")
     parser.add_argument("--duration", type=_seconds, metavar="SECONDS", help="stop by itself after so many seconds")
@@ -74,7 +80,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         choices=[*GENERATORS, "none"],
         help="who sends events: simple steady traffic, simulated shoppers (advanced, the default), or nobody",
     )
-    return parser.parse_args(argv)
+    parser.add_argument(
+        "--aws-local", action="store_true", help="the same with ENV=aws, against an AWS emulator on this machine"
+    )
+    given = parser.parse_args(argv)
+    if given.aws_local:  # run_demo.sh takes it out, because that needs more packages
+        parser.error("--aws-local: start it with ./run_demo.sh")
+    return given
 
 
 def _seconds(text: str) -> float:

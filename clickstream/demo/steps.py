@@ -15,13 +15,14 @@ from clickstream.demo import ports
 from clickstream.demo.service import Service, port_problem
 from clickstream.demo.supervisor import Child, StopSignals, Supervisor
 from clickstream.demo.terminal import SEPARATOR, Terminal
+from clickstream.place import command
 
 GENERATORS: Final = {
     "simple": ["data_generator.py"],
     "advanced": [
         "advanced_generator.py",
         "--users=50",
-    ],  # about 45 events/s: all seven types, the rare remove_from_cart too, within 20 s
+    ],  # about 38 events/s: all seven types, the rare remove_from_cart too, within 20 s
 }
 _HEALTHY_WITHIN_S = 30.0  # replaying a long journal does not count: it reports progress
 _LOG_LINES = 15
@@ -39,7 +40,7 @@ class DemoError(Exception):
 class Options:
     """What one demo is asked for."""
 
-    events_file: Path
+    events_file: Path | None  # None: events are kept elsewhere (ENV=aws)
     read_token: str
     generator: str | None = None  # a key of GENERATORS, "none", or None: the best that is there
     duration_s: float | None = None  # None: until somebody asks to stop
@@ -97,7 +98,7 @@ class Demo:
         self._terminal.line("Stopping …")
         supervisor.stop(hurry=lambda: signals.count > asked, before=self._note_totals)
         took_s = time.monotonic() - began
-        if self._kept is not None:
+        if self._kept is not None and self._options.events_file is not None:
             self._terminal.line(f"{self._kept:,} events are kept in {self._options.events_file}.")
         if held := [port_problem(s, reason) for s in self._services if (reason := ports.why_not(s.host, s.port))]:
             raise DemoError("\n".join(["Stopped, but:", *held]))
@@ -138,10 +139,11 @@ class Demo:
         return supervisor.start(f"generator ({script})", [sys.executable, "-u", script, *target, *options])
 
     def _where_to_look(self) -> list[str]:
+        password = "  (password: your READ_TOKEN; any user name)" if self._options.read_token else ""
         return [
-            f"Dashboard      {self._dashboard.url}",
+            f"Dashboard      {self._dashboard.url}{password}",
             f"API            {self._api.url}/docs",
-            f"In a terminal  {self._options.view_prefix}.venv/bin/python visualize.py --watch",
+            f"In a terminal  {self._options.view_prefix}{command('visualize.py', '--watch')}",
             "Stop           Ctrl-C",
         ]
 

@@ -15,6 +15,7 @@ from typing import Final
 from clickstream.errors import BackendUnavailable, JournalDamaged, JournalError, JournalLocked
 from clickstream.journal import conversion, layout
 from clickstream.journal.identity import Kind, identify
+from clickstream.place import module
 
 _log: Final = logging.getLogger(__name__)
 
@@ -235,7 +236,7 @@ def _not_ours(path: Path, kind: Kind) -> str:
     if kind is Kind.LINES:
         return (
             f"{path} is NDJSON, one event a line, not a JSON array of them: it stays as it is. Choose another "
-            f"EVENTS_FILE, and bring the events in by: python -m clickstream replay --from {path} --to URL"
+            f"EVENTS_FILE, and bring the events in by: {module('clickstream', 'replay', '--from', str(path))} --to URL"
         )
     return f"{path} is not a JSON array of events; move it away, or choose another EVENTS_FILE"
 

@@ -77,9 +77,10 @@ class StandIns:
         """How the demo is started."""
         return python("-m", "clickstream.demo", "--no-browser", *options)
 
-    def start(self, *options: str) -> RunningProcess:
+    def start(self, *options: str, **settings: str) -> RunningProcess:
         """A running demo, not necessarily ready."""
-        return RunningProcess(self.command(*options), self.directory / "demo.log", env=self.env, cwd=self.directory)
+        env = {**self.env, **settings}
+        return RunningProcess(self.command(*options), self.directory / "demo.log", env=env, cwd=self.directory)
 
     def pids(self) -> dict[str, int]:
         """Process ids that the stand-ins have left so far."""

@@ -39,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         exit_code = _run_demo(settings, arguments)
         cloud.finish()
         accounts = cloud.accounts(_acknowledged(Path(settings["SPILL_FILE"])))
+    _say("The events of this run are gone with the emulator. Before that they were counted in four places:")
     for line in accounts.lines():
         _say(line)
     for key in cloud.events.failed:
