@@ -43,6 +43,10 @@ class RealDemo:
 
 @pytest.fixture
 def demo(tmp_path: Path, request: pytest.FixtureRequest) -> RealDemo:
+    return started(tmp_path, request)
+
+
+def started(tmp_path: Path, request: pytest.FixtureRequest, **settings: str) -> RealDemo:
     (tmp_path / "tmp").mkdir()
     api_port, dashboard_port = free_port(), free_port()
     env = environment(
@@ -50,6 +54,7 @@ def demo(tmp_path: Path, request: pytest.FixtureRequest) -> RealDemo:
         DASHBOARD_PORT=str(dashboard_port),
         EVENTS_FILE=str(tmp_path / "events_backup.json"),
         TMPDIR=str(tmp_path / "tmp"),
+        **settings,
     )
     command = python("-m", "clickstream.demo", "--no-browser")
     process = RunningProcess(command, tmp_path / "log", env=env, cwd=ROOT)
@@ -87,3 +92,10 @@ def test_kill_9_leaves_no_process_and_a_whole_journal(demo: RealDemo) -> None:
     wait_until(demo.ports_are_free, "the ports are free again", deadline_s=6)
     wait_until(lambda: list((demo.directory / "tmp").iterdir()) == [], "no temporary file is left")
     assert len(demo.journal()) > 0
+
+
+def test_with_write_keys_the_shoppers_have_one(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    demo = started(tmp_path, request, WRITE_KEYS="web=pk_1")
+
+    demo.process.wait_for(lambda: demo.stats()["total_events"] > 0, "an event", deadline_s=20)
+    assert demo.stats()["accounting"]["rejected"] == 0

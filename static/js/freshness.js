@@ -147,8 +147,8 @@ function banner({ kind, message, stats, age, broken }) {
       if (broken.length === 0) return null;
       return { tone: "error", title: `Could not draw: ${broken.join(", ")}.`, text: "The numbers arrived; this is a fault of the page. Its console says more." };
     case "loading": return null;
-    case "unreachable": return { tone: "error", title: "The API is not answering.", text: `Tried ${document.body.dataset.apiUrl}.${kept} If you stopped it, start it with ./run_demo.sh or python local_api.py.` };
-    case "offline": return { tone: "error", title: "The dashboard is not answering.", text: `Tried ${location.origin}.${kept} If you stopped it, start it with ./run_demo.sh or python dashboard.py.` };
+    case "unreachable": return { tone: "error", title: "The API is not answering.", text: `Tried ${document.body.dataset.apiUrl}.${kept} If you stopped it, start it with ./run_demo.sh or .venv/bin/python local_api.py.` };
+    case "offline": return { tone: "error", title: "The dashboard is not answering.", text: `Tried ${location.origin}.${kept} If you stopped it, start it with ./run_demo.sh or .venv/bin/python dashboard.py.` };
     case "slow": return { tone: "warning", title: late, text: `The dashboard did not answer within ${TIMEOUT_MS / 1000} s.` };
     case "timeout": return { tone: "warning", title: late, text: said };
     case "replaying": return { tone: "info", title: "The API is reading its journal.", text: `It has just started; the numbers come when it has finished.${kept}` };

@@ -8,7 +8,7 @@ const snippets = (url) => ({
   "Segment SDK": `// npm install @segment/analytics-node\nimport { Analytics } from "@segment/analytics-node";\n\nconst analytics = new Analytics({ writeKey: "local", host: "${url}" });\nanalytics.page({ userId: "user_123", name: "Products", properties: { path: "/products" } });\nawait analytics.closeAndFlush();`,
   Browser: `fetch("${url}/events", {\n  method: "POST",\n  keepalive: true,\n  headers: { "Content-Type": "text/plain" },\n  body: JSON.stringify({\n    event_type: "page_view",\n    anonymous_id: "visitor_1",\n    properties: { page: location.pathname },\n  }),\n});`,
 });
-const GENERATOR = "python advanced_generator.py";
+const GENERATOR = ".venv/bin/python advanced_generator.py";
 
 let built = false;
 

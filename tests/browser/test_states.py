@@ -143,7 +143,7 @@ def test_the_api_killed_and_started_again_under_the_page(tmp_path: Path, tab: Pa
         banner = tab.locator("#banner")
         expect(banner).to_contain_text("The API is not answering.", timeout=4000)
         expect(banner).to_contain_text(f"Tried {api_url}.")
-        expect(banner).to_contain_text("start it with ./run_demo.sh or python local_api.py")
+        expect(banner).to_contain_text("start it with ./run_demo.sh or .venv/bin/python local_api.py")
         expect(tab.locator("#status")).to_contain_text("API down")
         expect(tab.locator("#value-events")).to_have_text("1")
 
