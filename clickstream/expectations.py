@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
@@ -13,7 +13,7 @@ import msgspec
 
 from clickstream.errors import RequestRefused
 from clickstream.events import AnyEvent, Rejection
-from clickstream.query import Query, as_text
+from clickstream.query import Query, is_same, written
 
 # Events and rejections that an expectation can look back on; enough for any test, little memory (about 10 MB).
 REMEMBERED: Final = 10_000
@@ -172,7 +172,7 @@ class Expectations:
             "matched": len(waiting.found),
             "events": [msgspec.Raw(record) for record in waiting.found],
             "near_misses": [
-                {"differs": [_shown(difference) for difference in differences], "event": msgspec.Raw(record)}
+                {"differs": differences, "event": msgspec.Raw(record)}
                 for differences, record in sorted(near, key=lambda one: len(one[0]))[:_SHOWN_MISSES]
             ],
             "rejected": [refusal.shown() for refusal in refused],
@@ -196,21 +196,44 @@ def _matches(event: AnyEvent, record: bytes, query: Query, scope: str | None) ->
     return (scope is None or f'"test_id":"{scope}"'.encode() in record) and query.matches(record)
 
 
-def _differences(event: dict[str, Any], query: Query) -> list[tuple[str, str, str | None]]:
-    """Name, expected and found value of each condition that `event` does not meet."""
+def _differences(event: dict[str, Any], query: Query) -> list[Answer]:
+    """Each condition that `event` does not meet."""
     properties = event.get("properties") or {}
-    compared = [(name, value, event.get(name), name in event) for name, value in query.fields.items()]
-    compared += [
-        (f"property.{name}", value, properties.get(name), name in properties)
+    fields = [
+        {"field": name, "expected": value, "found": event.get(name), "message": _told(name, event, name, value)}
+        for name, value in query.fields.items()
+        if event.get(name) != value
+    ]
+    return fields + [
+        {
+            "field": f"property.{name}",
+            "expected": written(value),
+            "found": written(properties[name]) if name in properties else None,
+            "message": _told(f"property.{name}", properties, name, value),
+        }
         for name, value in query.properties.items()
-    ]
-    return [
-        (name, expected, as_text(found) if present else None)
-        for name, expected, found, present in compared
-        if not present or as_text(found) != expected
+        if not is_same(properties.get(name), value)
     ]
 
 
-def _shown(difference: tuple[str, str, str | None]) -> Answer:
-    name, expected, found = difference
-    return {"field": name, "expected": expected, "found": found}
+def _told(shown_name: str, values: Mapping[str, Any], name: str, expected: object) -> str:
+    """How a value differs from the `expected` one; one of another type is the fault that is hardest to see."""
+    if name not in values:
+        return f"{shown_name} is missing, you asked for {written(expected)}"
+    found = values[name]
+    kinds = _kind(found), _kind(expected)
+    if kinds[0] == kinds[1]:
+        return f"{shown_name} is {written(found)}, not {written(expected)}"
+    return f"{shown_name} is {_named(found)}, you asked for {_named(expected)}"
+
+
+def _kind(value: object) -> str:
+    return "number" if type(value) in (int, float) else _KINDS.get(type(value), "")
+
+
+def _named(value: object) -> str:
+    kind = _kind(value)
+    return f"the {kind} {msgspec.json.encode(value).decode()}" if kind else written(value)
+
+
+_KINDS: Final = {str: "text", list: "list", dict: "object"}

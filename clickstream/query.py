@@ -15,6 +15,9 @@ _PROPERTY: Final = "property."
 _NAMES: Final = ("event_type", "user_id", "anonymous_id", "session_id")
 _clock: Final = UtcClockReader()
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_any: Final = msgspec.json.Decoder().decode
+_encode: Final = msgspec.json.Encoder(order="deterministic").encode
+_CONTAINERS: Final = (dict, list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Query:
     """Conditions that all hold; `since_ms` is included, `until_ms` is not (event time)."""
 
     fields: Mapping[str, str] = field(default_factory=dict)
-    properties: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, object] = field(default_factory=dict)  # JSON values
     since_ms: int | None = None
     until_ms: int | None = None
 
@@ -47,7 +50,7 @@ class Query:
         if any(event.get(name) != value for name, value in self.fields.items()):
             return False
         properties = event.get("properties") or {}
-        if any(as_text(properties.get(name)) != value for name, value in self.properties.items()):
+        if not all(is_same(properties.get(name), value) for name, value in self.properties.items()):
             return False
         if self.since_ms is None and self.until_ms is None:
             return True
@@ -60,13 +63,13 @@ class Query:
 def from_parameters(parameters: Mapping[str, str], *, also: frozenset[str]) -> Query:
     """The query in a request's parameters; raises RequestRefused for a name that is neither a filter nor in `also`."""
     fields: dict[str, str] = {}
-    properties: dict[str, str] = {}
+    properties: dict[str, object] = {}
     times: dict[str, int] = {}
     for name, value in parameters.items():
         if name in _NAMES:
             fields[name] = value
         elif name.startswith(_PROPERTY) and len(name) > len(_PROPERTY):
-            properties[name[len(_PROPERTY) :]] = value
+            properties[name[len(_PROPERTY) :]] = meant(value)
         elif name in ("since", "until"):
             times[name] = time_parameter(name, value)
         elif name not in also:
@@ -75,9 +78,26 @@ def from_parameters(parameters: Mapping[str, str], *, also: frozenset[str]) -> Q
     return Query(fields, properties, times.get("since"), times.get("until"))
 
 
-def as_text(value: object) -> str:
-    """How a property's value is written in a filter: text as it is, everything else as JSON."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+def meant(text: str) -> object:
+    """The value that `text` means in a filter: the JSON that it is (`25.5`, `"25.5"`), else the text itself."""
+    try:
+        return _decode_any(text.encode())
+    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
+        return text
+
+
+def written(value: object) -> str:
+    """How a filter asks for `value`: JSON, but for text that is not JSON itself, which is written without quotes."""
+    if isinstance(value, str) and meant(value) == value:
+        return value
+    return msgspec.json.encode(value).decode()
+
+
+def is_same(found: object, wanted: object) -> bool:
+    """Whether both are the same JSON value: 5 is 5.0, and neither is the text "5" or true."""
+    if isinstance(found, _CONTAINERS) and isinstance(wanted, _CONTAINERS):
+        return _encode(found) == _encode(wanted)
+    return isinstance(found, bool) == isinstance(wanted, bool) and found == wanted
 
 
 def time_parameter(name: str, value: str) -> int:

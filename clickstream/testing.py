@@ -22,7 +22,7 @@ import requests
 
 from clickstream.client.expecting import expect, report
 from clickstream.place import scripts
-from clickstream.query import as_text
+from clickstream.query import written
 
 # The settings go in as an argument: the test's own environment neither leaks in nor is changed.
 _LAUNCH: Final = "import json, sys, config, local_api; local_api.run(config.load(json.loads(sys.argv[1])))"
@@ -49,7 +49,7 @@ class ClickstreamApi:
         self, *, min: int = 1, timeout: float = 5.0, property: Mapping[str, object] | None = None, **fields: str
     ) -> list[dict[str, Any]]:
         """The matching events once there are `min`; after `timeout` seconds the test fails, saying what came."""
-        conditions = {**fields, **{f"property.{name}": as_text(value) for name, value in (property or {}).items()}}
+        conditions = {**fields, **{f"property.{name}": written(value) for name, value in (property or {}).items()}}
         answer = expect(self.url, conditions, least=min, timeout_s=timeout, test_id=self.test_id)
         if answer["status"] != "met":
             pytest.fail(report(answer, conditions, least=min), pytrace=False)

@@ -80,11 +80,35 @@ def test_waiting_in_vain_ends_in_time_and_says_what_came_instead(api: Platform) 
     assert 0.3 <= time.monotonic() - started < 2
     assert (status, answer["status"], answer["matched"]) == (404, "unmet", 0)
     nearest = answer["near_misses"][0]
-    assert nearest["differs"] == [{"field": "property.total", "expected": "25.5", "found": "25"}]
+    assert nearest["differs"] == [
+        {"field": "property.total", "expected": "25.5", "found": "25", "message": "property.total is 25, not 25.5"}
+    ]
     assert nearest["event"]["event_type"] == "purchase"
     assert answer["rejected"][0]["code"] == "invalid_value"
     assert answer["rejected"][0]["raw"] == '{"event_type": "Purchase", "user_id": "u-1"}'
     assert answer["seen"] == {"purchase": 1, "page_view": 1}
+
+
+@pytest.mark.parametrize(
+    ("sent", "asked", "found", "message"),
+    [
+        ("25.5", "25.5", '"25.5"', 'property.total is the text "25.5", you asked for the number 25.5'),
+        (25.5, '"25.5"', "25.5", 'property.total is the number 25.5, you asked for the text "25.5"'),
+        (True, "1", "true", "property.total is true, you asked for the number 1"),
+        ("cheap", "dear", "cheap", "property.total is cheap, not dear"),
+        (None, "1", None, "property.total is missing, you asked for 1"),
+    ],
+)
+def test_a_value_of_the_wrong_type_does_not_match_and_is_said_to_be_of_it(
+    api: Platform, sent: object, asked: str, found: str | None, message: str
+) -> None:
+    send(api, purchase(**({} if sent is None else {"total": sent})))
+
+    status, answer = expect(api, timeout="0", **{"property.total": asked})
+
+    (difference,) = answer["near_misses"][0]["differs"]
+    assert status == 404
+    assert (difference["found"], difference["message"]) == (found, message)
 
 
 def test_a_scope_sees_only_its_own_events_and_rejections(api: Platform) -> None:

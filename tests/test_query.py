@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickstream.errors import RequestRefused
-from clickstream.query import Query, as_text, from_parameters
+from clickstream.query import Query, from_parameters, written
 from tests.support.native import JSON_VALUES, encoded, native_event
 
-EVENT = native_event(properties={"page": "/a", "n": 5, "f": 1.5, "on": True, "none": None, "list": [1, "x"], "ü": "é"})
+EVENT = native_event(
+    properties={"page": "/a", "n": 5, "f": 1.5, "on": True, "none": None, "list": [1, "x"], "ü": "é", "price": "25.5"}
+)
 
 
 def matches(event: dict[str, Any], **parameters: str) -> bool:
@@ -33,7 +36,20 @@ def matches(event: dict[str, Any], **parameters: str) -> bool:
         ({"property__page": "/a"}, True),
         ({"property__page": "/b"}, False),
         ({"property__n": "5"}, True),
-        ({"property__n": "5.0"}, False),
+        ({"property__n": "5.0"}, True),
+        ({"property__n": "5.01"}, False),
+        ({"property__n": '"5"'}, False),
+        ({"property__price": "25.5"}, False),
+        ({"property__price": '"25.5"'}, True),
+        ({"property__page": '"/a"'}, True),
+        ({"property__on": "1"}, False),
+        ({"property__on": "false"}, False),
+        ({"property__none": "null"}, True),
+        ({"property__missing": "null"}, True),
+        ({"property__none": '"null"'}, False),
+        ({"property__missing": '""'}, False),
+        ({"property__list": '[ 1, "x" ]'}, True),
+        ({"property__list": '[true,"x"]'}, False),
         ({"property__f": "1.5"}, True),
         ({"property__on": "true"}, True),
         ({"property__list": '[1,"x"]'}, True),
@@ -60,11 +76,38 @@ def test_values_are_found_however_they_are_written_in_the_record() -> None:
 @given(st.dictionaries(st.sampled_from(["a", "b"]), JSON_VALUES), st.sampled_from(["a", "b"]), JSON_VALUES)
 def test_a_property_matches_exactly_its_own_value(properties: dict[str, Any], name: str, value: Any) -> None:  # noqa: ANN401
     record = encoded(native_event(properties=properties))
-    wanted = as_text(value)
+    query = from_parameters({f"property.{name}": written(value)}, also=frozenset())
 
-    found = Query(properties={name: wanted}).matches(record)
+    assert query.matches(record) == (_canonical(properties.get(name)) == _canonical(value))
 
-    assert found == (as_text(json.loads(record)["properties"].get(name)) == wanted)
+
+@given(JSON_VALUES)
+def test_every_value_can_be_asked_for(value: Any) -> None:  # noqa: ANN401
+    assert from_parameters({"property.a": written(value)}, also=frozenset()).matches(
+        encoded(native_event(properties={"a": value}))
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("/a", "/a"),
+        ("25.5", '"25.5"'),
+        ("true", '"true"'),
+        ('"', '"'),
+        ('"a"', '"\\"a\\""'),
+        (25.5, "25.5"),
+        (None, "null"),
+    ],
+)
+def test_only_text_that_reads_as_json_is_written_in_quotes(value: object, expected: str) -> None:
+    assert written(value) == expected
+
+
+def _canonical(value: object) -> str:
+    """Text that two JSON values share exactly when they are the same; a number is one whether written 5 or 5.0."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return repr(Fraction(value)) if number else json.dumps(value, sort_keys=True)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["colour", "property.", "Event_type", "limit"])

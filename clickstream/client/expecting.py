@@ -55,7 +55,7 @@ def report(answer: Mapping[str, Any], conditions: Mapping[str, str], *, least: i
     lines = [f"expected {least} x {wanted}; {answer['matched']} came"]
     for miss in answer.get("near_misses", ()):
         event = miss["event"]
-        reasons = ", ".join(f"{one['field']} is {one['found']}, not {one['expected']}" for one in miss["differs"])
+        reasons = ", ".join(one["message"] for one in miss["differs"])
         lines.append(f"  near miss: {event['event_type']} {event['event_id']}: {reasons or 'matches'}")
     for refusal in answer.get("rejected", ()):
         lines.append(f"  rejected: {refusal['code']}: {refusal['message']}: {refusal['raw'][:200]}")

@@ -197,7 +197,7 @@ export function drawTop(stats, name) {
   drawBars(byId("top-list"), rows, (row) => ({
     name: row.value,
     number: row.purchases === undefined ? ui.count(row.count) : `${ui.count(row.count)} · ${ui.count(row.purchases)}`,
-    query: property && new URLSearchParams({ event_type: "page_view", [`property.${property}`]: row.value }).toString(),
+    query: property && new URLSearchParams({ event_type: "page_view", [`property.${property}`]: JSON.stringify(row.value) }).toString(),
   }), "No page view in this window names one.");
 }
 
