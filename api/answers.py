@@ -35,13 +35,15 @@ def ready_backend() -> Backend:
 def accept(
     records: list[bytes],
     *,
-    source: str,
+    family: str,
+    key: str | None,
     answer: Callable[[Receipt], Response],
     unavailable: Callable[[Unavailable], Response] | None = None,
 ) -> Response:
     """`answer` over the verdicts on `records`, sent once everything accepted is kept; else `unavailable`.
 
-    `unavailable` is called when the request is over; without one the answer is our own.
+    `family` is the SDK's, or native; `key` the name of the write key, where one was asked for. `unavailable` is called
+    when the request is over; without one the answer is our own.
     """
     here, environ = parts(), request.environ
     deferred = Deferred()
@@ -55,19 +57,28 @@ def accept(
     def when_kept(problem: Unavailable | None) -> None:
         deferred.resolve(None if problem is None else (unavailable or failure)(problem))
 
-    receipt = here.pipeline.accept(records, source=source, when_kept=when_kept)
+    receipt = here.pipeline.accept(records, source=key or family, when_kept=when_kept)
     if receipt.rejections:
-        here.expectations.note_refused(refusals_of(receipt.rejections, scope))
+        here.expectations.note_refused(refusals_of(receipt.rejections, scope, family))
     environ[DEFERRED] = deferred
     return answer(receipt)
 
 
-def refuse(body: bytes, refusal: RequestRefused, *, source: str) -> None:
+def reason(receipt: Receipt) -> str:
+    """Why nothing of a request was kept, in one sentence; empty when nothing was refused."""
+    count = len(receipt.rejections)
+    if count == 0:
+        return ""
+    first = receipt.rejections[0].message
+    return first if count == 1 else f"none of {count} events was accepted; the first: {first}"
+
+
+def refuse(body: bytes, refusal: RequestRefused, *, family: str) -> None:
     """Account for a body that holds no records."""
     here = parts()
     (body,) = here.privacy.cleaned([body], user_agent="", address=None)
-    here.pipeline.refuse(body, refusal, source=source)
-    here.expectations.note_refused([Refusal(test_id(), refusal.code, refusal.field, str(refusal), body)])
+    here.pipeline.refuse(body, refusal, source=family)
+    here.expectations.note_refused([Refusal(test_id(), family, refusal.code, refusal.field, str(refusal), body)])
 
 
 def test_id() -> str | None:

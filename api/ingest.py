@@ -8,7 +8,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, request
 
 from api.access import admit
-from api.answers import accept, error, refuse, reply, request_body
+from api.answers import accept, error, reason, refuse, reply, request_body
 from api.parts import parts
 from clickstream.bodies import decompress, split
 from clickstream.errors import RequestRefused
@@ -36,10 +36,9 @@ def post_events() -> Response:
     except RequestRefused as refusal:
         if refusal.code != "timeout":  # a slow network, not a fault of the events: they will come again
             admit(1)  # what strangers send fills no disk
-            refuse(environ[BODY], refusal, source="native")
+            refuse(environ[BODY], refusal, family="native")
         raise
-    source = admit(len(records))
-    return accept(records, source=source or "native", answer=native_answer)
+    return accept(records, family="native", key=admit(len(records)), answer=native_answer)
 
 
 @ingest.route("/events", methods=["OPTIONS"])
@@ -64,9 +63,7 @@ def native_answer(receipt: Receipt) -> Response:
             for one in receipt.rejections
         ]
     if receipt.rejections and not receipt.accepted and not receipt.duplicates:
-        first = receipt.rejections[0]
-        count = len(receipt.rejections)
-        message = first.message if count == 1 else f"none of {count} events was accepted; the first: {first.message}"
-        body = {"error": error("all_rejected", message, first.field), "rejected": body["rejected"]}
+        why = error("all_rejected", reason(receipt), receipt.rejections[0].field)
+        body = {"error": why, "rejected": body["rejected"]}
         return reply(body, HTTPStatus.BAD_REQUEST)
     return reply(body, HTTPStatus.ACCEPTED)

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, current_app, request
 from werkzeug.datastructures import Headers
 
 from api.access import admit
-from api.answers import accept, failure, refuse, request_body
+from api.answers import accept, failure, reason, refuse, request_body
 from api.parts import parts
 from clickstream.bodies import decompress
 from clickstream.errors import RequestRefused, Unavailable
@@ -46,8 +46,8 @@ def _refused(route: Route, refusal: RequestRefused, origin: str | None) -> Respo
         admit(1)
     except RequestRefused as stranger:
         return _with_cors(failure(stranger), origin)
-    refuse(request.environ[BODY], refusal, source=route.family)
-    return _response(route.answers.refused, origin)
+    refuse(request.environ[BODY], refusal, family=route.family)
+    return _response(route.answers.refusal(str(refusal)), origin)
 
 
 @sdks.get("/tracker.js")
@@ -95,15 +95,16 @@ def _accept(route: Route, batch: WireBatch, origin: str | None) -> Response:
     if len(batch.records) > limit:
         raise RequestRefused("too_many_records", f"{len(batch.records):,} events, at most {limit:,} (MAX_RECORDS)")
 
-    source = admit(len(batch.records), batch.write_key)
+    key = admit(len(batch.records), batch.write_key)
 
     def answer(receipt: Receipt) -> Response:
-        return _response(route.answer(batch, frozenset(one.index for one in receipt.rejections)), origin)
+        rejected = frozenset(one.index for one in receipt.rejections)
+        return _response(route.answer(batch, rejected, reason(receipt)), origin)
 
     def unavailable(_: Unavailable) -> Response:
         return _response(route.answers.unavailable, origin)
 
-    return accept(list(batch.records), source=source or route.family, answer=answer, unavailable=unavailable)
+    return accept(list(batch.records), family=route.family, key=key, answer=answer, unavailable=unavailable)
 
 
 def _body() -> bytes:

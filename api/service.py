@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Final
 
@@ -21,9 +22,14 @@ service: Final = Blueprint("service", __name__)
 @service.get("/")
 def get_index() -> Response:
     """Name, version, health and the list of endpoints."""
-    rules = sorted({rule.rule for rule in current_app.url_map.iter_rules() if not rule.rule.startswith("/static")})
+    rules = {_shown(rule.rule) for rule in current_app.url_map.iter_rules() if not rule.rule.startswith("/static")}
     return reply(
-        {"name": "clickstream", "version": __version__, "health": parts().pipeline.readiness(), "endpoints": rules}
+        {
+            "name": "clickstream",
+            "version": __version__,
+            "health": parts().pipeline.readiness(),
+            "endpoints": sorted(rules),
+        }
     )
 
 
@@ -60,3 +66,11 @@ def get_docs() -> Response:
     """A page to read about the API and try it."""
     page = render_template("api_docs.html", version=__version__)
     return Response(page, content_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _PAGE_POLICY})
+
+
+def _shown(rule: str) -> str:
+    """A Flask rule as OpenAPI writes it: `/users/<path:person_id>` is `/users/{person_id}`."""
+    return _VARIABLE.sub(r"{\1}", rule)
+
+
+_VARIABLE: Final = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")

@@ -63,7 +63,7 @@ def get_micro_good() -> Response:
 
 @tracking_tests.route("/micro/bad", methods=["GET", "POST"])
 def get_micro_bad() -> Response:
-    """The refused events, newest first."""
+    """The refused Snowplow events, newest first."""
     limit = _conditions().get("limit")
     return reply(
         micro.bad_events(parts().expectations.refused(_scope()))[: None if limit is None else max(0, int(limit))]
@@ -83,7 +83,7 @@ def _scope() -> str | None:
 
 def _micro_totals() -> dict[str, int]:
     good = len(micro.good_events(parts().expectations.kept(_scope())))
-    bad = len(parts().expectations.refused(_scope()))
+    bad = len(micro.bad_events(parts().expectations.refused(_scope())))
     return {"total": good + bad, "good": good, "bad": bad}
 
 

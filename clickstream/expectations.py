@@ -59,6 +59,7 @@ class Refusal:
     """One refused record, as an expectation shows it."""
 
     scope: str | None
+    family: str  # of the SDK that sent it, or native
     code: str
     field: str | None
     message: str
@@ -180,9 +181,9 @@ class Expectations:
         }
 
 
-def refusals_of(rejections: Sequence[Rejection], scope: str | None) -> list[Refusal]:
+def refusals_of(rejections: Sequence[Rejection], scope: str | None, family: str) -> list[Refusal]:
     """The verdicts of one request for Expectations.note_refused."""
-    return [Refusal(scope, one.code, one.field, one.message, one.record) for one in rejections]
+    return [Refusal(scope, family, one.code, one.field, one.message, one.record) for one in rejections]
 
 
 def _met(found: Sequence[bytes]) -> Answer:

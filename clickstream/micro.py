@@ -42,7 +42,8 @@ _COLUMNS: Final = {
     "duid": "domain_userid",
     "sid": "domain_sessionid",
 }
-_MARK: Final = b'"family":"snowplow"'
+_FAMILY: Final = "snowplow"
+_MARK: Final = f'"family":"{_FAMILY}"'.encode()
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -52,7 +53,7 @@ def good_events(records: Iterable[bytes]) -> list[dict[str, Any]]:
 
 
 def bad_events(refused: Sequence[Refusal]) -> list[dict[str, Any]]:
-    """What was refused, newest first."""
+    """The Snowplow events among `refused`, newest first."""
     return [
         {
             "collectorPayload": {"body": refusal.shown()["raw"]},
@@ -60,6 +61,7 @@ def bad_events(refused: Sequence[Refusal]) -> list[dict[str, Any]]:
             "errors": [f"{refusal.code}: {refusal.message}"],
         }
         for refusal in reversed(refused)
+        if refusal.family == _FAMILY
     ]
 
 

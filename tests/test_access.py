@@ -47,7 +47,7 @@ def kinds(api: Platform) -> dict[str, str]:
     found = dict.fromkeys(OPEN, "open")
     for rule in requests.get(f"{api.url}/", timeout=5).json()["endpoints"]:
         for route in ROUTES:
-            if rule in route.rules:
+            if rule.replace("{", "<").replace("}", ">") in route.rules:
                 kind = "stub" if route.rules in STUBS else "write"
                 found.update({f"{method} {rule}": kind for method in route.methods})
     reads = [
@@ -55,7 +55,7 @@ def kinds(api: Platform) -> dict[str, str]:
         "/events",
         "/export",
         "/analytics",
-        "/analytics/<name>",
+        "/analytics/{name}",
         "/rejected",
         "/metrics",
         "/micro/all",
@@ -65,14 +65,14 @@ def kinds(api: Platform) -> dict[str, str]:
     ]
     found.update({f"GET {path}": "read" for path in reads})
     found.update({"POST /events": "write", "POST /rejected/replay": "read", "DELETE /expect": "read"})
-    found.update({f"{method} /users/<path:person_id>": "read" for method in ("GET", "DELETE")})
+    found.update({f"{method} /users/{person_id}": "read" for method in ("GET", "DELETE")})
     found["GET /expect"] = "read"
     return found
 
 
 def status(api: Platform, name: str, key: str) -> int:
     method, path = name.split(" ")
-    path = re.sub("<[^>]+>", "x", path)
+    path = re.sub("{[^}]+}", "x", path)
     headers = {} if key == "none" else {"Authorization": f"Bearer {key}"}
     query = {"timeout": "0"} if path == "/expect" else {}
     if path in ("/i",):

@@ -249,6 +249,10 @@ def test_suites_for_snowplow_micro_find_their_endpoints(api: Platform) -> None:
     }
     struct = {"e": "se", "eid": "e-2", "uid": "u", "se_ca": "shop", "se_ac": "add", "se_va": "5"}
 
+    send(api, {"event_type": "No Snowplow Event"})
+    requests.post(f"{api.url}/v1/track", json={"event": "nor this one"}, timeout=5)
+    requests.post(f"{api.url}/v1/track", json={"event": "good", "userId": "u"}, timeout=5)
+
     requests.post(tp2, json={"schema": "s", "data": [view, struct, {"e": "pv"}]}, timeout=5)
 
     until(lambda: micro(api, "all") == {"total": 3, "good": 2, "bad": 1})
@@ -261,7 +265,8 @@ def test_suites_for_snowplow_micro_find_their_endpoints(api: Platform) -> None:
     assert micro(api, "good", contexts="iglu:com.acme/other/jsonschema/1-0-0") == []
     asked = requests.post(f"{api.url}/micro/good", json={"contexts": [context["schema"]], "limit": 1}, timeout=5).json()
     assert [event["event"]["event_id"] for event in asked] == ["e-1"]
-    assert "missing_identity" in micro(api, "bad")[0]["errors"][0]
+    (bad,) = micro(api, "bad")
+    assert "missing_identity" in bad["errors"][0]
     assert micro(api, "reset") == {"total": 0, "good": 0, "bad": 0}
     assert micro(api, "good") == []
 

@@ -80,6 +80,23 @@ def test_an_event_at_fault_stays_in_quarantine_while_its_batch_is_kept(api: Plat
     assert json.loads(newest["raw"])["sdk"]["original_event"] == "x"
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "key"),
+    [
+        ("/v1/track", {"event": "x"}, "message"),
+        ("/batch", {"api_key": "k", "batch": [{"event": "x"}]}, "detail"),
+        ("/com.snowplowanalytics.snowplow/tp2", {"schema": "s", "data": [{"e": "pv"}]}, "message"),
+    ],
+)
+def test_an_sdk_is_told_why_its_event_was_refused(api: Platform, path: str, body: object, key: str) -> None:
+    answer = requests.post(api.url + path, json=body, timeout=10)
+
+    assert answer.status_code in (400, 422)
+    assert answer.json()[key] == "send at least one of user_id, anonymous_id, session_id"
+    unreadable = requests.post(api.url + path, data=b"{", timeout=10)
+    assert unreadable.json()[key] != "kept in GET /rejected"
+
+
 @pytest.mark.parametrize("path", [*EVENTS, "/v1/t", "/flags/?v=2", "/beacon/v1/batch"])
 def test_a_browser_may_send_with_credentials_from_any_origin(api: Platform, path: str) -> None:
     asked = {
@@ -103,7 +120,10 @@ def test_a_browser_may_send_with_credentials_from_any_origin(api: Platform, path
 def test_every_registered_rule_is_served(api: Platform) -> None:
     served = set(api.get("/")["endpoints"])
 
-    assert {rule for route in ROUTES for rule in route.rules} <= served
+    rules = {rule.replace("<", "{").replace(">", "}") for route in ROUTES for rule in route.rules}
+    assert rules <= served
+    assert "/users/{person_id}" in served
+    assert not [path for path in served if "<" in path]
 
 
 def test_while_nothing_can_be_written_sdks_are_told_to_come_back(api: Platform, tmp_path: Path) -> None:

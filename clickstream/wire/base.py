@@ -7,7 +7,7 @@ quarantine keeps it: nothing an SDK sent disappears here. Whoever mounts the rou
     batch = route.decode(request)
     rejected = accept(batch.records)   -> route.answer(batch, rejected), rejected being the indexes of refused records;
                                           a batch without records is a stub (settings, flags): the same call, no accept
-    RequestRefused (body too large, …) -> route.answers.refused      stops this SDK's retries
+    RequestRefused (body too large, …) -> route.answers.refusal      stops this SDK's retries
     Unavailable, Replaying             -> route.answers.unavailable  makes it keep the events and come back
     OPTIONS                            -> preflight(request)
 
@@ -56,6 +56,12 @@ class Answers:
     accepted: Answer
     refused: Answer
     unavailable: Answer
+    # Makes `refused` with the reason in it, for SDKs that log what they are told.
+    refused_because: Callable[[str], Answer] | None = None
+
+    def refusal(self, reason: str) -> Answer:
+        """The answer to events at fault, with the `reason` where the SDK has an ear for it."""
+        return self.refused if self.refused_because is None else self.refused_because(reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +90,15 @@ class Route:
     decode: Decode
     answers: Answers
 
-    def answer(self, batch: WireBatch, rejected: Collection[int]) -> Answer:
-        """Choose the answer to `batch` of which the records at the indexes `rejected` were refused.
+    def answer(self, batch: WireBatch, rejected: Collection[int], reason: str = "") -> Answer:
+        """Choose the answer to `batch` of which the records at the indexes `rejected` were refused for `reason`.
 
         A batch that is refused in part is success to its SDK: sending it again would change nothing.
         """
         if batch.answer_each is not None:
             return batch.answer_each(rejected)
         if batch.records and len(rejected) == len(batch.records):
-            return self.answers.refused
+            return self.answers.refusal(reason) if reason else self.answers.refused
         return batch.accepted or self.answers.accepted
 
 

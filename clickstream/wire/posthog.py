@@ -11,11 +11,18 @@ from clickstream.wire.base import Answer, Answers, WireBatch, WireRequest, json_
 from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier
 
 _RETRY: Final = {"Retry-After": "1"}
+
+
 # 4xx but 408 and 429 is final for these SDKs; some of them count only 200 as success.
+def _refused(reason: str) -> Answer:
+    return json_answer(400, {"type": "validation_error", "code": "invalid_input", "detail": reason})
+
+
 ANSWERS: Final = Answers(
     accepted=json_answer(200, {"status": 1}),
-    refused=json_answer(400, {"type": "validation_error", "code": "invalid_input", "detail": "kept in GET /rejected"}),
+    refused=_refused("kept in GET /rejected"),
     unavailable=json_answer(503, {"type": "server_error", "code": "unavailable", "detail": "try again"}, _RETRY),
+    refused_because=_refused,
 )
 
 _TYPES: Final = {"$pageview": "page_view", "$screen": "page_view"}

@@ -10,17 +10,25 @@ from clickstream.wire.base import Answer, Answers, WireBatch, WireRequest, json_
 from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier
 
 _RETRY: Final = {"Retry-After": "1"}
+
+
 # 4xx but 408, 410, 429 and 460 is final for these SDKs; they come back after 5xx and honour Retry-After.
+def _refused(reason: str) -> Answer:
+    return json_answer(400, {"success": False, "code": "invalid_request", "message": reason})
+
+
 ANSWERS: Final = Answers(
     accepted=json_answer(200, {"success": True}),
-    refused=json_answer(400, {"success": False, "code": "invalid_request", "message": "kept in GET /rejected"}),
+    refused=_refused("kept in GET /rejected"),
     unavailable=json_answer(503, {"success": False, "code": "unavailable", "message": "try again"}, _RETRY),
+    refused_because=_refused,
 )
 _GIF: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 PIXEL_ANSWERS: Final = Answers(
     accepted=Answer(200, _GIF, {"Content-Type": "image/gif", "Cache-Control": "no-store"}),
     refused=ANSWERS.refused,
     unavailable=ANSWERS.unavailable,
+    refused_because=_refused,
 )
 
 _SHORT_NAMES: Final = {"t": "track", "p": "page", "i": "identify", "g": "group", "a": "alias", "s": "screen"}

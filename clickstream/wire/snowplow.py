@@ -10,13 +10,20 @@ from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier,
 from clickstream.wire.segment import PIXEL_ANSWERS as _SEGMENT_PIXEL
 
 _RETRY: Final = {"Retry-After": "1"}
+
+
 # Trackers try again, without end, after anything but 2xx, 400, 401, 403, 410, 422: never answer 413 here.
+def _refused(reason: str) -> Answer:
+    return json_answer(422, {"status": "refused", "message": reason})
+
+
 ANSWERS: Final = Answers(
     accepted=json_answer(200, {"status": "ok"}),
-    refused=json_answer(422, {"status": "refused", "message": "kept in GET /rejected"}),
+    refused=_refused("kept in GET /rejected"),
     unavailable=json_answer(503, {"status": "unavailable"}, _RETRY),
+    refused_because=_refused,
 )
-PIXEL_ANSWERS: Final = Answers(_SEGMENT_PIXEL.accepted, ANSWERS.refused, ANSWERS.unavailable)
+PIXEL_ANSWERS: Final = Answers(_SEGMENT_PIXEL.accepted, ANSWERS.refused, ANSWERS.unavailable, _refused)
 
 _TYPES: Final = {"pv": "page_view", "pp": "page_ping", "tr": "purchase", "ti": "transaction_item"}
 _SELF_DESCRIBING: Final = {"link_click": "click", "site_search": "search", "screen_view": "page_view"}
