@@ -25,7 +25,7 @@ from clickstream.dashboard.access import holds, is_this_machine
 from clickstream.dashboard.snapshot_json import encode
 from clickstream.dashboard.snapshots import SharedSnapshots, Snapshot
 from clickstream.dashboard.static_files import StaticFiles
-from clickstream.errors import ConfigError
+from clickstream.errors import ClickstreamError
 from clickstream.server import serve
 from clickstream.stats import WINDOWS
 from web.answers import (
@@ -35,8 +35,8 @@ from web.answers import (
     placeholder,
     problem_answer,
     secured,
-    takes_gzip,
 )
+from web.static_answer import static_answer, takes_gzip
 
 ROOT: Final = Path(__file__).resolve().parent
 
@@ -168,15 +168,7 @@ def static(path: str) -> Response:
     if found is None:
         return error_answer(404, "not_found", f"there is no static file {path}")
     file, for_ever = found
-    zipped = file.gzipped is not None and takes_gzip()
-    response = Response(file.gzipped if zipped else file.body, content_type=file.content_type)
-    if zipped:
-        response.headers["Content-Encoding"] = "gzip"
-    response.vary.add("Accept-Encoding")
-    response.set_etag(file.etag)
-    response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if for_ever else "no-cache"
-    response.make_conditional(request)
-    return response
+    return static_answer(file, keep="public, max-age=31536000, immutable" if for_ever else "no-cache")
 
 
 @blueprint.app_errorhandler(HTTPException)
@@ -254,22 +246,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve the dashboard until it is stopped."""
+    """Serve the dashboard until it is stopped; exit code 2 when the settings do not allow it."""
     _parser().parse_args(arguments)
     try:
         settings = config.from_environment()
-    except ConfigError as problem:
+        app = create_app(settings)
+        serve(
+            app.wsgi_app,
+            host=settings.dashboard_host,
+            port=settings.dashboard_port,
+            port_setting="DASHBOARD_PORT",
+            max_body_bytes=1024,
+            on_stop=app.extensions["board"].close,
+        )
+    except ClickstreamError as problem:
         sys.stderr.write(f"{problem}\n")
         return 2
-    app = create_app(settings)
-    serve(
-        app.wsgi_app,
-        host=settings.dashboard_host,
-        port=settings.dashboard_port,
-        port_setting="DASHBOARD_PORT",
-        max_body_bytes=1024,
-        on_stop=app.extensions["board"].close,
-    )
     return 0
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 from flask import Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from api.parts import parts
 from clickstream.access import RateLimited
@@ -20,6 +20,7 @@ from clickstream.expectations import Refusal, checked_scope, refusals_of
 from clickstream.marks import marked
 from clickstream.pipeline import Receipt
 from clickstream.server import BODY, BODY_REFUSED, DEFERRED, Deferred
+from web.static_answer import static_answer
 
 _log: Final = logging.getLogger("clickstream.api")
 _CODES: Final = {HTTPStatus.NOT_FOUND: "not_found", HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed"}
@@ -105,6 +106,14 @@ def on_worker(work: Callable[[], Response], threads: Executor | None = None) -> 
 def reply(body: object, status: int = HTTPStatus.OK) -> Response:
     """`body` as JSON."""
     return Response(msgspec.json.encode(body) + b"\n", status, content_type="application/json")
+
+
+def static_file(path: str, *, keep: str = "no-cache") -> Response:
+    """A file of static/, compressed where the client takes that; `keep` is its Cache-Control."""
+    found = parts().static.find(path)
+    if found is None:
+        raise NotFound
+    return static_answer(found[0], keep=keep)
 
 
 def failure(problem: BaseException) -> Response:

@@ -24,6 +24,7 @@ from api.service import service
 from api.tracking_tests import tracking_tests
 from api.turns import KINDS, Turns
 from clickstream.access import WriteAccess
+from clickstream.dashboard.static_files import StaticFiles
 from clickstream.errors import ClickstreamError
 from clickstream.expectations import Expectations
 from clickstream.metrics import MetricsPage
@@ -47,7 +48,7 @@ def create_app(
     privacy: Privacy,
 ) -> Flask:
     """The application; its views run on the server's loop thread, see clickstream/server/."""
-    app = _LeanFlask("clickstream", static_folder=_ROOT / "static", template_folder=_ROOT / "templates")
+    app = _LeanFlask("clickstream", static_folder=None, template_folder=_ROOT / "templates")
     app.url_map.merge_slashes = False  # else //stats is a redirect, which no sender follows with its body
     expectations = Expectations()
     pipeline.subscribe(expectations.observe)
@@ -56,6 +57,7 @@ def create_app(
         privacy=privacy,
         expectations=expectations,
         metrics_page=MetricsPage(pipeline),
+        static=StaticFiles(_ROOT / "static", "*"),
         write_access=write_access or WriteAccess((), rate_per_s=0, clock_s=time.monotonic),
         read_token=read_token,
         host=host,

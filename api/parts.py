@@ -8,6 +8,7 @@ from typing import Final, cast
 from flask import current_app
 
 from clickstream.access import WriteAccess
+from clickstream.dashboard.static_files import StaticFiles
 from clickstream.expectations import Expectations
 from clickstream.metrics import MetricsPage
 from clickstream.pipeline import Pipeline
@@ -24,6 +25,7 @@ class Parts:
     privacy: Privacy
     expectations: Expectations
     metrics_page: MetricsPage
+    static: StaticFiles
     write_access: WriteAccess
     read_token: str
     host: str

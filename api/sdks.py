@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Final
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 from werkzeug.datastructures import Headers
 
 from api.access import admit
-from api.answers import accept, failure, reason, refuse, request_body
+from api.answers import accept, failure, reason, refuse, request_body, static_file
 from api.parts import parts
 from clickstream.bodies import decompress
 from clickstream.errors import RequestRefused, Unavailable
@@ -53,10 +53,9 @@ def _refused(route: Route, refusal: RequestRefused, origin: str | None) -> Respo
 @sdks.get("/tracker.js")
 def get_tracker() -> Response:
     """The browser tracker, for pages of any origin."""
-    response = current_app.send_static_file("tracker.js")
+    response = static_file("tracker.js", keep="public, max-age=300")
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    response.headers["Cache-Control"] = "public, max-age=300"
     return response
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from flask import Blueprint, Response, current_app, render_template
 
 from api.access import refuse_strangers
-from api.answers import reply
+from api.answers import reply, static_file
 from api.parts import parts
 from clickstream import __version__
 from clickstream.metrics import MEDIA_TYPE
@@ -23,14 +23,8 @@ service: Final = Blueprint("service", __name__)
 def get_index() -> Response:
     """Name, version, health and the list of endpoints."""
     rules = {_shown(rule.rule) for rule in current_app.url_map.iter_rules() if not rule.rule.startswith("/static")}
-    return reply(
-        {
-            "name": "clickstream",
-            "version": __version__,
-            "health": parts().pipeline.readiness(),
-            "endpoints": sorted(rules),
-        }
-    )
+    health = parts().pipeline.readiness()
+    return reply({"name": "clickstream", "version": __version__, "health": health, "endpoints": sorted(rules)})
 
 
 @service.get("/health")
@@ -58,7 +52,13 @@ def get_metrics() -> Response:
 @service.get("/openapi.json")
 def get_openapi() -> Response:
     """The OpenAPI 3.1 description of this API."""
-    return current_app.send_static_file("openapi.json")
+    return static_file("openapi.json")
+
+
+@service.get("/static/<path:path>")
+def get_static(path: str) -> Response:
+    """What the page /docs is made of."""
+    return static_file(path)
 
 
 @service.get("/docs")

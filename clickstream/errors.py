@@ -6,7 +6,7 @@ ClickstreamError
 ├── Unavailable          nobody: try again later (HTTP 503 + Retry-After)
 │   └── BackendUnavailable   the place where events are kept cannot take them now
 ├── ApiProblem           whoever runs the API: it gave no usable answer (client/reading.py)
-├── PortTaken            the operator: another process listens there
+├── PortTaken            the operator: another process listens there, or the host is none of this machine
 └── JournalError         the operator: the journal file needs attention
     ├── JournalLocked    another process writes this journal
     └── JournalDamaged   the file is not a journal, or cannot be made one
@@ -101,7 +101,7 @@ class BackendUnavailable(Unavailable):
 
 
 class PortTaken(ClickstreamError):
-    """Another process listens on the address to be served."""
+    """The address to be served cannot be listened on: another process does, or it is none of this machine."""
 
 
 class JournalError(ClickstreamError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -25,7 +26,7 @@ class MetricsPage:
 
     def text(self) -> bytes:
         """All metrics, Prometheus text format 1.0.0."""
-        return generate_latest(self._registry)
+        return _NUMBER_AT_END.sub(_integer, generate_latest(self._registry))
 
 
 class _PipelineCollector:
@@ -53,7 +54,7 @@ class _PipelineCollector:
         yield by_type
         ingest = numbers["ingest"]
         for name, value in _numbers(ingest):
-            yield GaugeMetricFamily(f"clickstream_{name}", f"{name} of /stats, ingest", value=value)
+            yield GaugeMetricFamily(f"clickstream_{name}", MEANINGS.get(name, name.replace("_", " ")), value=value)
 
     def _verdicts(self) -> Iterator[Metric]:
         meter = self._pipeline.meter
@@ -76,6 +77,29 @@ class _PipelineCollector:
 
 
 _TYPES_SHOWN: Final = 100  # a sender that invents types must not fill the monitoring system
+MEANINGS: Final = {
+    "events_per_second": "Events accepted per second, mean of the last ten whole seconds",
+    "dedupe_window": "Event ids that are remembered at most to recognise duplicates",
+    "dedupe_ids": "Event ids that are remembered now to recognise duplicates",
+    "journal_bytes": "Size of the journal in bytes",
+    "journal_records": "Events in the journal",
+    "damaged_records": "Damaged lines found in the journal at the last start",
+    "spill_bytes": "Size of the spill journal, whose events wait for Kinesis, in bytes",
+    "spill_cap_bytes": "Size of the spill journal beyond which no events are taken in, in bytes",
+    "spill_age_s": "Age of the oldest event that waits for Kinesis, in seconds",
+    "kinesis_calls": "PutRecords calls since the start",
+    "kinesis_records": "Records that Kinesis has confirmed since the start",
+    "kinesis_resent": "Records sent to Kinesis again since the start",
+    "kinesis_throttled": "Records that Kinesis turned away for its limits since the start",
+    "kinesis_failed_calls": "PutRecords calls that failed as a whole since the start",
+}
+# The client library writes every value as a float: 5.0, and 4.8260387e+07 for the size of a journal.
+_NUMBER_AT_END: Final = re.compile(rb"(?m)^([^#\n].* )(\d[\d.]*(?:e\+\d+)?)$")
+
+
+def _integer(line: re.Match[bytes]) -> bytes:
+    value = float(line[2])
+    return line[1] + b"%d" % value if value.is_integer() else line[0]
 
 
 def _numbers(ingest: dict[str, object]) -> Iterator[tuple[str, float]]:

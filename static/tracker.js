@@ -1,4 +1,4 @@
-/* Browser tracker, MIT licence: <script src="http://localhost:3000/tracker.js" async></script>
+/* Browser tracker, MIT licence: <script defer src="http://localhost:3000/tracker.js"></script>
    data-endpoint (default: where this script came from), data-key, data-no-clicks, data-respect-dnt (also GPC).
 
    An event is stored before it is sent and forgotten once the platform keeps it. What is left goes out again with

@@ -65,7 +65,7 @@ def kinds(api: Platform) -> dict[str, str]:
     ]
     found.update({f"GET {path}": "read" for path in reads})
     found.update({"POST /events": "write", "POST /rejected/replay": "read", "DELETE /expect": "read"})
-    found.update({f"{method} /users/{person_id}": "read" for method in ("GET", "DELETE")})
+    found.update({f"{method} /users/{{person_id}}": "read" for method in ("GET", "DELETE")})
     found["GET /expect"] = "read"
     return found
 

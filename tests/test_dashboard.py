@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from werkzeug.wrappers import Request, Response
 
 from tests.support.dashboards import dashboard
 from tests.support.platform import Platform, platform
-from tests.support.processes import free_port
+from tests.support.processes import ROOT, environment, free_port, python
 from tests.support.scripted_api import numbers, says, scripted_api
 from tests.support.shop import visits
 from tests.support.waiting import until
@@ -311,3 +312,36 @@ def test_with_a_read_token_only_its_holder_may_look(tmp_path: Path) -> None:
         assert get(f"{page}/api/stats", auth=("any", "s3cret")).status_code == 200
         assert get(f"{page}/api/events", headers={"Authorization": "Bearer s3cret"}).status_code == 200
         assert get(f"{page}/health").status_code == 200
+
+
+def test_a_taken_port_is_one_line_and_exit_code_2(page: str) -> None:
+    port = page.rpartition(":")[2]
+
+    done = started(DASHBOARD_PORT=port)
+
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f'DASHBOARD_PORT="{port}": 127.0.0.1:{port} cannot be listened on: Address already in use')
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "::2", "a..b"])
+def test_a_host_that_is_none_of_this_machine_is_what_is_named(host: str) -> None:
+    done = started(DASHBOARD_HOST=host, DASHBOARD_PORT=str(free_port()), READ_TOKEN="secret")
+
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f'DASHBOARD_HOST="{host}": this machine cannot listen there')
+    assert "PORT" not in line
+
+
+def started(**settings: str) -> subprocess.CompletedProcess[str]:
+    """A dashboard that cannot start, once it has ended."""
+    return subprocess.run(
+        python("dashboard.py"),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        cwd=ROOT,
+        env=environment(**settings),
+        check=False,
+    )

@@ -1,1 +1,1 @@
-"""The Flask side of the dashboard that is not a view."""
+"""The Flask side of both servers that is not a view."""

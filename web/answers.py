@@ -63,8 +63,3 @@ def secured(response: Response) -> Response:
     headers["Cross-Origin-Resource-Policy"] = "same-origin"
     headers.setdefault("Cache-Control", "no-store")
     return response
-
-
-def takes_gzip() -> bool:
-    """True when the client of the current request unpacks gzip."""
-    return request.accept_encodings.quality("gzip") > 0

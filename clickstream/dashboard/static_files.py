@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 _TYPES: Final = {".js": "text/javascript", ".woff2": "font/woff2", ".svg": "image/svg+xml", ".css": "text/css"}
-_COMPRESSED: Final = frozenset({".js", ".css", ".svg", ".md", ".txt"})
+_COMPRESSED: Final = frozenset({".js", ".css", ".svg", ".md", ".txt", ".json"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,10 @@ class StaticFile:
 
 
 class StaticFiles:
-    """The files under `folder` as they were at start; nothing else on the disk can be reached."""
+    """The files under `folder` that match `pattern`, as they were at start; nothing else can be reached."""
 
-    def __init__(self, folder: Path) -> None:
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    def __init__(self, folder: Path, pattern: str = "**/*") -> None:
+        paths = sorted(path for path in folder.glob(pattern) if path.is_file())
         self._files = {path.relative_to(folder).as_posix(): _read(path) for path in paths}
         digest = hashlib.blake2b(digest_size=6)
         for name, file in self._files.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from clickstream.server.contract import WsgiApp
 
 _IDLE_TIMEOUT_S: Final = 75  # of a kept connection between two requests
 _STOP_TIMEOUT_S: Final = 4
+_FAULTS_OF_THE_PORT: Final = (errno.EADDRINUSE, errno.EACCES, errno.EPERM)  # else the host is at fault
 
 
 def serve(
@@ -91,8 +93,12 @@ def _listen(host: str, port: int, setting: str) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError as problem:
+    except (OSError, UnicodeError) as problem:
         listener.close()
+        if isinstance(problem, UnicodeError) or problem.errno not in _FAULTS_OF_THE_PORT:
+            host_setting, words = setting.replace("PORT", "HOST"), getattr(problem, "strerror", None) or problem
+            reason = f'{host_setting}="{host}": this machine cannot listen there: {words}'
+            raise PortTaken(f"{reason}; use 127.0.0.1, or one of its own addresses") from None
         reason = f'{setting}="{port}": {host}:{port} cannot be listened on: {problem.strerror}'
         raise PortTaken(f"{reason}; stop what listens there, or choose another {setting}") from None
     return listener

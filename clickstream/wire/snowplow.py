@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from clickstream.wire import iglu, mapping
-from clickstream.wire.base import Answers, WireBatch, WireRequest, json_answer
+from clickstream.wire.base import Answer, Answers, WireBatch, WireRequest, json_answer
 from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier, number
 from clickstream.wire.segment import PIXEL_ANSWERS as _SEGMENT_PIXEL
 
