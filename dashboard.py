@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, Flask, Response, current_app, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
@@ -22,7 +22,8 @@ import config
 from clickstream import __version__
 from clickstream.client.reading import ApiProblem, ApiReader
 from clickstream.dashboard.access import holds, is_this_machine
-from clickstream.dashboard.snapshot_json import encode
+from clickstream.dashboard.quarantine_size import QuarantineSize
+from clickstream.dashboard.snapshot_json import SnapshotJson, encode
 from clickstream.dashboard.snapshots import SharedSnapshots, Snapshot
 from clickstream.dashboard.static_files import StaticFiles
 from clickstream.errors import ClickstreamError
@@ -61,9 +62,19 @@ class Board:
         self.settings = settings
         self.reader = ApiReader(settings.api_url, read_token=settings.read_token)
         self.executor = ThreadPoolExecutor(8, thread_name_prefix="api")
-        self.snapshots = SharedSnapshots(self.reader.stats, self.executor, interval_s=settings.poll_interval_s)
+        self.quarantine = QuarantineSize(lambda: self.reader.get("/rejected", [("limit", "1")]), self.executor)
+        self.snapshots = SharedSnapshots(self._read, self.executor, interval_s=settings.poll_interval_s)
         self.static = StaticFiles(ROOT / "static")
         self.relayed = 0
+
+    def _read(self, window: str) -> dict[str, Any]:
+        stats = self.reader.stats(window)
+        self.quarantine.note(stats)
+        return stats
+
+    def encoded(self, snapshot: Snapshot) -> SnapshotJson:
+        """What browsers get of `snapshot`."""
+        return encode(snapshot, api_url=self.settings.api_url, quarantined=self.quarantine.total)
 
     def close(self) -> None:
         """Forget requests that have not started; those under way end by their timeout."""
@@ -209,7 +220,7 @@ def _relayed(path: str) -> Response:
 def _page_answer(board: Board, html: str, snapshot: Snapshot | None, *, zipped: bool) -> Response:
     body = html.encode()
     if snapshot is not None and snapshot.stats is not None:
-        numbers = encode(snapshot, api_url=board.settings.api_url).body
+        numbers = board.encoded(snapshot).body
         # A "<" could end the script element that the numbers stand in; they are data, so it may be written otherwise.
         body = body.replace(_NO_NUMBERS, numbers.replace(b"<", b"\\u003c"))
     response = Response(gzip.compress(body, 5) if zipped else body, mimetype="text/html")
@@ -220,7 +231,7 @@ def _page_answer(board: Board, html: str, snapshot: Snapshot | None, *, zipped: 
 
 
 def _snapshot_answer(board: Board, snapshot: Snapshot, *, seen: str, zipped: bool) -> Response:
-    encoded = encode(snapshot, api_url=board.settings.api_url)
+    encoded = board.encoded(snapshot)
     if encoded.status == 200 and encoded.etag in seen:
         response = Response(status=304)
     else:

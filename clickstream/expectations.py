@@ -237,4 +237,4 @@ def _named(value: object) -> str:
     return f"the {kind} {msgspec.json.encode(value).decode()}" if kind else written(value)
 
 
-_KINDS: Final = {str: "text", list: "list", dict: "object"}
+_KINDS: Final[dict[type, str]] = {str: "text", list: "list", dict: "object"}

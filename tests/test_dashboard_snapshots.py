@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from clickstream.client.reading import ApiProblem
+from clickstream.dashboard.quarantine_size import QuarantineSize
 from clickstream.dashboard.snapshot_json import encode
 from clickstream.dashboard.snapshots import SharedSnapshots, Snapshot
 
@@ -121,6 +122,85 @@ def test_a_failed_reading_keeps_the_last_numbers_and_their_age() -> None:
     assert snapshots.age_s(failed) == 9
 
 
+def test_a_failure_counts_from_the_first_one_in_whatever_window_until_a_reading_is_good() -> None:
+    clock, wall = Clock(), Clock()
+    fails = [False]
+
+    def read(_: str) -> dict[str, Any]:
+        if fails[0]:
+            raise ApiProblem("unreachable", "gone")
+        return {"n": 1}
+
+    snapshots = SharedSnapshots(read, AtOnce(), interval_s=2, clock=clock, wall_clock=wall)
+
+    def later(seconds: float, window: str, *, failing: bool) -> float | None:
+        clock.now_s += seconds
+        wall.now_s += seconds
+        fails[0] = failing
+        return ask(snapshots, window).failing_since
+
+    assert later(0, "all", failing=False) is None
+    assert later(1000, "15m", failing=True) == 1100
+    assert later(60, "all", failing=True) == 1100
+    assert later(60, "24h", failing=True) == 1100
+    assert later(60, "1h", failing=False) is None
+    assert later(60, "all", failing=True) == 1340
+
+
+class Rejections:
+    """`/rejected` as a script: how often it was read, and what it says."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.reads = 0
+        self.fails = False
+
+    def __call__(self) -> dict[str, Any]:
+        self.reads += 1
+        if self.fails:
+            raise ApiProblem("unreachable", "gone")
+        return {"rejected": [], "total": self.total}
+
+
+def after(rejected: int, since: str = "10:00") -> dict[str, Any]:
+    return {"accounting": {"since": since, "rejected": rejected}}
+
+
+def test_the_quarantine_is_counted_at_first_after_refusals_and_after_a_restart_but_not_at_each_reading() -> None:
+    rejections, clock = Rejections(556), Clock()
+    size = QuarantineSize(rejections, AtOnce(), clock=clock)
+    assert size.total is None
+
+    size.note(after(0))
+    size.note(after(0))
+    assert (size.total, rejections.reads) == (556, 1)
+    rejections.total = 557
+    size.note(after(1))
+    assert (size.total, rejections.reads) == (556, 1)
+    clock.now_s += 30
+    size.note(after(1))
+    assert (size.total, rejections.reads) == (557, 2)
+    size.note(after(1))
+    size.note(after(0, since="11:00"))
+    assert rejections.reads == 3
+
+
+def test_a_quarantine_that_cannot_be_read_is_unknown_and_asked_for_again() -> None:
+    rejections, clock = Rejections(5), Clock()
+    size = QuarantineSize(rejections, AtOnce(), clock=clock)
+    rejections.fails = True
+
+    size.note(after(0))
+    assert size.total is None
+    rejections.fails = False
+    size.note(after(0))
+    assert (size.total, rejections.reads) == (None, 1)
+    clock.now_s += 30
+    size.note(after(0))
+
+    assert size.total == 5
+
+
 def test_a_fault_in_reading_does_not_stop_later_readings() -> None:
     clock = Clock()
     faults = [ValueError("a bug")]
@@ -138,7 +218,7 @@ def test_a_fault_in_reading_does_not_stop_later_readings() -> None:
 
 def test_the_tag_changes_with_the_numbers_and_the_state_but_not_with_the_clock() -> None:
     def tag(stats: dict[str, Any], problem: ApiProblem | None = None) -> str:
-        return encode(Snapshot("all", 0, stats, 0, 1000.0, problem), api_url="http://api").etag
+        return encode(Snapshot("all", 0, stats, 0, 1000.0, problem), api_url="http://api", quarantined=None).etag
 
     before = {"total_events": 1, "window": {"name": "all", "to": "10:00"}, "generated_at": "10:00"}
     after = {"total_events": 1, "window": {"name": "all", "to": "10:02"}, "generated_at": "10:02"}
@@ -154,7 +234,7 @@ def test_a_large_recent_event_is_sent_without_its_properties() -> None:
     event = {"event_id": "e1", "event_type": "click", "session_id": "s", "properties": {"text": "x" * 100_000}}
     small = {"event_id": "e2", "event_type": "click", "session_id": "s", "properties": {"text": "x"}}
 
-    body = encode(Snapshot("all", 0, {"recent_events": [event, small]}, 0, 0.0), api_url="").body
+    body = encode(Snapshot("all", 0, {"recent_events": [event, small]}, 0, 0.0), api_url="", quarantined=None).body
 
     shown = json.loads(body)["recent_events"]
     assert shown[0] == {
@@ -167,7 +247,9 @@ def test_a_large_recent_event_is_sent_without_its_properties() -> None:
 
 
 def test_without_any_numbers_the_answer_is_an_error() -> None:
-    encoded = encode(Snapshot("all", 0, problem=ApiProblem("unreachable", "gone")), api_url="http://api")
+    encoded = encode(
+        Snapshot("all", 0, problem=ApiProblem("unreachable", "gone")), api_url="http://api", quarantined=None
+    )
 
     assert encoded.status == 503
     assert b'"state":"unreachable"' in encoded.body
@@ -175,4 +257,4 @@ def test_without_any_numbers_the_answer_is_an_error() -> None:
 
 @pytest.mark.parametrize("text", ["\ud800", "é", "<script>"])
 def test_any_text_can_be_encoded(text: str) -> None:
-    assert encode(Snapshot("all", 0, {"text": text}, 0, 0.0), api_url="").status == 200
+    assert encode(Snapshot("all", 0, {"text": text}, 0, 0.0), api_url="", quarantined=None).status == 200

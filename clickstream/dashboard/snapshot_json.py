@@ -31,13 +31,15 @@ class SnapshotJson:
 
 
 @lru_cache(maxsize=8)  # one snapshot of each window, and those just replaced
-def encode(snapshot: Snapshot, *, api_url: str) -> SnapshotJson:
+def encode(snapshot: Snapshot, *, api_url: str, quarantined: int | None) -> SnapshotJson:
     """The statistics with a key `dashboard` beside them; 503 and an error when there are none to show."""
     problem = snapshot.problem
     told = {
         "state": problem.kind if problem else "live",
         "problem": _problem(problem) if problem else None,
+        "failing_since": None if snapshot.failing_since is None else round(snapshot.failing_since * 1000),
         "read_at": None if snapshot.read_at is None else round(snapshot.read_at * 1000),
+        "quarantined": quarantined,
         "api_url": api_url,
     }
     if snapshot.stats is None:
@@ -50,7 +52,8 @@ def encode(snapshot: Snapshot, *, api_url: str) -> SnapshotJson:
     same = {name: value for name, value in answer.items() if name not in _ALWAYS_NEW | {"dashboard"}}
     if isinstance(window := same.get("window"), dict):
         same["window"] = {name: value for name, value in window.items() if name != "to"}
-    return _encoded(200, answer, [same, told["state"], told["problem"], told["read_at"] if problem else None])
+    said = [told[name] for name in ("state", "problem", "failing_since", "quarantined")]
+    return _encoded(200, answer, [same, said, told["read_at"] if problem else None])
 
 
 def _encoded(status: int, answer: dict[str, Any], identity: object) -> SnapshotJson:

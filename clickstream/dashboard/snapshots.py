@@ -22,6 +22,7 @@ class Snapshot:
     read_at_s: float | None = None  # when `stats` arrived, same clock
     read_at: float | None = None  # likewise, seconds since 1970
     problem: ApiProblem | None = None
+    failing_since: float | None = None  # seconds since 1970: since then no reading of any window was good
 
 
 @dataclass(slots=True)
@@ -50,6 +51,7 @@ class SharedSnapshots:
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
         self._windows: dict[str, _Window] = {}
+        self._failing_since: float | None = None
 
     def last(self, window: str) -> Snapshot | None:
         """The latest snapshot of `window`, however old."""
@@ -94,7 +96,11 @@ class SharedSnapshots:
         try:
             stats = self._read(window)
         except ApiProblem as problem:
+            with self._lock:
+                since = self._failing_since = self._failing_since or self._wall_clock()
             if before is None:
-                return Snapshot(window, asked_at_s, problem=problem)
-            return Snapshot(window, asked_at_s, before.stats, before.read_at_s, before.read_at, problem)
+                return Snapshot(window, asked_at_s, problem=problem, failing_since=since)
+            return Snapshot(window, asked_at_s, before.stats, before.read_at_s, before.read_at, problem, since)
+        with self._lock:
+            self._failing_since = None
         return Snapshot(window, asked_at_s, stats, self._clock(), self._wall_clock())

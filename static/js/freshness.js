@@ -22,6 +22,7 @@ export class Source {
   #told = null; // the problem that came with the tagged answer: 304 says that it still holds
   #request = null;
   #failures = 0;
+  #failedAt = 0; // Date.now() of the first answer in a row that was of no use
   #timer = 0;
 
   /** `window` tells the name of the window to ask for, `arrived` is called after each answer. */
@@ -33,6 +34,12 @@ export class Source {
   /** Milliseconds since the API gave the numbers. */
   get age() {
     return performance.now() - this.#freshAt;
+  }
+
+  /** Milliseconds for which nothing good has come: as the dashboard knows it, which looks at all windows, else as seen here. */
+  get failing() {
+    const since = this.problem?.since ?? this.#failedAt;
+    return since ? Math.max(0, Date.now() - since) : null;
   }
 
   /** Numbers that came with the page: the next ones are asked for after the pause. */
@@ -84,6 +91,7 @@ export class Source {
     this.#request = null;
     if (found.failure) this.problem = found.failure;
     else this.#read(found.response, found.answer);
+    this.#failedAt = this.problem === null ? 0 : this.#failedAt || Date.now();
     return true;
   }
 
@@ -96,7 +104,7 @@ export class Source {
       this.#etag = response.headers.get("ETag") ?? "";
       this.#accept(answer, age);
     } else {
-      const said = answer.dashboard ? { kind: answer.dashboard.state, ...answer.dashboard.problem } : null;
+      const said = answer.dashboard ? told(answer.dashboard) : null;
       this.problem = said ?? { kind: "http", message: answer.error?.message ?? `the dashboard answered ${response.status}` };
     }
   }
@@ -104,19 +112,19 @@ export class Source {
   #accept(stats, age) {
     this.stats = stats;
     this.#freshAt = performance.now() - age;
-    const { state, problem } = stats.dashboard;
-    this.#told = this.problem = state === "live" ? null : { kind: state, ...problem };
+    this.#told = this.problem = stats.dashboard.state === "live" ? null : told(stats.dashboard);
   }
 }
 
+const told = ({ state, problem, failing_since: since }) => ({ kind: state, ...problem, since });
 const GARBAGE = { kind: "garbage", message: "the dashboard answered with something that is not JSON" };
 
 // ---- in words
 
 /** Name and text of the status pill. `kind` is what the last answer was, undefined when it was good. */
-function status({ kind, progress, stats, age, paused, waiting }) {
+function status({ kind, progress, stats, age, failing, paused, waiting }) {
   const ago = ui.duration(age);
-  const since = (text) => (stats ? `${text} · ${ago}` : text);
+  const since = (text) => (failing === null ? text : `${text} · ${ui.duration(failing)}`);
   if (kind === "loading" || (!kind && !stats)) return { name: "loading", text: "Connecting" };
   if (kind === "unreachable") return { name: "down", text: since("API down") };
   if (kind === "offline") return { name: "down", text: since("Offline") };
@@ -173,9 +181,9 @@ function speak(state, text) {
 }
 
 /** Write pill and banner; to be called when something has arrived, and each second, because ages grow. */
-export function drawState({ source: { stats, problem, age }, drawn, paused, broken }) {
+export function drawState({ source: { stats, problem, age, failing }, drawn, paused, broken }) {
   const waiting = stats && drawn && stats.window?.name === drawn.window?.name ? stats.total_events - drawn.total_events : 0;
-  const known = { ...problem, stats, age, paused, waiting, broken };
+  const known = { ...problem, stats, age, failing, paused, waiting, broken };
   const state = status(known);
   ui.attribute(byId("status"), "data-state", state.name);
   say(byId("status-text"), state.text);

@@ -24,7 +24,7 @@ function change(id, now, before, name, { otherwise, what = "", format = ui.exact
   ui.attribute(node, "data-change", direction);
   ui.attribute(node, "title", comparable ? `${format(before)}${what} in ${than}` : "");
   if (!comparable) say(node, otherwise);
-  else if (before === 0) say(node, now ? `none in ${than}` : "none, as before");
+  else if (before === 0) say(node, `${what ? `no${what}` : "none"}${now ? ` in ${than}` : ", as before"}`);
   else if (ratio > 9) say(node, `↑ ${ui.count(Math.round(now / before))} × before`);
   else if (direction === "none") say(node, `= as many${what} as before`);
   else {
@@ -225,14 +225,36 @@ const makeBar = () => ui.make("li", {}, ui.make("button", { type: "button", clas
 
 export function drawRejected(stats) {
   const { received, rejected } = stats.accounting;
-  const reasons = Object.entries(stats.rejected_by_code).map(([code, count]) => ({ code, count })).sort((a, b) => b.count - a.count).slice(0, 6);
+  const started = `since ${ui.day(stats.accounting.since)}`;
   say(byId("rejected-total"), ui.exact(rejected));
   ui.attribute(byId("panel-rejected"), "data-calm", String(rejected === 0));
-  say(byId("note-rejected"), received ? `${ui.share(rejected, received)} of ${ui.count(received)} received` : "none received yet");
+  say(byId("note-rejected"), received ? `${ui.share(rejected, received)} of ${ui.count(received)} received ${started}` : `none received ${started}`);
   ui.show(byId("reasons-empty"), rejected === 0);
+  if (rejected === 0) say(byId("reasons-empty"), `Nothing was refused ${started}. Whatever is refused is kept here with its reason and its raw text.`);
+  const kept = keptText(stats.dashboard.quarantined, rejected);
+  ui.show(byId("quarantined"), kept !== "");
+  say(byId("quarantined"), kept);
   for (const name of ["received", "accepted", "duplicates", "rejected"]) say(byId(`sum-${name}`), ui.exact(stats.accounting[name]));
   say(byId("sum-since"), `since the API started ${ui.day(stats.accounting.since)}`);
-  drawBars(byId("reasons"), reasons, ({ code, count }) => ({ name: code, number: ui.exact(count), query: `rejected:${code}` }));
+  drawBars(byId("reasons"), reasonsOf(stats), ({ code, name = code, count }) => ({ name, number: ui.exact(count), query: `rejected:${code}` }));
+}
+
+const MOST_REASONS = 6;
+
+/** The most frequent codes, and a last row for the others: together they are the number above. */
+function reasonsOf({ accounting, rejected_by_code: byCode }) {
+  const reasons = Object.entries(byCode).map(([code, count]) => ({ code, count })).sort((a, b) => b.count - a.count);
+  const shown = reasons.slice(0, reasons.length > MOST_REASONS ? MOST_REASONS - 1 : MOST_REASONS);
+  const rest = accounting.rejected - shown.reduce((sum, { count }) => sum + count, 0);
+  const others = reasons.length - shown.length;
+  return rest > 0 ? [...shown, { code: "", name: others ? `${ui.exact(others)} other reasons` : "other reasons", count: rest }] : shown;
+}
+
+/** What the quarantine holds beside what was refused since the API started: it outlives restarts. */
+function keptText(quarantined, rejected) {
+  if (typeof quarantined !== "number" || quarantined <= rejected) return "";
+  const records = quarantined === 1 ? "1 record" : `${ui.exact(quarantined)} records`;
+  return rejected ? `The quarantine holds ${records}, some of them older.` : `The quarantine holds ${records} from before.`;
 }
 
 export function drawFooter(stats) {

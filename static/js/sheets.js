@@ -132,13 +132,17 @@ async function drawRejected(code) {
   body.replaceChildren(note);
   try {
     const { rejected, total } = await load("/api/rejected", new URLSearchParams({ limit: "100", ...(code ? { code } : {}) }));
-    say(note, rejected.length ? `The newest ${ui.exact(rejected.length)} of ${ui.exact(total)} kept. Fix the sender, then send them again: nothing here was counted.` : "Nothing was refused.");
+    say(note, rejected.length ? `${keptText(rejected.length, total, code)} Fix the sender, then send them again: nothing here was counted.` : "Nothing was refused.");
     body.append(...rejected.map(refusal));
   } catch (error) {
     say(note, "");
     body.append(failed(error));
   }
 }
+
+const keptText = (shown, total, code) => (code
+  ? `The newest ${ui.exact(shown)} with this code; the quarantine holds ${ui.exact(total)} in all.`
+  : `The newest ${ui.exact(shown)} of ${ui.exact(total)} kept.`);
 
 function refusal({ received_at: when, code, field, message, source, raw }) {
   const text = typeof raw === "string" ? raw : JSON.stringify(raw, null, 2);

@@ -255,6 +255,27 @@ def test_rejected_events_are_shown_with_reason_field_source_and_raw_text(busy: S
     expect(body.locator("pre")).to_have_text('{"event_type": "Bad Type", "user_id": "u"}')
 
 
+def test_what_the_quarantine_holds_from_before_a_restart_is_told_from_what_was_refused_since(
+    tmp_path: Path, tab: Page
+) -> None:
+    for _ in range(2):
+        with platform(tmp_path) as api:
+            Shop(api.url, "").send({"event_type": "Bad Type", "user_id": "u"}, status=400)
+    with platform(tmp_path) as api, dashboard(tmp_path, api.url, POLL_INTERVAL_S="1") as url:
+        shop = Shop(api.url, url)
+        shop.send(view())
+        tab.goto(url)
+
+        expect(tab.locator("#rejected-total")).to_have_text("0")
+        expect(tab.locator("#reasons-empty")).to_contain_text(re.compile(r"^Nothing was refused since \d\d:\d\d\."))
+        expect(tab.locator("#quarantined")).to_have_text("The quarantine holds 2 records from before.")
+        expect(tab.locator("#note-rejected")).to_contain_text(re.compile(r"received since \d\d:\d\d$"))
+
+        shop.send({"event_type": "Bad Type", "user_id": "u"}, status=400)
+        tab.locator("#panel-rejected").get_by_role("button", name="Show reasons and raw text").click()
+        expect(tab.locator("#sheet-body .refusal")).to_have_count(3)
+
+
 def test_the_series_and_the_funnel_can_be_read_as_tables(busy: Shop, tab: Page) -> None:
     tab.goto(busy.url)
     stats = requests.get(f"{busy.api_url}/stats", timeout=10).json()

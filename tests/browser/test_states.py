@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from werkzeug.wrappers import Request, Response
 
 from tests.browser import audits
@@ -191,6 +191,70 @@ def test_numbers_of_another_window_are_named_while_those_asked_for_are_unknown(s
     expect(tab.locator("#notice")).to_contain_text(
         "still the numbers of all time; those of the last 24 hours are not known yet"
     )
+
+
+def test_down_is_said_for_as_long_as_it_is_known_not_for_as_long_as_the_numbers_are_old(
+    scripted: Scripted, tab: Page, lively: dict[str, object]
+) -> None:
+    def old(route: Route) -> None:
+        now_ms = time.time() * 1000
+        told = {"state": "unreachable", "problem": {"message": "gone"}, "read_at": now_ms - 28 * 60_000}
+        told |= {"failing_since": now_ms - 11 * 60_000 - 5000, "quarantined": None}
+        route.fulfill(json={**lively, "dashboard": told}, headers={"X-Snapshot-Age-Ms": str(28 * 60_000)})
+
+    tab.route("**/api/stats*", old)
+    tab.goto(f"{scripted.url}/?window=1h")
+    tab.get_by_label("All", exact=True).check()
+
+    expect(tab.locator("#status")).to_have_text("API down · 11 min")
+    expect(tab.locator("#banner")).to_contain_text("Showing the numbers from")
+
+
+def test_the_rows_of_the_refused_add_up_to_the_number_above_them(
+    scripted: Scripted, tab: Page, lively: dict[str, object]
+) -> None:
+    codes = {f"code_{number}": 100 - number for number in range(9)}
+    accounting = {"received": 5000, "accepted": 4136, "duplicates": 0, "rejected": 864, "since": "2026-01-15T10:00:00Z"}
+    scripted.api.answer = says({**lively, "accounting": accounting, "rejected_by_code": codes})
+    until(lambda: requests.get(f"{scripted.url}/api/stats", timeout=10).json()["accounting"] == accounting)
+    tab.goto(scripted.url)
+
+    rows = tab.locator("#reasons li")
+    expect(tab.locator("#rejected-total")).to_have_text("864")
+    expect(rows).to_have_count(6)
+    expect(rows.last).to_have_text("4 other reasons374")
+    assert sum(int(text) for text in tab.locator("#reasons strong").all_text_contents()) == 864
+
+
+def test_a_window_without_anything_to_compare_with_says_of_what_there_was_none(
+    scripted: Scripted, tab: Page, lively: dict[str, object]
+) -> None:
+    window = {"name": "1h", "from": "2026-01-15T09:30:00Z", "to": "2026-01-15T10:30:00Z"}
+    before = {"total_events": 0, "page_views": 0, "sessions": 0, "purchases": 0, "revenue_cents": 0}
+    scripted.api.answer = says({**lively, "window": window, "previous": before})
+    tab.goto(f"{scripted.url}/?window=1h")
+
+    expect(tab.locator("#detail-conversion")).to_have_text("no purchases in the hour before")
+    expect(tab.locator("#detail-events")).to_have_text("none in the hour before")
+
+
+@pytest.mark.parametrize("coarse", [False, True])
+def test_the_feed_shows_whole_rows(scripted: Scripted, browser: Browser, coarse: bool) -> None:
+    context = browser.new_context(viewport={"width": 1440, "height": 1000}, has_touch=coarse, is_mobile=coarse)
+    tab = context.new_page()
+    tab.goto(scripted.url)
+    expect(tab.locator("#feed tr")).to_have_count(50)
+
+    cut = tab.evaluate(
+        """() => {
+            const bottom = document.querySelector('#panel-feed .scroll').getBoundingClientRect().bottom;
+            return [...document.querySelectorAll('#feed tr')].map((row) => row.getBoundingClientRect())
+                .filter((row) => row.top < bottom - 0.5 && row.bottom > bottom + 0.5).length;
+        }"""
+    )
+    context.close()
+
+    assert cut == 0
 
 
 def test_a_part_that_cannot_be_drawn_is_named_and_the_others_stay(
