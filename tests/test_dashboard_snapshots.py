@@ -177,7 +177,7 @@ def test_the_quarantine_is_counted_at_first_after_refusals_and_after_a_restart_b
     rejections.total = 557
     size.note(after(1))
     assert (size.total, rejections.reads) == (556, 1)
-    clock.now_s += 30
+    clock.now_s += 10
     size.note(after(1))
     assert (size.total, rejections.reads) == (557, 2)
     size.note(after(1))
@@ -195,7 +195,7 @@ def test_a_quarantine_that_cannot_be_read_is_unknown_and_asked_for_again() -> No
     rejections.fails = False
     size.note(after(0))
     assert (size.total, rejections.reads) == (None, 1)
-    clock.now_s += 30
+    clock.now_s += 10
     size.note(after(0))
 
     assert size.total == 5

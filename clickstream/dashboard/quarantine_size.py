@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from clickstream.client.reading import ApiProblem
 
-READ_EVERY_S: Final = 30.0  # the API counts the lines of the file: not for every reading of the statistics
+READ_EVERY_S: Final = 10.0  # the API counts the lines of the file: not for every reading of the statistics
 
 
 class QuarantineSize:

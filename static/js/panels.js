@@ -230,9 +230,9 @@ export function drawRejected(stats) {
   ui.attribute(byId("panel-rejected"), "data-calm", String(rejected === 0));
   say(byId("note-rejected"), received ? `${ui.share(rejected, received)} of ${ui.count(received)} received ${started}` : `none received ${started}`);
   ui.show(byId("reasons-empty"), rejected === 0);
-  if (rejected === 0) say(byId("reasons-empty"), `Nothing was refused ${started}. Whatever is refused is kept here with its reason and its raw text.`);
   const kept = keptText(stats.dashboard.quarantined, rejected);
-  ui.show(byId("quarantined"), kept !== "");
+  if (rejected === 0) say(byId("reasons-empty"), `Nothing was refused ${started}. ${kept || "Whatever is refused is kept here with its reason and its raw text."}`);
+  ui.show(byId("quarantined"), rejected > 0 && kept !== "");
   say(byId("quarantined"), kept);
   for (const name of ["received", "accepted", "duplicates", "rejected"]) say(byId(`sum-${name}`), ui.exact(stats.accounting[name]));
   say(byId("sum-since"), `since the API started ${ui.day(stats.accounting.since)}`);

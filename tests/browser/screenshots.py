@@ -1,14 +1,20 @@
 """Takes the pictures of the README: `python -m tests.browser.screenshots` writes docs/images/.
 
-A real API is filled with the same hour of visits each time, a real dashboard stands before it, and Chromium looks.
+A real API is filled with two hours of the demo's shoppers, the same each time, a real dashboard stands before it, and
+Chromium looks.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import re
+import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
@@ -22,10 +28,13 @@ from clickstream.terminal.report import Paper, lines
 from tests.support.chromium import launch
 from tests.support.dashboards import dashboard
 from tests.support.platform import Platform, platform
-from tests.support.shop import stamp, visits
+from tests.support.processes import ROOT, environment, python
+from tests.support.shop import stamp
 from tests.support.waiting import until
 
-IMAGES: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
+IMAGES: Final = ROOT / "docs" / "images"
+BEFORE_MIN: Final = 136  # two hours, and a quarter until the shoppers have spread
+AFTER_MIN: Final = 4
 REFUSED: Final = (
     {"event_type": "Page View", "user_id": "user_7", "properties": {"page": "/"}},
     {"event_type": "purchase", "properties": {"total": 49.9}},
@@ -42,40 +51,66 @@ def main() -> int:
         directory = Path(name)
         with platform(directory) as api, dashboard(directory, api.url, POLL_INTERVAL_S="1") as url:
             _empty(browser, url)
-            _fill(api)
-            _pictures(browser, url)
-            _terminal(browser, api)
+            coming = _fill(api, _shoppers(directory / "shoppers.ndjson"))
+            with _live(api, coming):
+                _pictures(browser, url)
+                _terminal(browser, api)
             _api_down(browser, url, api)
         browser.close()
     return 0
 
 
-def _fill(api: Platform) -> None:
-    now = datetime.now(timezone.utc)
-    earlier = visits(1500, until=now - timedelta(minutes=60), minutes=60, seed=3)
-    hour = visits(2000, until=now + timedelta(minutes=4), minutes=68)
-    happened = [event for event in hour if event["timestamp"] <= stamp(now)]
-    for part in (earlier, happened):
-        for start in range(0, len(part), 5000):
-            requests.post(f"{api.url}/events", json=part[start : start + 5000], timeout=30).raise_for_status()
-    _stay_live(api, hour[len(happened) :])
+def _shoppers(path: Path) -> list[dict[str, Any]]:
+    """What the demo's generator makes of two hours that end a few minutes from now, in the order in which it happens."""
+    start = datetime.now(timezone.utc) - timedelta(minutes=BEFORE_MIN)
+    command = python("advanced_generator.py", "--seed=7", "--users=160", "--speed=1", f"--start={stamp(start)}")
+    subprocess.run(
+        [*command, f"--duration={(BEFORE_MIN + AFTER_MIN) * 60}", f"--output={path}"],
+        check=True,
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+    )
+    events = [json.loads(line) for line in path.read_bytes().splitlines()]
+    return sorted(events, key=lambda event: str(event["timestamp"]))
+
+
+def _fill(api: Platform, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Send what has happened, and some that is refused; what is still to happen is given back."""
+    now = stamp(datetime.now(timezone.utc))
+    happened = [event for event in events if event["timestamp"] <= now]
+    for start in range(0, len(happened), 5000):
+        requests.post(f"{api.url}/events", json=happened[start : start + 5000], timeout=30).raise_for_status()
     for number in range(41):
         requests.post(f"{api.url}/events", json=REFUSED[number % 4 if number % 3 else 0], timeout=10)
+    return events[len(happened) :]
 
 
-def _stay_live(api: Platform, coming: list[dict[str, Any]]) -> None:
-    """Send events as they happen until the rate no longer shows that an hour came at once."""
+@contextmanager
+def _live(api: Platform, coming: list[dict[str, Any]]) -> Iterator[None]:
+    """Events arrive as they happen, in this block; it begins when the rate no longer shows that hours came at once."""
+    stopped = threading.Event()
+
+    def send() -> None:
+        while not stopped.wait(0.5):
+            now = stamp(datetime.now(timezone.utc))
+            due = [event for event in coming if event["timestamp"] <= now]
+            del coming[: len(due)]
+            if due:
+                requests.post(f"{api.url}/events", json=due, timeout=10).raise_for_status()
 
     def is_settled() -> bool:
-        now = stamp(datetime.now(timezone.utc))
-        due = [event for event in coming if event["timestamp"] <= now]
-        del coming[: len(due)]
-        if due:
-            requests.post(f"{api.url}/events", json=due, timeout=10).raise_for_status()
         rate: float = api.get("/stats")["ingest"]["events_per_second"]
-        return 0 < rate < 50
+        return 0 < rate < 10
 
-    until(is_settled, timeout_s=30)
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        until(is_settled, timeout_s=40)
+        yield
+    finally:
+        stopped.set()
+        sender.join()
 
 
 def _open(browser: Browser, url: str, *, width: int, height: int, dark: bool = False, scale: float = 1) -> Page:
@@ -141,9 +176,11 @@ def _api_down(browser: Browser, url: str, api: Platform) -> None:
 
 
 def _terminal(browser: Browser, api: Platform) -> None:
-    console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    # Wider and a line longer than what is shown: the frame would cut the letters at its edges.
+    console = Console(record=True, width=102, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     for line in lines(api.get("/stats", window="1h"), Paper(100), state=Text("live", style="green")):
         console.print(line)
+    console.print()
     context = browser.new_context(
         offline=True, viewport={"width": 1300, "height": 1400}
     )  # rich names a font on the web
