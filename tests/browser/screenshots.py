@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def _shoppers(path: Path) -> list[dict[str, Any]]:
-    """What the demo's generator makes of two hours that end a few minutes from now, in the order in which it happens."""
+    """What the demo's generator makes of two hours that end a few minutes from now, in its order."""
     start = datetime.now(timezone.utc) - timedelta(minutes=BEFORE_MIN)
     command = python("advanced_generator.py", "--seed=7", "--users=160", "--speed=1", f"--start={stamp(start)}")
     subprocess.run(
