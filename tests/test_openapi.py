@@ -189,3 +189,12 @@ def test_schemathesis_finds_nothing_that_the_description_does_not_say(running: P
     accounting = running.accounting()
     assert running.get("/stats")["total_events"] == len(running.events()) <= accounting["accepted"]  # some were erased
     assert accounting["received"] == accounting["accepted"] + accounting["duplicates"] + accounting["rejected"]
+
+
+def test_every_operation_has_a_label_of_its_own() -> None:
+    items = {item.get("$ref", path): item for path, item in SPEC["paths"].items()}
+    shared = SPEC["components"]["pathItems"]
+    resolved = [shared[item["$ref"].rpartition("/")[2]] if "$ref" in item else item for item in items.values()]
+    labels = [operation["summary"] for item in resolved for operation in item.values() if isinstance(operation, dict)]
+
+    assert [label for label in labels if labels.count(label) > 1] == []
