@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections import defaultdict
 from collections.abc import Generator, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,12 @@ SDK_PACKAGES = Path(__file__).parent / "sdk" / "node_modules"
 def pytest_configure() -> None:
     """Take SIGINT: shells have background jobs ignore it, and the programs under test would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if find_spec("hypothesis") is not None:  # an environment of the product alone does not have it
+        from hypothesis import HealthCheck, settings
+
+        # How fast examples are drawn says how busy the machine is.
+        settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")
