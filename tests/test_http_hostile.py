@@ -214,3 +214,89 @@ def test_two_hundred_slow_clients_stop_nobody_and_are_closed(api: Platform) -> N
     assert gone == 200
     assert elapsed <= 15, f"the last slow client was closed after {elapsed:.1f} s"
     assert latencies[len(latencies) * 99 // 100] < 0.5
+
+
+POST = b"POST /events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+
+
+def answered(api: Platform, sent: bytes) -> bytes:
+    with open_socket(api.url) as connection:
+        connection.sendall(sent)
+        return said(connection)
+
+
+@pytest.mark.parametrize("offer", [b"h2c", b"websocket"])
+@pytest.mark.parametrize("packets", [1, 2])
+def test_an_offer_to_change_the_protocol_is_ignored_and_the_event_kept(
+    api: Platform, client: Client, offer: bytes, packets: int
+) -> None:
+    event, later = fresh(), fresh()
+    body = encoded(event)
+    offers = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: %b\r\nHTTP2-Settings: AAMAAABkAAQ\r\n" % offer
+    head = b"POST /events HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n" % (offers, len(body))
+    with open_socket(api.url) as connection:
+        if packets == 1:
+            connection.sendall(head + body)
+        else:
+            connection.sendall(head)
+            time.sleep(0.05)  # two packets
+            connection.sendall(body)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 202 ")
+        connection.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(encoded(later)) + encoded(later))
+        assert said(connection).startswith(b"HTTP/1.1 202 ")
+        assert {event["event_id"], later["event_id"]} <= {one["event_id"] for one in client.get("/events")["events"]}
+    chunked = POST + offers.replace(b"Connection: ", b"Connection: close, ") + b"Transfer-Encoding: chunked\r\n\r\n"
+    again = encoded(fresh())
+    assert answered(api, chunked + b"%x\r\n%b\r\n0\r\n\r\n" % (len(again), again)).startswith(b"HTTP/1.1 202 ")
+
+
+def test_trailers_change_nothing_and_many_of_them_are_refused(api: Platform, client: Client) -> None:
+    body = encoded(fresh())
+    chunks = POST + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n" % (len(body), body)
+
+    assert answered(api, chunks + b"Content-Encoding: br\r\nX-A: b\r\n\r\n").startswith(b"HTTP/1.1 202 ")
+    for flood in (b"a:\r\n" * 500_000, b"a: " + b"x" * 4_000_000 + b"\r\n"):
+        with open_socket(api.url) as connection, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(chunks + flood + b"\r\n")
+        begin = time.perf_counter()
+        assert client.get("/health")["status"] == "ok"
+        assert time.perf_counter() - begin < 0.5
+
+
+def test_what_comes_behind_a_request_that_is_still_answered_is_bounded_too(api: Platform, client: Client) -> None:
+    wait = b"GET /expect?event_type=never&timeout=3s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with open_socket(api.url) as connection, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        connection.sendall(wait + b"GET / HTTP/1.1\r\n")
+        connection.sendall(b"a:\r\n" * 4_000_000)
+    begin = time.perf_counter()
+    assert client.get("/health")["status"] == "ok"
+    assert time.perf_counter() - begin < 0.5
+
+
+def test_a_kept_event_is_acknowledged_though_garbage_follows_it(api: Platform, client: Client) -> None:
+    for garbage in (b"GARBAGE\r\n\r\n", b"}"):
+        event = fresh()
+        body = encoded(event)
+        answer = answered(
+            api,
+            POST.replace(b"Connection: close\r\n", b"") + b"Content-Length: %d\r\n\r\n" % len(body) + body + garbage,
+        )
+        assert answer.startswith(b"HTTP/1.1 202 ")
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert event["event_id"] in {one["event_id"] for one in client.get("/events")["events"]}
+
+
+def test_a_client_that_only_listens_on_gets_its_answer(api: Platform) -> None:
+    body = encoded(fresh())
+    with open_socket(api.url) as connection:
+        connection.sendall(POST.replace(b"close", b"keep-alive") + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        connection.shutdown(socket.SHUT_WR)
+        assert said(connection).startswith(b"HTTP/1.1 202 ")
+
+
+def test_a_body_that_a_get_need_not_have_is_no_second_request(api: Platform) -> None:
+    answer = answered(
+        api, b"GET /health HTTP/1.1\r\nConnection: close\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000
+    )
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert answer.startswith(b"HTTP/1.1 200 ")

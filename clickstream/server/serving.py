@@ -76,7 +76,7 @@ async def _serve(
     server = Server(config, on_stopping)
     if on_start is not None:
         on_start(loop)
-    watches = [loop.create_task(adapter.patience.watch()), loop.create_task(server.watch_slow_heads())]
+    watches = [loop.create_task(adapter.patience.watch()), loop.create_task(server.watch_clients())]
     try:
         await server.serve(sockets=[listener])
     finally:
