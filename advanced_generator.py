@@ -17,7 +17,7 @@ import time
 from rich.console import Console
 
 import config
-from clickstream.errors import ConfigError
+from clickstream.errors import ConfigError, failure
 from clickstream.simulation import journeys
 from clickstream.simulation.arguments import arguments_parser
 from clickstream.simulation.explain import expect, expect_persona
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - stays open until the process ends
         return 0
     except OSError as problem:
-        console.print(f"{problem.filename}: {problem.strerror}", style="bold red", markup=False)
+        console.print(failure(problem), style="bold red", markup=False)
         return 2
     except KeyboardInterrupt:
         return 130

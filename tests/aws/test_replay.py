@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from config import Settings
 from tests.aws.test_consumer import Setting, expected_numbers
 from tests.support.event_sample import sample_events, write_journal, write_ndjson
 from tests.support.platform import platform
+from tests.support.processes import environment, python
 from tests.support.stream_reader import events_in
 
 pytestmark = [pytest.mark.aws, pytest.mark.usefixtures("aws_environment")]
@@ -88,6 +90,15 @@ def test_a_file_without_events_is_refused_as_a_whole(tmp_path: Path) -> None:
     for name in ("README.md", "other.ndjson"):
         with pytest.raises(ReplayFailed, match=f"{name} holds no events"):
             run("--from", str(tmp_path / name), "--to", "http://127.0.0.1:9")
+
+
+def test_a_file_that_is_not_there_is_named_without_the_number_of_the_error(tmp_path: Path) -> None:
+    words = python("-m", "clickstream", "replay", "--from", "nope", "--to", "http://127.0.0.1:9")
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=20, cwd=tmp_path, env=environment(), check=False
+    )
+
+    assert (done.returncode, done.stderr) == (2, "nope: No such file or directory\n")
 
 
 def test_an_empty_journal_is_no_mistake(tmp_path: Path) -> None:
