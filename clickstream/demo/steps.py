@@ -99,7 +99,8 @@ class Demo:
         supervisor.stop(hurry=lambda: signals.count > asked, before=self._note_totals)
         took_s = time.monotonic() - began
         if self._kept is not None and self._options.events_file is not None:
-            self._terminal.line(f"{self._kept:,} events are kept in {self._options.events_file}.")
+            kept = "1 event is" if self._kept == 1 else f"{self._kept:,} events are"
+            self._terminal.line(f"{kept} kept in {self._options.events_file}.")
         if held := [port_problem(s, reason) for s in self._services if (reason := ports.why_not(s.host, s.port))]:
             raise DemoError("\n".join(["Stopped, but:", *held]))
         numbers = " and ".join(str(service.port) for service in self._services)
