@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.support.faults import FaultyProxy, faulty_proxy
 from tests.support.platform import Platform, platform
@@ -111,6 +111,45 @@ def test_a_visit_from_page_view_to_purchase_arrives_once_and_in_one_session(shop
     assert shop.api.get("/stats")["revenue"]["cents"] == 12990
     assert shop.api.get("/stats")["funnel"][-1] == {"step": "purchase", "sessions": 1}
     assert shop.complaints == []
+
+
+def test_the_shop_opened_as_a_file_sends_to_the_endpoint_in_its_address(
+    tmp_path: Path, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda fault: faults.append(str(fault)))
+    page.on("console", lambda line: faults.append(line.text) if line.type in ("error", "warning") else None)
+    with platform(tmp_path) as api:
+        page.goto(f"{(SHOP / 'shop.html').as_uri()}?endpoint={api.url}")
+        page.get_by_role("button", name="Add to cart").first.click()
+        page.get_by_role("link", name="Cart").click()
+        expect(page.get_by_role("button", name="Remove")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_role("button", name="Add to cart")).to_have_count(3)
+        page.go_forward()
+        page.get_by_role("button", name="Check out").click()
+        page.get_by_role("button", name="Pay").click()
+        until(lambda: any(event["event_type"] == "purchase" for event in api.events()))
+        until(lambda: api.get("/stats")["events_by_type"].get("page_view") == 4)
+
+        pages = [event["properties"]["page"] for event in api.events() if event["event_type"] == "page_view"]
+        assert pages == [(SHOP / "shop.html").as_posix(), "/cart", "/checkout", "/thanks"]
+        assert api.get("/stats")["funnel"][-1] == {"step": "purchase", "sessions": 1}
+    assert faults == []
+
+
+def test_a_link_to_the_shop_cannot_make_it_run_a_strangers_script(context: BrowserContext) -> None:
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    context.route("**/tracker.js", lambda route: route.fulfill(body="", content_type="text/javascript"))
+
+    for address in ("https://evil.test", "http://localhost.evil.test", "http://localhost:1@evil.test", "//evil.test"):
+        page.goto(f"{(SHOP / 'shop.html').as_uri()}?endpoint={address}")
+        expect(page.get_by_role("button", name="Add to cart")).to_have_count(3)
+
+    assert {url for url in asked if url.startswith("http")} == {"http://localhost:3000/tracker.js"}
 
 
 def test_what_happens_offline_arrives_once_when_the_network_is_back(shop: Shop, context: BrowserContext) -> None:
