@@ -27,7 +27,7 @@ from clickstream.dashboard.snapshot_json import SnapshotJson, encode
 from clickstream.dashboard.snapshots import SharedSnapshots, Snapshot
 from clickstream.dashboard.static_files import StaticFiles
 from clickstream.errors import ClickstreamError
-from clickstream.server import serve
+from clickstream.server import leave, serve
 from clickstream.stats import WINDOWS
 from web.answers import (
     deferred_answer,
@@ -277,4 +277,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -25,7 +25,7 @@ from clickstream.journal import Quarantine
 from clickstream.pipeline import Pipeline
 from clickstream.privacy import Privacy
 from clickstream.retention import expire_daily
-from clickstream.server import serve
+from clickstream.server import leave, serve
 
 if TYPE_CHECKING:
     from clickstream.aws.emitting import Emitter
@@ -149,4 +149,4 @@ def now_ms() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -1,4 +1,4 @@
-"""Work of seconds that DuckDB does: one at a time of each kind, and never at the cost of who sends events."""
+"""Work that can take seconds, by DuckDB or through the whole journal: one at a time of each kind, at nobody's cost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flask import Response, current_app
 from api.answers import on_worker
 from clickstream.errors import Unavailable
 
-KINDS: Final = ("analytics", "export")
+KINDS: Final = ("analytics", "export", "search")
 
 _MOST_WAITING: Final = 8
 _NICENESS: Final = 10

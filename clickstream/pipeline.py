@@ -27,6 +27,7 @@ from clickstream.timestamps import text
 T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
+_STOP_PATIENCE_S: Final = 1.0  # for a replay or a rewriting under way
 _SNAPSHOT_AGE_MS: Final = 50  # an event must show within 100 ms of its acknowledgement, the way of the answer included
 
 OnKept = Callable[[Unavailable | None], None]
@@ -102,8 +103,14 @@ class Pipeline:
         self._replay.start()
 
     def stop(self) -> None:
-        """Commit what waits and close the backend; after the server has answered its last request."""
-        self._replay.join()
+        """Commit what waits and close the backend; after the server has answered its last request.
+
+        A replay that is far from its end is left alone: the process is expected to end.
+        """
+        self._replay.join(_STOP_PATIENCE_S)
+        if self._replay.is_alive():
+            _log.warning("stopped while the journal was being read; the next start reads it again")
+            return  # nothing new has been taken in, and what is being mended survives any end
         self._commits.stop()
         self.backend.close(self._ids.oldest_first() if self._ready else [])
 

@@ -20,6 +20,6 @@ contract.py     what a view and the server say to each other
 """
 
 from clickstream.server.contract import BODY, BODY_REFUSED, DEFERRED, Deferred, WsgiApp
-from clickstream.server.serving import serve
+from clickstream.server.serving import leave, serve
 
-__all__ = ["BODY", "BODY_REFUSED", "DEFERRED", "Deferred", "WsgiApp", "serve"]
+__all__ = ["BODY", "BODY_REFUSED", "DEFERRED", "Deferred", "WsgiApp", "leave", "serve"]

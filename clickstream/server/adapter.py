@@ -67,7 +67,7 @@ class Adapter:
             environ[BODY_REFUSED] = refused
         chunks = self._app(environ, answer.start)
         deferred: Deferred | None = environ.get(DEFERRED)
-        if deferred is not None and (instead := await deferred.wait(self._loop)) is not None:
+        if deferred is not None and (instead := await self._awaited(deferred)) is not None:
             answer = _Answer()
             chunks = instead(environ, answer.start)
         if refused is not None:
@@ -80,6 +80,12 @@ class Adapter:
             await send({"type": "http.response.body"})
         else:
             await self._streams.send(chunks, scope, receive, send)
+
+    async def _awaited(self, deferred: Deferred) -> WsgiApp | None:
+        try:
+            return await deferred.wait(self._loop)
+        except asyncio.CancelledError:  # only the end of the server ends this wait
+            return _stopping
 
     def _environ(self, scope: Message, body: bytes) -> dict[str, Any]:
         environ = self._fixed_environ.copy()
@@ -132,6 +138,13 @@ def _environ_key(header: bytes) -> str:
 @lru_cache(maxsize=1024)
 def _header_name(name: str) -> bytes:
     return name.lower().encode("latin-1")
+
+
+def _stopping(_: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    body = b'{"error":{"code":"unavailable","message":"the server is stopping; try again in a moment"}}\n'
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Retry-After", "1")]
+    start_response("503 Service Unavailable", headers)
+    return [body]
 
 
 def _closing(chunks: Iterable[bytes]) -> Iterator[bytes]:

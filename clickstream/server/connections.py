@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +40,7 @@ class Server(uvicorn.Server):
     def stop(self) -> None:
         """Answer what is under way, then return from `serve`."""
         self.should_exit = True
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what is cut off now is no fault
         if self._on_stopping is not None:
             self._on_stopping()
 

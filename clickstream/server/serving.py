@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
+import sys
 from collections.abc import Callable
-from typing import Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NoReturn
 
 import uvicorn
 import uvloop
@@ -18,7 +21,7 @@ from clickstream.server.connections import Connection, Server
 from clickstream.server.contract import WsgiApp
 
 _IDLE_TIMEOUT_S: Final = 75  # of a kept connection between two requests
-_STOP_TIMEOUT_S: Final = 4
+_STOP_TIMEOUT_S: Final = 3
 _FAULTS_OF_THE_PORT: Final = (errno.EADDRINUSE, errno.EACCES, errno.EPERM)  # else the host is at fault
 
 
@@ -57,6 +60,7 @@ async def _serve(
     on_stop: Callable[[], None] | None,
 ) -> None:
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(_Readers(thread_name_prefix="reader"))
     adapter = make_adapter(loop)
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # below that are greetings and what strangers do wrong
     config = uvicorn.Config(
@@ -82,9 +86,27 @@ async def _serve(
     finally:
         for watch in watches:
             watch.cancel()
-        await loop.run_in_executor(None, adapter.close)
+        adapter.close()
         if on_stop is not None:
-            await loop.run_in_executor(None, on_stop)
+            # Not on a reader's thread: those may have hours to read.
+            with ThreadPoolExecutor(1, thread_name_prefix="stop") as thread:
+                await loop.run_in_executor(thread, on_stop)
+
+
+class _Readers(ThreadPoolExecutor):
+    """Worker threads that nobody waits for at the end: what they still do is read."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more work."""
+        super().shutdown(wait=False, cancel_futures=True)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now, although worker threads may still be reading; everything else has been closed."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _listen(host: str, port: int, setting: str) -> socket.socket:

@@ -45,12 +45,13 @@ class Streams:
             _log.warning("gave up on a reader client=%s timeout_s=%d", scope["client"], _READER_TIMEOUT_S)
         finally:
             gone.cancel()
-            await self._loop.run_in_executor(self._threads, close_chunks, chunks)
+            if not self._stopping.is_set():
+                await self._loop.run_in_executor(self._threads, close_chunks, chunks)
 
     def close(self) -> None:
         """End the streams under way; their clients see a broken transfer."""
         self._stopping.set()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _send_in_time(self, message: Message, send: Send) -> None:
         """Send `message`, once the reader has taken what is on its way; raises _ReaderGivenUp."""

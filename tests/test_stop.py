@@ -1,0 +1,111 @@
+"""A stop takes seconds, whatever is under way, and loses nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support.http_client import fresh
+from tests.support.journals import stored_record
+from tests.support.platform import Platform, platform
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.crash
+
+EVENTS = 700_000
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough to read for seconds."""
+    directory = tmp_path_factory.mktemp("long")
+    record = stored_record(1)
+    with (directory / "events_backup.json").open("wb") as file:
+        file.write(b"[\n")
+        for n in range(EVENTS // 1000):
+            head = b"event-%d-" % n
+            file.write(b",\n".join(record.replace(b"event-1", head + b"%d" % k) for k in range(1000)))
+            file.write(b",\n" if n < EVENTS // 1000 - 1 else b"\n]\n")
+    with platform(directory, ready_timeout_s=60) as api:  # leaves a checkpoint
+        assert api.get("/stats")["total_events"] == EVENTS
+    return directory
+
+
+def in_background(api: Platform, path: str, times: int) -> None:
+    def ask() -> None:
+        with contextlib.suppress(requests.RequestException):
+            requests.get(api.url + path, timeout=30)
+
+    for _ in range(times):
+        threading.Thread(target=ask, daemon=True).start()
+    time.sleep(0.5)  # under way now
+
+
+def _readiness(api: Platform) -> str:
+    with contextlib.suppress(requests.ConnectionError):
+        return str(requests.get(f"{api.url}/ready", timeout=5).json()["status"])
+    return "down"
+
+
+def stopped(api: Platform) -> float:
+    begin = time.monotonic()
+    api.process.terminate()
+    assert api.process.wait(20) == 0
+    return time.monotonic() - begin
+
+
+@pytest.mark.parametrize(
+    ("path", "times"),
+    [
+        ("/events?user_id=nobody", 9),
+        ("/export?format=csv&property.x=nothing", 8),
+        ("/export?format=parquet", 1),
+        ("/analytics/paths", 2),
+        ("/users/nobody", 3),
+        ("/expect?event_type=never&timeout=60s", 20),
+    ],
+)
+def test_a_stop_takes_seconds_beside_long_reads_and_keeps_what_was_acknowledged(
+    journal: Path, path: str, times: int
+) -> None:
+    event = fresh()
+    with platform(journal, ready_timeout_s=60) as api:
+        in_background(api, path, times)
+        assert requests.post(f"{api.url}/events", json=event, timeout=20).status_code == 202
+        assert stopped(api) < 5
+    with platform(journal, ready_timeout_s=60) as again:
+        assert again.get("/events?limit=1")["events"][0]["event_id"] == event["event_id"]
+        assert again.get("/stats")["ingest"]["integrity"] == "verified"
+
+
+def test_a_stop_in_the_middle_of_a_replay_takes_seconds_and_changes_nothing(journal: Path) -> None:
+    (journal / "events_backup.json.checkpoint").unlink()
+    before = (journal / "events_backup.json").stat()
+    with platform(journal, wait=False) as api:
+        until(lambda: _readiness(api) == "replaying", timeout_s=5)
+        assert stopped(api) < 5
+    assert (journal / "events_backup.json").stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_who_waits_for_an_event_is_told_that_the_server_stops(journal: Path) -> None:
+    answers: list[requests.Response] = []
+
+    def wait(ask: Callable[[], requests.Response]) -> None:
+        answers.append(ask())
+
+    with platform(journal, ready_timeout_s=60) as api:
+        url = f"{api.url}/expect?event_type=never&timeout=60s"
+        waiting = threading.Thread(target=wait, args=(lambda: requests.get(url, timeout=30),))
+        waiting.start()
+        time.sleep(0.3)
+        assert stopped(api) < 5
+        waiting.join(5)
+
+    assert (answers[0].status_code, answers[0].json()["error"]["code"]) == (503, "unavailable")
+    assert answers[0].headers["Retry-After"]
