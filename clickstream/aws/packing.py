@@ -14,10 +14,10 @@ of a person are in one lane, a lane has one partition key, so a person's events 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
+from zlib import crc32
 
 import msgspec
 
@@ -60,7 +60,7 @@ class Pack:
         return f"lane-{self.lane:03d}"
 
 
-class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Line(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One event in wire form 1."""
 
     v: int
@@ -75,16 +75,32 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     extra: str | None = None
 
 
-_AnyLine = Line | dict[str, object]  # of events with unknown or missing fields the second
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Lane:
     """Lines of one lane in the order they came, and which events they are."""
 
-    lines: list[_AnyLine] = field(default_factory=list)
-    indexes: list[int] = field(default_factory=list)
-    size: int = 0  # of the stored events, in bytes
+    number: int
+    lines: list[bytes]
+    indexes: list[int]
+
+    @property
+    def size(self) -> int:
+        """Of the lines in bytes, newlines included."""
+        return sum(map(len, self.lines)) + len(self.lines)
+
+
+class _NewLine(msgspec.Struct, omit_defaults=True, gc=False):
+    """A Line made from positional arguments, which is faster; the defaults of the required fields are never used."""
+
+    v: int
+    event_id: str
+    event_type: str
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    session_id: str | None = None
+    timestamp: str = ""
+    received_at: str = ""
+    properties: str = "{}"
 
 
 class _Stored(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -113,7 +129,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 def lane_of(record: bytes) -> int:
     """Lane of a stored event: by user_id, else anonymous_id, else session_id."""
-    return _lined(record)[1]
+    return lanes_of([record])[0].number
 
 
 def hash_key(lane: int) -> str:
@@ -123,41 +139,46 @@ def hash_key(lane: int) -> str:
 
 def pack(records: Sequence[bytes]) -> list[Pack]:
     """Stored events as records of the stream; events of one lane keep their order."""
-    return [one for number, lane in lanes_of(records).items() for one in packs_of(number, lane)]
+    return [one for lane in lanes_of(records) for one in packs_of(lane)]
 
 
-def lanes_of(records: Sequence[bytes]) -> dict[int, Lane]:
-    """Stored events by lane."""
-    lanes: dict[int, Lane] = {}
+def lanes_of(records: Sequence[bytes]) -> list[Lane]:
+    """Stored events in wire form 1 by lane."""
+    lanes: dict[int, tuple[list[bytes], list[int]]] = {}
     for index, record in enumerate(records):
-        line, number = _lined(record)
+        try:
+            event = _decode_stored(record)
+        except msgspec.ValidationError:
+            line, person = _line_of_fields(record)
+        else:
+            line = _encode(_line_of_stored(event))
+            person = event.user_id or event.anonymous_id or event.session_id or ""
+        number = crc32(person.encode()) % LANES
         lane = lanes.get(number)
         if lane is None:
-            lane = lanes[number] = Lane()
-        lane.lines.append(line)
-        lane.indexes.append(index)
-        lane.size += len(record)
-    return lanes
+            lane = lanes[number] = ([], [])
+        lane[0].append(line)
+        lane[1].append(index)
+    return [Lane(number, lines, indexes) for number, (lines, indexes) in lanes.items()]
 
 
-def packs_of(number: int, lane: Lane) -> Iterator[Pack]:
-    """The records of the stream that hold the lines of lane `number`."""
+def packs_of(lane: Lane) -> Iterator[Pack]:
+    """The records of the stream that hold the lines of `lane`."""
     lines: list[bytes] = []
     begin = size = 0
-    for end, one in enumerate(lane.lines):
-        line = _encode(one)
+    for end, line in enumerate(lane.lines):
         if lines and size + len(line) + 1 > MAX_PACK_BYTES:
-            yield Pack(b"\n".join(lines) + b"\n", number, tuple(lane.indexes[begin:end]))
+            yield Pack(b"\n".join(lines) + b"\n", lane.number, tuple(lane.indexes[begin:end]))
             lines, begin, size = [], end, 0
         lines.append(line)
         size += len(line) + 1
     if lines:
-        yield Pack(b"\n".join(lines) + b"\n", number, tuple(lane.indexes[begin:]))
+        yield Pack(b"\n".join(lines) + b"\n", lane.number, tuple(lane.indexes[begin:]))
 
 
 def line_of(record: bytes) -> bytes:
     """A stored event in wire form 1, without a newline; of older versions, which may lack fields, without those."""
-    return _encode(_lined(record)[0])
+    return lanes_of([record])[0].lines[0]
 
 
 def record_of(line: Line) -> bytes:
@@ -188,29 +209,22 @@ def _read_line(line: bytes) -> Line | NotAnEvent:
         return NotAnEvent(str(problem))
 
 
-def _lined(record: bytes) -> tuple[_AnyLine, int]:
-    """The line of a stored event and its lane."""
-    try:
-        event = _decode_stored(record)
-    except msgspec.ValidationError:
-        line = _line_of_fields(record)
-        return line, _lane(line.get("user_id") or line.get("anonymous_id") or line.get("session_id"))
-    properties = str(event.properties, "utf-8")
-    plain = Line(
-        v=WIRE_VERSION,
-        event_id=event.event_id,
-        event_type=event.event_type,
-        user_id=event.user_id,
-        anonymous_id=event.anonymous_id,
-        session_id=event.session_id,
-        timestamp=event.timestamp,
-        received_at=event.received_at,
-        properties=properties,
+def _line_of_stored(event: _Stored) -> _NewLine:
+    return _NewLine(
+        WIRE_VERSION,
+        event.event_id,
+        event.event_type,
+        event.user_id,
+        event.anonymous_id,
+        event.session_id,
+        event.timestamp,
+        event.received_at,
+        str(event.properties, "utf-8"),
     )
-    return plain, _lane(event.user_id or event.anonymous_id or event.session_id)
 
 
-def _line_of_fields(record: bytes) -> dict[str, object]:
+def _line_of_fields(record: bytes) -> tuple[bytes, str]:
+    """The line of an event with unknown or missing fields, and whose it is."""
     fields = _decode_fields(record)
     texts = {name: text for name in _TEXTS if (text := _decode_text(fields.pop(name, b"null"))) is not None}
     line: dict[str, object] = {"v": WIRE_VERSION, **texts}
@@ -218,8 +232,4 @@ def _line_of_fields(record: bytes) -> dict[str, object]:
         line["properties"] = properties.decode()
     if fields:
         line["extra"] = _encode(fields).decode()
-    return line
-
-
-def _lane(person: object) -> int:
-    return zlib.crc32(str(person or "").encode()) % LANES
+    return _encode(line), texts.get("user_id") or texts.get("anonymous_id") or texts.get("session_id") or ""

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from functools import partial
@@ -93,7 +93,7 @@ class KinesisSink:
                 outcomes.append(future.result())
             except CancelledError:
                 # The call may have been accepted. Sent again it makes copies, which event_id removes.
-                unsent = [index for lane in part.values() for index in lane.indexes]
+                unsent = [index for lane in part for index in lane.indexes]
                 outcomes.append(Outcome(unsent, "the process stops, and Kinesis has not answered yet"))
         return _together(outcomes)
 
@@ -106,9 +106,9 @@ class KinesisSink:
         """End the threads; nothing is in flight outside `put` but what a hurried stop has given up."""
         self._threads.close()
 
-    def _send(self, part: Mapping[int, Lane], end_s: float) -> Outcome:
+    def _send(self, part: Sequence[Lane], end_s: float) -> Outcome:
         outcome = Outcome()
-        packs = [one for number, lane in part.items() for one in packs_of(number, lane)]
+        packs = [one for lane in part for one in packs_of(lane)]
         for request in requests(packs):
             if outcome.unsent:
                 # Sending later packs now would overtake the ones that wait.
@@ -195,12 +195,12 @@ def requests(packs: Sequence[Pack]) -> Iterator[Sequence[Pack]]:
         yield request
 
 
-def _parts(lanes: Mapping[int, Lane]) -> list[dict[int, Lane]]:
-    """`lanes` in as many parts as are worth calls at the same time; a lane is in one part only."""
-    ways = min(MAX_IN_FLIGHT, 1 + sum(lane.size for lane in lanes.values()) // _PART_BYTES)
-    parts: list[dict[int, Lane]] = [{} for _ in range(ways)]
-    for number, lane in lanes.items():
-        parts[number % ways][number] = lane
+def _parts(lanes: Sequence[Lane]) -> list[list[Lane]]:
+    """`lanes` in as many parts as are worth calls at the same time."""
+    ways = min(MAX_IN_FLIGHT, 1 + sum(lane.size for lane in lanes) // _PART_BYTES)
+    parts: list[list[Lane]] = [[] for _ in range(ways)]
+    for lane in lanes:
+        parts[lane.number % ways].append(lane)
     return [part for part in parts if part]
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from clickstream.analytics.engine import Table, answer
-from clickstream.aws.clients import client
+from clickstream.aws.clients import client, producer
 from clickstream.aws.consumer.table import CounterTable
 from clickstream.aws.lake import Lake, LakeCopy
 from clickstream.aws.live import LiveCounters
@@ -204,7 +204,7 @@ def open_aws_backend(
             f"MAX_EVENT_BYTES={max_event_bytes}: a Kinesis record holds at most {MAX_EVENT_BYTES} of an event"
         )
     return AwsBackend(
-        KinesisSink(client("kinesis", region, attempts=1).put_records, stream),
+        KinesisSink(producer(region).put_records, stream),
         Spill(spill_file, cap=max_spill_bytes, clock_ms=clock_ms),
         LiveCounters(CounterTable(client("dynamodb", region), table)),
         Lake(client("s3", region), bucket),

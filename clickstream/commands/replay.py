@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from clickstream.aws.clients import client
+from clickstream.aws.clients import client, producer
 from clickstream.aws.replaying import ReplayFailed, Result, Target, ToApi, ToStream, from_file, from_s3, replay
 from clickstream.aws.sink import KinesisSink
 from clickstream.commands.sql import time_argument
@@ -82,7 +82,7 @@ def _records(args: argparse.Namespace) -> Iterator[bytes]:
 def _target(args: argparse.Namespace) -> Target:
     if args.target.startswith("kinesis:"):
         stream = args.target.removeprefix("kinesis:")
-        return ToStream(KinesisSink(client("kinesis", args.region, attempts=1).put_records, stream))
+        return ToStream(KinesisSink(producer(args.region).put_records, stream))
     if not args.target.startswith(("http://", "https://")):
         raise ReplayFailed(f"{args.target}: expected an API such as http://127.0.0.1:3000, or kinesis:STREAM")
     return ToApi(args.target, key=args.settings().write_key if args.key is None else args.key)
