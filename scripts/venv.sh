@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by run_demo.sh and run_tests.sh in the directory of the project: pinned packages in .venv, tests/sdk and tests/browser.
+# Sourced by run_demo.sh and run_tests.sh in the directory of the project: pinned packages in .venv and three directories of tests.
 
 fail() { printf '%s\n' "$@" >&2; exit 1; }
 
@@ -71,4 +71,5 @@ prepare_node_packages() {
   prepare_node || return 0
   prepare_npm tests/sdk 'the SDKs that the tests drive'
   prepare_npm tests/browser 'the audits of the browser tests'
+  prepare_npm tests/aws/kinesalite 'the second Kinesis emulator'
 }
