@@ -112,6 +112,7 @@ def run(settings: config.Settings) -> None:
         on_start=start,
         on_stopping=pipeline.backend.hurry,
         on_stop=stop,
+        on_answer=pipeline.meter.answered if emitter is not None else None,  # nobody else asks
     )
 
 

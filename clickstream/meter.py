@@ -1,4 +1,4 @@
-"""What one API process has taken in since it started: verdicts, rate, commit latency."""
+"""What one API process has taken in since it started: verdicts, rate, latencies; and what it answered."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class Meter:
         self.last_event_ms: int | None = None
         self._per_second: deque[tuple[int, int]] = deque(maxlen=_RATE_SECONDS + 1)
         self._latencies_s: deque[float] = deque(maxlen=_LATENCIES_KEPT)
+        self.server_errors = 0  # answers with 5xx
+        self._post_latencies_s: deque[float] = deque(maxlen=_LATENCIES_KEPT)
 
     def take(self, accepted: int, duplicates: int, rejected: Sequence[str], now_ms: int) -> None:
         """Add the verdicts of one request."""
@@ -39,6 +41,18 @@ class Meter:
     def took(self, latency_s: float) -> None:
         """Add the time from a request's verdicts to its commit."""
         self._latencies_s.append(latency_s)
+
+    def answered(self, method: str, status: int, latency_s: float) -> None:
+        """Add an answer; only what is posted has a latency of interest, a read may wait because it was asked to."""
+        if status >= 500:
+            self.server_errors += 1
+        if method == "POST":
+            self._post_latencies_s.append(latency_s)
+
+    def take_post_latencies_ms(self) -> dict[str, float | None]:
+        """p50 and p99 of the latest posts since the last call; None where there was none."""
+        latencies, self._post_latencies_s = self._post_latencies_s, deque(maxlen=_LATENCIES_KEPT)
+        return _percentiles_ms(list(latencies))
 
     def accounting(self) -> dict[str, Any]:
         """received, accepted, duplicates, rejected."""
@@ -58,10 +72,14 @@ class Meter:
 
     def latency_ms(self) -> dict[str, float | None]:
         """p50 and p99 of the latest commits in milliseconds; None before the first."""
-        ordered = sorted(self._latencies_s)
-        if not ordered:
-            return {"p50": None, "p99": None}
-        return {
-            "p50": round(ordered[len(ordered) // 2] * 1000, 2),
-            "p99": round(ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] * 1000, 2),
-        }
+        return _percentiles_ms(list(self._latencies_s))
+
+
+def _percentiles_ms(latencies_s: list[float]) -> dict[str, float | None]:
+    ordered = sorted(latencies_s)
+    if not ordered:
+        return {"p50": None, "p99": None}
+    return {
+        "p50": round(ordered[len(ordered) // 2] * 1000, 2),
+        "p99": round(ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] * 1000, 2),
+    }

@@ -115,8 +115,8 @@ def _counters(traffic: Traffic) -> list[Item]:
 
 def _rest(traffic: Traffic) -> list[Item]:
     items = [
-        Item("CloudWatch, alarms", 19, "alarms", 0.10),
-        Item("CloudWatch, own metrics", 10, "metrics", 0.30),
+        Item("CloudWatch, alarms", 21, "alarms", 0.10),
+        Item("CloudWatch, own metrics", 12, "metrics", 0.30),
         Item("CloudWatch, dashboard", 1, "", 3.0),
         Item("KMS key", 1, "", 1.0),
     ]

@@ -1,9 +1,10 @@
-"""What CloudWatch's alarms watch of an API host: its spill journal, its commits. One call a minute."""
+"""What CloudWatch's alarms watch of an API host: its spill journal, its commits, its answers. One call a minute."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from typing import Any, Final
 
 from clickstream.aws.clients import client
@@ -15,6 +16,8 @@ METRICS: Final = {
     "SpillPercent": "Percent",
     "FailedCommits": "Count",
     "CommitLatencyP99": "Milliseconds",
+    "ServerErrors": "Count",
+    "PostLatencyP99": "Milliseconds",
 }
 
 _INTERVAL_S: Final = 60.0
@@ -31,7 +34,7 @@ class Emitter:
         self._pipeline = pipeline
         self._cloudwatch = cloudwatch
         self._stream = stream
-        self._failed_commits = 0
+        self._sent: Counter[str] = Counter()  # of what is counted since the start
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._emit_until_stopped, name="metrics", daemon=True)
 
@@ -67,17 +70,21 @@ class Emitter:
         except (BotoCoreError, ClientError) as problem:
             _log.warning("metrics not sent error=%s", problem)
         else:
-            self._failed_commits += int(values["FailedCommits"])
+            self._sent.update({name: int(values[name]) for name in ("FailedCommits", "ServerErrors")})
 
     def _values(self) -> dict[str, float]:
         spill, meter = self._pipeline.backend.condition()["spill"], self._pipeline.meter
         values: dict[str, float] = {
             "SpillAge": spill["age_s"],
             "SpillPercent": 100 * spill["bytes"] / spill["cap_bytes"],
-            "FailedCommits": meter.failed_commits - self._failed_commits,
+            "FailedCommits": meter.failed_commits - self._sent["FailedCommits"],
+            "ServerErrors": meter.server_errors - self._sent["ServerErrors"],
         }
-        p99 = meter.latency_ms()["p99"]
-        return values if p99 is None else values | {"CommitLatencyP99": p99}
+        latencies = {
+            "CommitLatencyP99": meter.latency_ms()["p99"],
+            "PostLatencyP99": meter.take_post_latencies_ms()["p99"],
+        }
+        return values | {name: p99 for name, p99 in latencies.items() if p99 is not None}
 
 
 def open_emitter(pipeline: Pipeline, *, region: str, stream: str) -> Emitter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Final
@@ -12,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from clickstream.errors import RequestRefused, Unavailable
 from clickstream.server.asgi import Message, Receive, Send
-from clickstream.server.contract import BODY, BODY_REFUSED, DEFERRED, Deferred, WsgiApp
+from clickstream.server.contract import BODY, BODY_REFUSED, DEFERRED, Deferred, OnAnswer, WsgiApp
 from clickstream.server.patience import Patience
 from clickstream.server.request_body import RequestBodies
 from clickstream.server.streams import Streams, close_chunks
@@ -35,8 +36,10 @@ class Adapter:
         port: int,
         max_body_bytes: int,
         body_timeout_s: float,
+        on_answer: OnAnswer | None,
     ) -> None:
         self._app = app
+        self._on_answer = on_answer
         self._loop = loop
         self.patience = Patience(loop)
         self._bodies = RequestBodies(self.patience, max_bytes=max_body_bytes, timeout_s=body_timeout_s)
@@ -61,6 +64,7 @@ class Adapter:
             body = b"" if scope["method"] in _WITHOUT_BODY else await self._bodies.read(receive)
         except (RequestRefused, Unavailable) as problem:
             body, refused = b"", problem
+        began_s = time.perf_counter()
         environ = self._environ(scope, body)
         answer = _Answer()
         if refused is not None:
@@ -72,6 +76,8 @@ class Adapter:
             chunks = instead(environ, answer.start)
         if refused is not None:
             answer.headers.append((b"connection", b"close"))  # the rest of the body is still on its way
+        if self._on_answer is not None:
+            self._on_answer(scope["method"], answer.status, time.perf_counter() - began_s)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         if isinstance(chunks, (list, tuple)) or answer.has_length():
             await send({"type": "http.response.body", "body": b"".join(_closing(chunks))})

@@ -12,6 +12,7 @@ BODY: Final = "clickstream.body"
 BODY_REFUSED: Final = "clickstream.body_refused"
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+OnAnswer = Callable[[str, int, float], None]  # method, status, seconds from the end of the request to the answer
 
 
 class Deferred:

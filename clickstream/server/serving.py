@@ -18,7 +18,7 @@ import uvloop
 from clickstream.errors import PortTaken
 from clickstream.server.adapter import Adapter
 from clickstream.server.connections import Connection, Server
-from clickstream.server.contract import WsgiApp
+from clickstream.server.contract import OnAnswer, WsgiApp
 
 _IDLE_TIMEOUT_S: Final = 75  # of a kept connection between two requests
 _STOP_TIMEOUT_S: Final = 3
@@ -36,18 +36,27 @@ def serve(
     on_start: Callable[[asyncio.AbstractEventLoop], None] | None = None,
     on_stopping: Callable[[], None] | None = None,
     on_stop: Callable[[], None] | None = None,
+    on_answer: OnAnswer | None = None,
 ) -> None:
     """Serve `app` until SIGINT or SIGTERM; requests under way are answered first.
 
     `on_start` runs on the loop before the first request, `on_stopping` when the signal has come; `on_stop` runs on a
-    thread after the last request, while the loop still turns. Bodies larger than `max_body_bytes`, or slower than
-    `body_timeout_s`, are BODY_REFUSED.
+    thread after the last request, while the loop still turns; `on_answer` runs on the loop for each answer. Bodies
+    larger than `max_body_bytes`, or slower than `body_timeout_s`, are BODY_REFUSED.
     Raises PortTaken when `host`:`port` cannot be listened on.
     """
     listener = _listen(host, port, port_setting)
 
     def adapter(loop: asyncio.AbstractEventLoop) -> Adapter:
-        return Adapter(app, loop, host=host, port=port, max_body_bytes=max_body_bytes, body_timeout_s=body_timeout_s)
+        return Adapter(
+            app,
+            loop,
+            host=host,
+            port=port,
+            max_body_bytes=max_body_bytes,
+            body_timeout_s=body_timeout_s,
+            on_answer=on_answer,
+        )
 
     uvloop.run(_serve(adapter, listener, on_start, on_stopping, on_stop))
 

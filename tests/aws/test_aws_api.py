@@ -236,6 +236,8 @@ def test_what_the_alarms_watch_is_sent_at_the_start_and_at_the_stop(cloud: Cloud
         api.process.wait(10)
 
     assert max(emitted(cloud, "FailedCommits")) == refused
+    assert max(emitted(cloud, "ServerErrors")) == refused
+    assert max(emitted(cloud, "PostLatencyP99")) > 50
     assert 50 < max(emitted(cloud, "SpillPercent")) <= 100
     assert max(emitted(cloud, "SpillAge")) > 0
     assert max(emitted(cloud, "CommitLatencyP99")) > 0
