@@ -4,6 +4,7 @@ import argparse
 
 import pytest
 
+from clickstream.aws import prices
 from clickstream.aws.cost import Traffic, estimate
 from clickstream.aws.local.template import load_template, resources
 from clickstream.commands import cost
@@ -22,7 +23,9 @@ def test_the_bill_shows_every_unit_price_and_says_how_old_they_are(capsys: pytes
     printed = capsys.readouterr().out
     assert "Kinesis on-demand, in" in printed
     assert "x 0.08 USD" in printed
-    assert "2025" in printed
+    assert "looked up on 2026-11-24" in printed
+    assert "[1] airbyte.com" in printed
+    assert "not found: written down from memory" in printed
     assert "https://calculator.aws" in printed
 
 
@@ -36,10 +39,18 @@ def test_an_idle_stack_costs_its_fixed_items_only() -> None:
 
 
 def test_flink_is_in_the_bill_only_when_asked_for() -> None:
-    assert total(10, has_flink=True) - total(10) == pytest.approx(730 * 2 * 0.11)
+    assert total(10, has_flink=True) - total(10) == pytest.approx(730 * 2 * 0.11 + 50 * 0.10)
 
 
 def test_the_alarms_in_the_bill_are_those_of_the_template() -> None:
     alarms = next(item for item in estimate(Traffic(1, 400, 12, 50)) if item.name == "CloudWatch, alarms")
 
     assert alarms.quantity == len(resources(load_template(), "AWS::CloudWatch::Alarm"))
+
+
+def test_every_price_says_where_it_was_found() -> None:
+    items = estimate(Traffic(1, 400, 12, 50, has_flink=True))
+    found = [value for value in vars(prices).values() if isinstance(value, prices.Price)]
+
+    assert {item.price for item in items} == set(found)
+    assert all(price.usd > 0 and price.source for price in found)

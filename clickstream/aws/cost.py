@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from clickstream.aws import prices
 from clickstream.aws.packing import MAX_PACK_BYTES
-
-PRICES_OF: Final = (
-    "us-east-1, on-demand list prices of 2025 as on https://aws.amazon.com/<service>/pricing/, written down by hand "
-    "and not checked again since."
-)
 
 SECONDS: Final = 730 * 3600  # of a month
 _GB: Final = 1024**3
@@ -51,12 +47,12 @@ class Item:
     name: str
     quantity: float
     unit: str
-    price_usd: float
+    price: prices.Price
 
     @property
     def usd(self) -> float:
         """Quantity times price."""
-        return self.quantity * self.price_usd
+        return self.quantity * self.price.usd
 
 
 def estimate(traffic: Traffic) -> list[Item]:
@@ -72,12 +68,12 @@ def _stream(traffic: Traffic) -> list[Item]:
     kinesis_gb = traffic.packs * max(1.0, record_bytes / 1024) * 1024 / _GB
     firehose_gb = traffic.packs * max(1.0, record_bytes / 5120) * 5120 / _GB
     return [
-        Item("Kinesis on-demand, stream hours", 730, "h", 0.04),
-        Item("Kinesis on-demand, in", kinesis_gb, "GB", 0.08),
-        Item("Kinesis on-demand, out (2 readers)", 2 * kinesis_gb, "GB", 0.04),
-        Item("Kinesis retention beyond 24 h", gigabytes / 730 * 48, "GB-month", 0.10),
-        Item("Firehose, in", firehose_gb, "GB", 0.029),
-        Item("Firehose, Parquet conversion", firehose_gb, "GB", 0.018),
+        Item("Kinesis on-demand, stream hours", 730, "h", prices.STREAM_HOUR),
+        Item("Kinesis on-demand, in", kinesis_gb, "GB", prices.STREAM_IN_GB),
+        Item("Kinesis on-demand, out (2 readers)", 2 * gigabytes, "GB", prices.STREAM_OUT_GB),
+        Item("Kinesis retention beyond 24 h", gigabytes / 730 * 48, "GB-month", prices.STREAM_RETENTION_GB),
+        Item("Firehose, in", firehose_gb, "GB", prices.FIREHOSE_IN_GB),
+        Item("Firehose, Parquet conversion", firehose_gb, "GB", prices.FIREHOSE_CONVERSION_GB),
     ]
 
 
@@ -88,10 +84,10 @@ def _lake(traffic: Traffic) -> list[Item]:
     # Every hour the reconciliation reads two of ten columns, of two days.
     reconciled_tb = stored / 30 * 2 * _RECONCILED_SHARE * 730 / 1024
     return [
-        Item("S3, the first month's events", stored, "GB", 0.023),
-        Item("S3, objects written", objects / 1000, "k", 0.005),
-        Item("Athena, scanned", scanned_tb, "TB", 5.0),
-        Item("Athena, scanned by the reconciliation", reconciled_tb, "TB", 5.0),
+        Item("S3, the first month's events", stored, "GB", prices.S3_GB),
+        Item("S3, objects written", objects / 1000, "k", prices.S3_THOUSAND_PUTS),
+        Item("Athena, scanned", scanned_tb, "TB", prices.ATHENA_TB),
+        Item("Athena, scanned by the reconciliation", reconciled_tb, "TB", prices.ATHENA_TB),
     ]
 
 
@@ -106,20 +102,23 @@ def _counters(traffic: Traffic) -> list[Item]:
     writes = entity_writes + transactions * 12 * 2
     invocations = min(traffic.packs, SECONDS / 2 * max(1.0, traffic.events_per_second / 1000))
     return [
-        Item("DynamoDB, write units", writes / 1e6, "M", 0.625),
-        Item("DynamoDB, read units", writes / 2 / 1e6, "M", 0.125),
-        Item("Lambda, requests", invocations / 1e6, "M", 0.20),
-        Item("Lambda, 512 MB for 0.3 s", invocations * 0.3 * 0.5, "GB-s", 0.0000166667),
+        Item("DynamoDB, write units", writes / 1e6, "M", prices.DYNAMODB_MILLION_WRITES),
+        Item("DynamoDB, read units", writes / 2 / 1e6, "M", prices.DYNAMODB_MILLION_READS),
+        Item("Lambda, requests", invocations / 1e6, "M", prices.LAMBDA_MILLION_REQUESTS),
+        Item("Lambda, 512 MB for 0.3 s", invocations * 0.3 * 0.5, "GB-s", prices.LAMBDA_GB_SECOND),
     ]
 
 
 def _rest(traffic: Traffic) -> list[Item]:
     items = [
-        Item("CloudWatch, alarms", 21, "alarms", 0.10),
-        Item("CloudWatch, own metrics", 12, "metrics", 0.30),
-        Item("CloudWatch, dashboard", 1, "", 3.0),
-        Item("KMS key", 1, "", 1.0),
+        Item("CloudWatch, alarms", 21, "alarms", prices.ALARM),
+        Item("CloudWatch, own metrics", 12, "metrics", prices.METRIC),
+        Item("CloudWatch, calls of one API host", 730 * 60 / 1000, "k", prices.THOUSAND_METRIC_CALLS),
+        Item("CloudWatch, dashboard", 1, "", prices.DASHBOARD),
+        Item("KMS key", 1, "", prices.KMS_KEY),
     ]
     if traffic.has_flink:
-        items.append(Item("Managed Flink, 2 KPU and 50 GB", 730 * 2, "KPU-h", 0.11))
+        # One for the application and one that AWS adds; only the first has storage.
+        items.append(Item("Managed Flink, 2 KPU", 730 * 2, "KPU-h", prices.FLINK_KPU_HOUR))
+        items.append(Item("Managed Flink, running storage", 50, "GB-month", prices.FLINK_STORAGE_GB))
     return items

@@ -1,10 +1,11 @@
-"""Estimate the monthly bill of ENV=aws for a rate of events, with every unit price, its date and its source."""
+"""Estimate the monthly bill of ENV=aws for a rate of events, with every unit price and where it was found."""
 
 from __future__ import annotations
 
 import argparse
 
-from clickstream.aws.cost import PRICES_OF, Traffic, estimate
+from clickstream.aws.cost import Traffic, estimate
+from clickstream.aws.prices import LOOKED_UP
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +25,13 @@ def run(args: argparse.Namespace) -> int:
     items = estimate(traffic)
     monthly = traffic.events / 1e6
     print(f"{args.events_per_second:g} events/s of {args.event_bytes:g} bytes: {monthly:,.1f} M events a month\n")
+    sources = list(dict.fromkeys(item.price.source for item in items))
     for item in items:
-        print(f"{item.usd:>10,.2f} USD  {item.name:<34} {item.quantity:>12,.1f} {item.unit} x {item.price_usd:g} USD")
+        quantity = f"{item.quantity:>12,.1f} {item.unit} x {item.price.usd:g} USD"
+        print(f"{item.usd:>10,.2f} USD  {item.name:<39} {quantity} [{sources.index(item.price.source) + 1}]")
     print(f"{sum(item.usd for item in items):>10,.2f} USD  a month\n")
-    print(f"Prices: {PRICES_OF}")
+    print(f"Unit prices: us-east-1, on demand, without free tiers, looked up on {LOOKED_UP} in")
+    for number, source in enumerate(sources, 1):
+        print(f"  [{number}] {source}")
     print("An estimate, not an offer: check the prices at https://calculator.aws before you deploy.")
     return 0
