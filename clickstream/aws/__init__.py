@@ -3,6 +3,9 @@
 clients.py    boto3 clients with timeouts; boto3 is imported only here and only when a client is made
 packing.py    stored events -> records of the stream, and back: the one place that knows the wire form
 sink.py       PutRecords with all its limits: resends only what failed, gives back what could not be sent
+abandonable.py  threads that a stop need not wait for
+emitting.py   what CloudWatch's alarms watch of an API host
+cost.py       the monthly bill, with the unit prices of prices.py
 spill.py      the journal that keeps events while the stream takes none, drained in order
 consumer/     the Lambda function: records -> exact counters in DynamoDB
 live.py       the counters -> the same Stats that the local platform counts in memory
