@@ -35,7 +35,6 @@ _GROUP: Final = 16  # records judged together when their batch is not plainly ri
 _JSON_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKETS: Final = b"{}[]"
 _NOT_BRACKETS: Final = bytes(code for code in range(256) if code not in _BRACKETS)
-_ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _DIGITS: Final = bytes.maketrans(b"123456789E", b"000000000e")
 _NOT_IN_EXPONENTS: Final = b"+-."
 _LONGEST_DIGITS: Final = b"0" * 300  # a float holds 308 digits before the point
@@ -199,12 +198,16 @@ def _all_plain(records: Sequence[bytes], limits: Limits, received_ms: int) -> Ba
         or b"\n" in blob
         or b"\r" in blob
         or not _is_utf8(blob)
-        or not _is_shallow(blob, limits.max_nesting)
         or (len(blob) > limits.max_event_bytes and max(map(len, records)) > limits.max_event_bytes)
     ):
         return None
     events = _decode_all(records)
-    if events is None or not _has_sound_objects(events) or not _has_sound_envelopes(events, blob):
+    if (
+        events is None
+        or not _is_shallow(records, limits.max_nesting)
+        or not _has_sound_objects(events)
+        or not _has_sound_envelopes(events, blob)
+    ):
         return None
     times_ms = _clock.all_canonical_ms([event.timestamp for event in events])
     if times_ms is None or max(times_ms) > received_ms + DAY_MS:
@@ -302,21 +305,20 @@ def _has_unique_keys(events: Sequence[PlainEvent], blob: bytes) -> bool:
     return all(blob.count(key) == present.get(key, count) for key in _ENVELOPE_KEYS)
 
 
-def _is_shallow(blob: bytes, max_nesting: int) -> bool:
-    """True when no record in `blob` nests deeper than `max_nesting`.
+def _is_shallow(records: Sequence[bytes], max_nesting: int) -> bool:
+    """True when no record nests deeper than `max_nesting`; those that open so many brackets are looked at closely."""
+    return not any(
+        record.count(b"{") + record.count(b"[") > max_nesting and _depth(record) > max_nesting for record in records
+    )
 
-    Each pass removes the innermost pairs, so as many passes as the limit leave nothing of shallow records.
-    Brackets inside strings can only leave something over, never hide depth.
-    """
-    brackets = blob.translate(_ONE_KIND, _NOT_BRACKETS)
-    too_deep = b"[" * (max_nesting + 1)
-    for _ in range(max_nesting):
-        if not brackets:
-            return True
-        if too_deep in brackets:
-            return False  # at once: many passes over hostile records would hold up everybody
-        brackets = brackets.replace(b"[]", b"")
-    return not brackets
+
+def _depth(record: bytes) -> int:
+    """How deep a record nests that is known to be JSON: where a quote is never closed, this takes quadratic time."""
+    depth = deepest = 0
+    for bracket in _JSON_STRINGS.sub(b"", record).translate(None, _NOT_BRACKETS):
+        depth += 1 if bracket in b"{[" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _is_utf8(blob: bytes) -> bool:
@@ -386,12 +388,8 @@ def _with(record: bytes, fields: dict[str, Any], additions: dict[str, Any]) -> b
 
 
 def _check_nesting(record: bytes, max_nesting: int) -> None:
-    depth = 0
-    # Only ever on valid JSON: where a quote is never closed, the search for strings takes quadratic time.
-    for bracket in _JSON_STRINGS.sub(b"", record).translate(None, _NOT_BRACKETS):
-        depth += 1 if bracket in b"{[" else -1
-        if depth > max_nesting:
-            raise _Fault("nesting_too_deep", f"objects and arrays nest deeper than {max_nesting} (MAX_NESTING)")
+    if _depth(record) > max_nesting:
+        raise _Fault("nesting_too_deep", f"objects and arrays nest deeper than {max_nesting} (MAX_NESTING)")
 
 
 def _decode_fields(record: bytes) -> dict[str, Any]:

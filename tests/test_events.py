@@ -185,6 +185,15 @@ def test_a_key_may_be_repeated_inside_properties_values() -> None:
     assert validate([record], LIMITS, NOW_MS).rejections == []
 
 
+def test_depth_cannot_be_hidden_behind_brackets_in_strings() -> None:
+    closing, opening = b'"' + b"]" * 30 + b'"', b'"' + b"[" * 30 + b'"'
+    hidden = b"[" * 30 + closing + b"," + b"[" * 30 + b"1" + b"]" * 30 + b"," + opening + b"]" * 30
+    record = encoded(native_event())[:-1] + b',"extra":{"a":' + hidden + b"}}"
+
+    for batch in ([record], [encoded(native_event()), record]):
+        assert [one.code for one in validate(batch, LIMITS, NOW_MS).rejections] == ["nesting_too_deep"]
+
+
 def test_nesting_is_allowed_up_to_the_limit_and_brackets_in_strings_do_not_count() -> None:
     deep: Any = "{[" * 100
     for _ in range(30):

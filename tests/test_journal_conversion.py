@@ -116,6 +116,11 @@ FOREIGN = {
     "the beginning of an array of other things": b'[\n{"name":"a"},\n{"name":"b"},\n{"na',
     "an array of numbers": b"[1, 2, 3]",
     "JSON with comments": b'[\n// one\n{"name":"a"},\n]\n',
+    "JSON5": b'[\n{name: "x"},\n{name: "y"},\n]\n',
+    "the torn beginning of something else": b'[\n{"a":1',
+    "Python about events": b'# "received_at": now\nEVENTS = [\n    dict(a=1),\n]\n',
+    "a request with one event a line": b'{"records":[\n' + stored_record(1) + b",\n" + stored_record(2) + b"\n]}\n",
+    "Markdown with an array of events": b"# Events\n\n[\n" + stored_record(1) + b",\n" + stored_record(2) + b"\n]\n",
     "one event": stored_record(1),
     "NDJSON": b"".join(stored_record(number) + b"\n" for number in range(5)),
     "long NDJSON": b"".join(stored_record(number) + b"\n" for number in range(20_000)),
@@ -139,6 +144,27 @@ def test_what_is_no_array_of_events_is_refused_and_left_as_it_is(
     assert [other.name for other in directory.iterdir()] == ["events_backup.json"]
     if content.startswith(b'{"event_id"'):
         assert capsys.readouterr().out.count("NDJSON") == 1
+
+
+def test_a_journal_of_very_long_lines_is_not_converted(directory: Path) -> None:
+    path = directory / "events_backup.json"
+    long = [stored_record(n)[:-1] + b',"text":"' + b"x" * 1_500_000 + b'"}' for n in (1, 2)]
+    path.write_bytes(b"[\n" + b",\n".join(long) + b"\n]\n")
+
+    assert start(path).served == long
+    assert originals(path) == []
+
+
+def test_a_journal_with_other_line_ends_is_read_whole_and_stays_an_array(directory: Path) -> None:
+    path = directory / "events_backup.json"
+    records = [stored_record(n) for n in range(5)]
+    path.write_bytes(b"[\r\n" + b",\r\n".join(records) + b"\r\n]\r\n")
+
+    for _ in range(2):
+        started = start(path)
+        assert started.served == records
+        assert started.found.damaged == 0
+        assert array_in(path) == [json.loads(record) for record in records]
 
 
 def test_a_second_conversion_does_not_overwrite_the_original_of_the_first(directory: Path) -> None:

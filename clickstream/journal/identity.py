@@ -16,8 +16,13 @@ from clickstream.journal import layout
 
 _JSON_SPACE: Final = b" \t\r\n"
 _LOOKED_AT: Final = 1 << 20  # bytes at each end of the file
+_DAMAGED_OPENING: Final = 2  # bytes of a first line that may have been `[`
 _OURS: Final = b'"received_at":'  # the server puts it into every record
 _ARRAY_BEGINS: Final = re.compile(rb"\s*\[\s*(?:\{|$)")
+_FIRST_KEY: Final = re.compile(rb'\s*\[\s*(?:$|\{\s*(?:$|"[^"]*$|"([^"]*)"))')  # group 1 is the key, unless it is cut
+_FIRST_KEYS: Final = frozenset(
+    b" event_id event_type user_id anonymous_id session_id timestamp properties received_at".split(b" ")
+)
 _arrays: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -43,22 +48,29 @@ def identify(fd: int) -> Kind:
     if layout.EMPTY.startswith(head):
         return Kind.JOURNAL
     by_hand = head.startswith(b"[{") and not _is_closed(fd)  # `[{...},\n{...}]`
-    lines = list(_lines(head.partition(b"\n")[2], _end(fd)))
-    if not by_hand and (any(map(_is_framed, pairwise([*lines, b""]))) or _is_torn_first(head, lines)):
+    opening, _, rest = head.partition(b"\n")
+    lines = list(_lines(rest, _end(fd)))
+    is_opened = len(opening) <= _DAMAGED_OPENING or opening[:1] == b"[" or b"\0" in opening
+    if is_opened and not by_hand and (any(map(_is_framed, pairwise([*lines, b""]))) or _is_torn_first(head, lines)):
         return Kind.JOURNAL
-    return _by_content(_content(fd), head, lines, is_framed=head.startswith(b"[\n{") or _is_closed(fd))
+    return _by_content(_content(fd), head, lines, is_framed=is_opened and (head.startswith(b"[\n{") or _is_closed(fd)))
 
 
 def _by_content(content: bytes, head: bytes, lines: Sequence[bytes], *, is_framed: bool) -> Kind:
     """The same of a file that has no line of a journal in sight."""
     whole = _whole_array(content)
+    if whole is not None and any(map(is_event, whole)):
+        is_journal = content == layout.OPENING + layout.addition(whole, layout.START) + layout.CLOSING  # of long lines
+        return Kind.JOURNAL if is_journal else Kind.ARRAY
     if whole is not None:
-        return Kind.ARRAY if not whole or any(map(is_event, whole)) else Kind.OTHER
-    if is_framed and _OURS in content:
+        return Kind.OTHER if whole else Kind.ARRAY
+    if is_framed and any(_OURS in line and b'"event_type":' in line for line in (head.partition(b"\n")[0], *lines)):
         return Kind.JOURNAL
     if any(map(is_event, _salvage(content))):
         return Kind.ARRAY
-    if _ARRAY_BEGINS.match(head) and not any(map(_is_object, lines)):
+    first_key = _FIRST_KEY.match(head)
+    is_ours = b'"event_type"' in content or (first_key is not None and (first_key[1] or b"") in _FIRST_KEYS)
+    if is_ours and _ARRAY_BEGINS.match(head) and not any(map(_is_object, lines)):
         return Kind.JOURNAL if is_framed else Kind.ARRAY  # nothing whole in it to tell by
     return Kind.LINES if is_event(head.partition(b"\n")[0]) else Kind.OTHER
 

@@ -166,7 +166,8 @@ class _Scan(Generic[T]):
         plain = data.isascii()
         end = self._found.end
         for line in data.split(b"\n"):
-            shown = line.rstrip(b" ") if line[-1:] == b" " else line  # blanks of a mended neighbour
+            # Blanks of a mended neighbour; carriage returns of an editor or a git that writes such line ends.
+            shown = line.rstrip(b" \r") if line[-1:] in b" \r" else line
             record = shown[:-1] if shown[-1:] == b"," else shown
             try:
                 if not plain:
@@ -175,7 +176,7 @@ class _Scan(Generic[T]):
             except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
                 if line == b"," and self._gap is not None:
                     self._gap = None  # the separator that stands behind a checkpoint's end
-                elif line.strip(b" "):
+                elif line.strip(b" \r"):
                     self._doubtful.append((offset, line))  # the closing too: it may stand between two joined files
             else:
                 if self._gap is not None:
@@ -210,7 +211,7 @@ class _Healer:
         self._quarantine = quarantine
 
     def heal(self, offset: int, line: bytes) -> None:
-        if line.isspace():
+        if line.isspace() and offset != layout.START:
             write_fully(self._journal.fileno(), layout.SEPARATOR[:1], offset)  # nothing but the comma was hurt
             return
         message = f"damaged line at byte {offset} of {self._journal.path.name}; its bytes are kept here"
