@@ -19,6 +19,7 @@ from clickstream.server.request_body import RequestBodies
 from clickstream.server.streams import Streams, close_chunks
 
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_LONGEST_CACHED: Final = 200  # bytes of a path
 _EVERY_ANSWER: Final = (b"x-content-type-options", b"nosniff")
 
 Headers = list[tuple[str, str]]
@@ -96,7 +97,8 @@ class Adapter:
     def _environ(self, scope: Message, body: bytes) -> dict[str, Any]:
         environ = self._fixed_environ.copy()
         environ["REQUEST_METHOD"] = scope["method"]
-        environ["PATH_INFO"] = _path_info(scope["raw_path"])
+        path = scope["raw_path"]
+        environ["PATH_INFO"] = _path_info(path) if len(path) <= _LONGEST_CACHED else _path_info.__wrapped__(path)
         environ["QUERY_STRING"] = scope["query_string"].decode("latin-1")
         environ["SERVER_PROTOCOL"] = "HTTP/" + scope["http_version"]
         environ["REMOTE_ADDR"] = scope["client"][0] if scope["client"] else ""

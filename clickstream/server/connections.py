@@ -18,6 +18,7 @@ _HEAD_TIMEOUT_S: Final = 10  # from the first byte of a request to the end of it
 _READER_TIMEOUT_S: Final = 60  # a client that takes nothing of its answer for so long
 _MAX_HEAD_BYTES: Final = 64 * 1024
 _MAX_HEADERS: Final = 200
+_MAX_NAME_BYTES: Final = 200
 _MAX_FRAMING: Final = 6  # bytes around each byte of a body: chunks of one byte take five
 _FRAMING_HEADERS: Final = (b"content-length", b"transfer-encoding")
 
@@ -168,8 +169,8 @@ class Connection(HttpToolsProtocol):
         if not self._in_head or self._is_reread:
             return
         self._headers += 1
-        if self._headers > _MAX_HEADERS:
-            raise ValueError("too many headers")
+        if self._headers > _MAX_HEADERS or len(name) > _MAX_NAME_BYTES:
+            raise ValueError("headers that nobody sends")
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
