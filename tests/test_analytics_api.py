@@ -334,3 +334,17 @@ def test_events_past_their_time_leave_the_copy_too(tmp_path: Path) -> None:
 
         assert not (tmp_path / COPY).exists()
         assert running.get("/analytics/top_pages")["rows"] == []
+
+
+@pytest.mark.parametrize("amount", [1e18, "1000000000000000000", -1e18, 99999999999999999999, "1e20", 1e300, 9e17])
+def test_an_absurd_amount_is_no_revenue_and_spoils_no_answer(tmp_path: Path, amount: object) -> None:
+    with platform(tmp_path) as fresh:
+        for total in (amount, 12.5):
+            event = {"event_type": "purchase", "user_id": "a", "properties": {"total": total}}
+            assert requests.post(f"{fresh.url}/events", json=event, timeout=5).status_code == 202
+
+        statuses = {name: requests.get(f"{fresh.url}/analytics/{name}", timeout=30).status_code for name in QUESTIONS}
+        (row,) = fresh.get("/analytics/revenue")["rows"]
+
+        assert set(statuses.values()) == {200}
+        assert (row["orders"], row["revenue_cents"]) == (1, fresh.get("/stats")["revenue"]["cents"]) == (1, 1250)

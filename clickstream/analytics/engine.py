@@ -89,7 +89,7 @@ def readable() -> Iterator[None]:
 
     try:
         yield
-    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.ConversionException) as problem:
+    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.DataError) as problem:
         raise SourceUnreadable(str(problem).splitlines()[0]) from problem
 
 

@@ -35,9 +35,16 @@ WITH named AS (
       json_extract_string(properties, '$.value')
     ) AS DECIMAL(38, 18)) END AS amount
   FROM raw_events
-), counted AS (
-  SELECT *, CASE WHEN abs(amount) <= 10000000000000 THEN floor(amount * 100) END AS whole_cents
+), plausible AS (
+  -- Nothing is computed with an amount before this: one absurd event must not make every answer fail.
+  SELECT
+    event_id, event_type, user_id, anonymous_id, session_id, event_time, received_time, page, referrer,
+    product_id, product_name, quantity, device, browser, os, country, utm_source, utm_medium, utm_campaign,
+    order_id, order_properties, currency, CASE WHEN abs(amount) <= 10000000000000 THEN amount END AS amount
   FROM named
+), counted AS (
+  SELECT *, floor(amount * 100) AS whole_cents
+  FROM plausible
 )
 SELECT
   event_id, event_type, user_id, anonymous_id, session_id, event_time, received_time, page, referrer,
