@@ -27,7 +27,7 @@ def write(lines: Iterable[bytes], directory: Path) -> Path:
         f"read_json({literal(str(text))}, format = 'newline_delimited', columns = {{{_TYPES}}}, "
         f"maximum_object_size = {LONGEST_EVENT})"
     )
-    with connect(threads=1) as connection, readable():
+    with connect(threads=1, spill=directory) as connection, readable():
         connection.execute("SET preserve_insertion_order = true")
         copy = f"COPY (SELECT {_SELECTED} FROM {rows}) TO {literal(str(target))}"  # noqa: S608 (paths are quoted)
         connection.execute(f"{copy} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {_ROWS_AT_ONCE})")

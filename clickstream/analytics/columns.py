@@ -154,7 +154,7 @@ class ColumnCopy:
         _write_lines(fd, start, end, lines)
         checksum = _checksum(fd, start, end)
         target = self._directory / f"{_FORM}-{start}-{end}-{checksum:08x}.parquet"
-        with connect() as connection, readable():
+        with connect(spill=work) as connection, readable():
             view = events_view(sources.ndjson(lines), None, None)
             unfinished = literal(str(work / target.name))
             connection.execute(f"CREATE TEMP VIEW events AS {view}")

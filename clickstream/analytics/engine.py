@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _OF_COPY: Final = {"session_events": "copied_session_events"}
-_MEMORY_LIMIT: Final = "1GB"  # beyond it DuckDB goes on in files below the temporary directory
+_MEMORY_LIMIT: Final = "1GB"  # beyond it DuckDB goes on in files, where it is given a directory for them
 
 
 class SourceUnreadable(ClickstreamError):
@@ -59,15 +59,16 @@ def answer(
     derived: bool = False,
     limit: int | None = None,
     threads: int = 2,
+    spill: Path | None = None,
 ) -> Table:
     """The answer to the question `name` over the events of `source` from `since_ms` up to, not including, `until_ms`.
 
     `source` is SQL from sources.py, or with `derived` SQL that gives those of sql/copied_events.sql already.
-    At most `limit` rows. Raises RequestRefused for a name that is not a question.
+    At most `limit` rows. What does not fit into memory goes to `spill`, else to a directory of its own. Raises RequestRefused for a name that is not a question.
     """
     require_question(name)
     started = time.perf_counter()
-    with connect(threads) as connection, readable():
+    with _private(spill) as directory, connect(threads, directory) as connection, readable():
         _make_views(connection, source, since_ms, until_ms, derived=derived)
         result = connection.execute(question_sql(name))
         columns = [column[0] for column in result.description or []]
@@ -93,15 +94,27 @@ def readable() -> Iterator[None]:
         raise SourceUnreadable(str(problem).splitlines()[0]) from problem
 
 
-def connect(threads: int = 2) -> duckdb.DuckDBPyConnection:
-    """A DuckDB of its own in memory, in UTC, bounded in memory and threads, that loads nothing from the network."""
+@contextmanager
+def _private(directory: Path | None) -> Iterator[Path]:
+    if directory is not None:
+        yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix="clickstream-sql-", ignore_cleanup_errors=True) as own:
+        yield Path(own)
+
+
+def connect(threads: int = 2, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """A DuckDB of its own in memory, in UTC, bounded in memory and threads, that loads nothing from the network.
+
+    `spill` is a directory that only its owner can read, for what does not fit into memory: it holds events of people.
+    """
     import duckdb  # noqa: PLC0415 (60 ms and 30 MB that only those pay who ask a question)
 
     return duckdb.connect(
         config={
             "threads": threads,
             "memory_limit": _MEMORY_LIMIT,
-            "temp_directory": str(Path(tempfile.gettempdir()) / "clickstream-duckdb"),
+            "temp_directory": "" if spill is None else str(spill),
             "autoinstall_known_extensions": False,
             "TimeZone": "UTC",
             # Files of several hundred megabytes would otherwise be held in order while they are read.

@@ -113,7 +113,7 @@ def _files(directory: Path) -> list[str]:
 
 def _records(path: Path, seen: RecentIds) -> Iterator[bytes]:
     columns = ", ".join(f'"{name}"' for name in COLUMNS)
-    with connect() as connection:
+    with connect(spill=path.parent) as connection:
         connection.execute("SET preserve_insertion_order = true")
         result = connection.execute(f"SELECT {columns} FROM read_parquet({sources.literal(str(path))})")  # noqa: S608 (quoted)
         while rows := result.fetchmany(_ROWS_AT_ONCE):

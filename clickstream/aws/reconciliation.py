@@ -90,7 +90,10 @@ def in_lake(lake: Lake, since_ms: int, until_ms: int) -> int:
 
     if not lake.keys():
         return 0
-    with tempfile.TemporaryDirectory(prefix="clickstream-lake-") as directory, connect() as connection:
+    with (
+        tempfile.TemporaryDirectory(prefix="clickstream-lake-") as directory,
+        connect(spill=Path(directory)) as connection,
+    ):
         pattern = lake.download(Path(directory)).replace("'", "''")
         objects = f"read_parquet('{pattern}', hive_partitioning = true, hive_types = {{'dt': VARCHAR}})"
         row = connection.execute(lake_statement(since_ms, until_ms, objects)).fetchone()

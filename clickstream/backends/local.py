@@ -154,8 +154,8 @@ class LocalBackend:
             return self._ask(name, since_ms, until_ms, limit)
 
     def _ask(self, name: str, since_ms: int | None, until_ms: int | None, limit: int) -> Table:
-        with self._columns.source(self._journal.end) as source:
-            return answer(name, source, since_ms=since_ms, until_ms=until_ms, limit=limit, derived=True)
+        with self._columns.workplace() as work, self._columns.source(self._journal.end) as source:
+            return answer(name, source, since_ms=since_ms, until_ms=until_ms, limit=limit, derived=True, spill=work)
 
     def hurry(self) -> None:
         """Nothing to do: only this machine's disk is waited for."""

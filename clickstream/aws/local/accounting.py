@@ -67,7 +67,10 @@ def _ids_in_stream(reader: ShardReader) -> Iterator[str]:
 def _ids_in_lake(lake: Lake) -> set[str]:
     if not lake.keys():
         return set()
-    with tempfile.TemporaryDirectory(prefix="clickstream-lake-") as directory, connect() as connection:
+    with (
+        tempfile.TemporaryDirectory(prefix="clickstream-lake-") as directory,
+        connect(spill=Path(directory)) as connection,
+    ):
         source = sources.lake(lake.download(Path(directory)))
         rows = connection.execute(f"SELECT event_id FROM ({source})").fetchall()  # noqa: S608 (of sources.py)
     return {row[0] for row in rows}
