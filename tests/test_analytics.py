@@ -377,5 +377,5 @@ def test_a_damaged_file_is_an_error_not_an_empty_answer(tmp_path: Path) -> None:
 
 
 def test_a_value_that_overflows_is_told_as_unreadable(tmp_path: Path) -> None:
-    with pytest.raises(engine.SourceUnreadable, match="Out of Range|Overflow"), engine.readable():
+    with pytest.raises(engine.SourceUnreadable, match="Out of Range"), engine.readable():
         engine.connect().execute("SELECT CAST(1e18 AS DECIMAL(38, 18)) * 100").fetchall()

@@ -64,7 +64,8 @@ def answer(
     """The answer to the question `name` over the events of `source` from `since_ms` up to, not including, `until_ms`.
 
     `source` is SQL from sources.py, or with `derived` SQL that gives those of sql/copied_events.sql already.
-    At most `limit` rows. What does not fit into memory goes to `spill`, else to a directory of its own. Raises RequestRefused for a name that is not a question.
+    At most `limit` rows. What does not fit into memory goes to `spill`, else to a directory of its own.
+    Raises RequestRefused for a name that is not a question.
     """
     require_question(name)
     started = time.perf_counter()
