@@ -11,13 +11,15 @@ from typing import Any, Final
 
 import msgspec
 
-from clickstream.errors import RequestRefused
+from clickstream.errors import RequestRefused, Unavailable
 from clickstream.events import AnyEvent, Rejection
 from clickstream.query import Query, is_same, written
 
 # Events and rejections that an expectation can look back on; enough for any test, little memory (about 10 MB).
 REMEMBERED: Final = 10_000
 MAX_WAIT_S: Final = 60.0
+# Each of them is asked about every event that is kept, on the loop thread, also when its client has long gone.
+MOST_WAITING: Final = 200
 
 _SHOWN_MISSES: Final = 5
 _SHOWN_REJECTIONS: Final = 10
@@ -28,6 +30,7 @@ _SCOPE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 Answer = dict[str, Any]
+_Decode = Callable[[bytes], dict[str, Any]]
 
 
 def seconds(text: str) -> float:
@@ -98,9 +101,10 @@ class Expectations:
         self._kept.append((first, events, records))
         while len(self._kept) > 1 and self._kept[1][0] <= self._arrivals - REMEMBERED:
             self._kept.popleft()
+        once = _remembering()
         for waiting in tuple(self._waiting):
             for event, record in zip(events, records, strict=True):
-                if _matches(event, record, waiting.query, waiting.scope):
+                if _matches(event, record, waiting.query, waiting.scope, once):
                     waiting.found.append(record)
             if len(waiting.found) >= waiting.least:
                 self._waiting.remove(waiting)
@@ -121,12 +125,15 @@ class Expectations:
         """Call `done` once `least` matching events have come since the scope began, those already here included.
 
         Returns what to call when the time is over: `done` is then told what came instead.
+        Raises Unavailable when too many wait already.
         """
         waiting = _Waiting(query, scope, least, done)
         waiting.found.extend(record for event, record in self._in_scope(scope) if _matches(event, record, query, scope))
         if len(waiting.found) >= least:
             done(_met(waiting.found))
             return lambda: None
+        if len(self._waiting) >= MOST_WAITING:
+            raise Unavailable(f"{MOST_WAITING} requests wait for events already; ask again shortly", retry_after_s=5)
         self._waiting.append(waiting)
 
         def time_is_over() -> None:
@@ -190,11 +197,24 @@ def _met(found: Sequence[bytes]) -> Answer:
     return {"status": "met", "matched": len(found), "events": [msgspec.Raw(record) for record in found]}
 
 
-def _matches(event: AnyEvent, record: bytes, query: Query, scope: str | None) -> bool:
-    wanted = query.fields.get("event_type")
-    if wanted is not None and wanted != event.event_type:
-        return False
-    return (scope is None or f'"test_id":"{scope}"'.encode() in record) and query.matches(record)
+def _remembering() -> _Decode:
+    """Decodes each record once, however many ask for it."""
+    known: dict[bytes, dict[str, Any]] = {}
+
+    def once(record: bytes) -> dict[str, Any]:
+        event = known.get(record)
+        if event is None:
+            event = known[record] = _decode(record)
+        return event
+
+    return once
+
+
+def _matches(event: AnyEvent, record: bytes, query: Query, scope: str | None, decode: _Decode = _decode) -> bool:
+    for name, value in query.fields.items():
+        if getattr(event, name) != value:
+            return False
+    return (scope is None or f'"test_id":"{scope}"'.encode() in record) and query.matches_event(decode(record))
 
 
 def _differences(event: dict[str, Any], query: Query) -> list[Answer]:

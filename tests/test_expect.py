@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,12 @@ from typing import Any
 import pytest
 import requests
 
+import clickstream.expectations
+from clickstream.errors import Unavailable
+from clickstream.events import Limits, validate
+from clickstream.expectations import MOST_WAITING, Expectations
+from clickstream.query import Query
+from clickstream.timestamps import parse
 from tests.support.platform import Platform, platform
 from tests.support.processes import ROOT, environment, python
 from tests.support.waiting import until
@@ -273,3 +282,51 @@ def test_suites_for_snowplow_micro_find_their_endpoints(api: Platform) -> None:
 
 def micro(api: Platform, name: str, **conditions: str) -> Any:  # noqa: ANN401 - any JSON
     return requests.get(f"{api.url}/micro/{name}", params=conditions, timeout=5).json()
+
+
+def test_those_who_wait_are_bounded_and_the_next_one_is_told_when_to_come_back() -> None:
+    expectations = Expectations()
+    over = [
+        expectations.expect(Query({"event_type": "never"}), scope=None, least=1, done=lambda _: None)
+        for _ in range(MOST_WAITING)
+    ]
+
+    with pytest.raises(Unavailable) as refused:
+        expectations.expect(Query({"event_type": "never"}), scope=None, least=1, done=lambda _: None)
+    over[0]()
+    expectations.expect(Query({"event_type": "never"}), scope=None, least=1, done=lambda _: None)
+
+    assert refused.value.retry_after_s > 0
+
+
+def test_the_api_answers_503_when_too_many_wait(tmp_path: Path) -> None:
+    with platform(tmp_path) as fresh, contextlib.ExitStack() as left:
+        request = b"GET /expect?event_type=never&timeout=20s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        address = fresh.url.removeprefix("http://").split(":")
+        for _ in range(MOST_WAITING):
+            waiting = left.enter_context(socket.create_connection((address[0], int(address[1])), timeout=5))
+            waiting.sendall(request)
+
+        def refused() -> bool:
+            answer = requests.get(f"{fresh.url}/expect?event_type=never&timeout=0s", timeout=10)
+            return answer.status_code == 503 and answer.headers["Retry-After"] == "5"
+
+        until(refused)
+        assert requests.get(f"{fresh.url}/health", timeout=5).status_code == 200
+
+
+def test_many_who_wait_have_each_event_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: Counter[bytes] = Counter()
+    decode = clickstream.expectations._decode
+    monkeypatch.setattr(clickstream.expectations, "_decode", lambda record: decoded.update([record]) or decode(record))
+    record = b'{"event_type":"a","event_id":"1","user_id":"u","timestamp":"2026-01-15T10:30:00Z","properties":{"n":1}}'
+    batch = validate([record], Limits(max_event_bytes=1000, max_nesting=8), parse("2026-01-15T10:30:01Z"))
+    expectations = Expectations()
+    answers: list[Any] = []
+    for number in range(20):
+        expectations.expect(Query(properties={"n": number}), scope=None, least=1, done=answers.append)
+
+    expectations.observe(batch.events, batch.records)
+
+    assert list(decoded.values()) == [1]
+    assert [answer["status"] for answer in answers] == ["met"]
