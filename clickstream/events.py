@@ -411,15 +411,19 @@ def _decode_fields(record: bytes) -> dict[str, Any]:
     return fields
 
 
-def _check_unique_keys(record: bytes) -> None:
+def repeated_key(record: bytes) -> str | None:
+    """The first key that stands more than once in the outermost object of `record`, which is valid JSON."""
     keys: list[str] = []
 
     def keep_outermost(pairs: list[tuple[str, Any]]) -> None:
         keys[:] = [key for key, _ in pairs]
 
     json.loads(record, object_pairs_hook=keep_outermost)
-    if len(set(keys)) < len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
+    return next(key for key in keys if keys.count(key) > 1) if len(set(keys)) < len(keys) else None
+
+
+def _check_unique_keys(record: bytes) -> None:
+    if (twice := repeated_key(record)) is not None:
         raise _Fault("duplicate_key", f'"{twice}" stands twice in the event; which one counts is undefined', twice)
 
 

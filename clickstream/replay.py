@@ -10,12 +10,12 @@ from typing import Any, Final
 import msgspec
 
 from clickstream.errors import RequestRefused
-from clickstream.events import Limits, validate
+from clickstream.events import Limits, repeated_key, validate
 from clickstream.journal import Quarantine
 
 MOST_REPLAYED: Final = 1_000
 
-_decode: Final = msgspec.json.Decoder().decode
+_decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode: Final = msgspec.json.encode
 
 
@@ -90,17 +90,20 @@ def _patched(entry: Mapping[str, Any], patch: Mapping[str, Any]) -> tuple[bytes,
         return b"", "the record is not UTF-8; send it again from its source"
     if "raw_bytes" in entry:
         return b"", f"only the first part of {entry['raw_bytes']:,} bytes was kept; send it again from its source"
+    record = raw.encode().strip()
     try:
-        event = _decode(raw)
-    except (msgspec.MsgspecError, RecursionError):
-        return raw.encode(), ""
-    if not isinstance(event, dict):
-        return raw.encode(), ""
-    event = merged(event, patch)
+        # Values stay the bytes that were sent: a large integer decoded and encoded again would be another one.
+        event = _decode(record)
+        is_ambiguous = repeated_key(record) is not None
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return record, ""
+    if is_ambiguous:
+        return record, ""  # a patch would silently decide which of the values counts
+    changed = merged(event, patch)
     # Both make a second replay find the copies of the first one, and keep the event where it happened.
-    event.setdefault("event_id", f"replay-{hashlib.sha256((entry['received_at'] + raw).encode()).hexdigest()[:32]}")
-    event.setdefault("timestamp", entry["received_at"])
-    return _encode(event), ""
+    changed.setdefault("event_id", f"replay-{hashlib.sha256((entry['received_at'] + raw).encode()).hexdigest()[:32]}")
+    changed.setdefault("timestamp", entry["received_at"])
+    return (record if changed == event else _encode(changed)), ""
 
 
 def merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,11 +113,16 @@ def merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any
         if value is None:
             result.pop(name, None)
         elif isinstance(value, dict):
-            inner = result.get(name)
-            result[name] = merged(inner if isinstance(inner, dict) else {}, value)
+            result[name] = merged(_object(result.get(name)), value)
         else:
             result[name] = value
     return result
+
+
+def _object(value: object) -> dict[str, Any]:
+    if isinstance(value, msgspec.Raw):
+        return _decode(value) if bytes(value).startswith(b"{") else {}
+    return value if isinstance(value, dict) else {}
 
 
 def answer(trial: Trial, *, replayed: int, duplicates: int, dry_run: bool) -> dict[str, Any]:

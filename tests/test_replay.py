@@ -106,3 +106,45 @@ def test_a_merge_patch_removes_merges_and_replaces() -> None:
         "e": 5,
     }
     assert target == {"a": 1, "b": {"c": 2, "d": 3}, "e": [1]}
+
+
+@pytest.mark.parametrize("patch", [{}, {"event_type": "click"}, {"user_id": "c"}, {"user_id": None}])
+def test_a_key_that_stands_twice_stays_refused_whatever_is_patched(api: Platform, patch: dict[str, object]) -> None:
+    body = b'{"event_type":"click","user_id":"a","user_id":"b"}'
+    assert requests.post(f"{api.url}/events", body, timeout=5).status_code == 400
+
+    answer = replay(api, code="duplicate_key", patch=patch)
+
+    assert (answer["replayed"], api.events()) == (0, [])
+    assert [(one["code"], one["field"]) for one in answer["still_rejected"]] == [("duplicate_key", "user_id")]
+    assert api.get("/rejected")["total"] == 1
+
+
+VALUES = '"properties": {"id": 123456789012345678901234567890, "price": 10.0, "big": 1E5, "name": "\\u00e9"}'
+
+
+def kept_line(tmp_path: Path) -> str:
+    (line,) = [one for one in (tmp_path / "events_backup.json").read_text().splitlines() if one.startswith("{")]
+    return line
+
+
+def test_what_a_patch_does_not_touch_is_kept_as_it_was_sent(api: Platform, tmp_path: Path) -> None:
+    body = f'{{"event_type": "Click", "user_id": "a", {VALUES}}}'
+    assert requests.post(f"{api.url}/events", body.encode(), timeout=5).status_code == 400
+
+    answer = replay(api, patch={"event_type": "click", "properties": {"mended": True}})
+
+    assert answer["replayed"] == 1
+    for written in ("123456789012345678901234567890", "10.0", "1E5", '"\\u00e9"', '"mended":true'):
+        assert written in kept_line(tmp_path)
+
+
+def test_without_a_patch_a_record_is_replayed_byte_for_byte(tmp_path: Path) -> None:
+    envelope = '"event_type": "click", "event_id": "e-1", "timestamp": "2026-01-15T10:30:00Z", "user_id": "a"'
+    body = f'{{{envelope}, {VALUES}, "fill": "{"x" * 200}"}}'
+    with platform(tmp_path, MAX_EVENT_BYTES="256") as strict:
+        assert requests.post(f"{strict.url}/events", body.encode(), timeout=5).status_code == 400
+    with platform(tmp_path) as running:
+        assert replay(running)["replayed"] == 1
+
+    assert kept_line(tmp_path).startswith(body[:-1])
