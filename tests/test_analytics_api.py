@@ -348,3 +348,65 @@ def test_an_absurd_amount_is_no_revenue_and_spoils_no_answer(tmp_path: Path, amo
 
         assert set(statuses.values()) == {200}
         assert (row["orders"], row["revenue_cents"]) == (1, fresh.get("/stats")["revenue"]["cents"]) == (1, 1250)
+
+
+_AMOUNTS = [
+    "\uff11\uff12",
+    "\u0663",
+    "\u00a07",
+    " 7",
+    "1__0",
+    "1_0",
+    "0e999999",
+    "0e99",
+    "Infinity",
+    "nan",
+    "1" * 39,
+    "12345678901e-9",
+]
+_AMOUNTS += [
+    "+5",
+    "5.",
+    "005.5",
+    "1.e2",
+    "2.5E-2",
+    ".5",
+    "",
+    "5\n",
+    "9" * 21 + "e-20",
+    "1e-300",
+    "1e13",
+    "10000000000000.01",
+]
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    quantities = [3, "3", 2.5, "2.5", 3.0, None, "", "\u0663", True, 0, -1, "1000000", 999999, [], "x", "007"]
+    events = [{"event_type": "purchase", "user_id": "u", "properties": {"total": amount}} for amount in _AMOUNTS]
+    for number, quantity in enumerate(quantities):
+        for name, properties in (("alone", {}), ("listed", {"items": [{}]})):
+            item = {"product_name": f"{name}-{number}", "quantity": quantity}
+            bought = {"items": [item]} if properties else item
+            events.append({"event_type": "purchase", "user_id": "u", "properties": bought})
+    with platform(tmp_path_factory.mktemp("odd")) as running:
+        assert requests.post(f"{running.url}/events", json=events, timeout=10).json()["processed"] == len(events)
+        yield running
+
+
+def test_odd_amounts_count_alike_in_the_statistics_and_in_sql(odd: Platform) -> None:
+    (row,) = odd.get("/analytics/revenue")["rows"]
+
+    assert row["revenue_cents"] == odd.get("/stats")["revenue"]["cents"]
+    assert row["orders"] == 9  # with an amount; of two it is nothing: 0e99 and 1e-300
+
+
+def test_odd_quantities_count_alike_in_the_statistics_and_in_sql(odd: Platform) -> None:
+    rows = odd.get("/analytics/top_products")["rows"]
+    units = {row["product"]: row["units"] for row in rows if row["units"]}
+
+    counted = dict.fromkeys(("alone-0", "listed-0", "alone-1", "listed-1"), 3)
+    counted |= dict.fromkeys(("alone-5", "listed-5"), 1) | dict.fromkeys(("alone-12", "listed-12"), 999999)
+    counted |= dict.fromkeys(("alone-15", "listed-15"), 7)
+    assert units == counted
+    assert units == {one["value"]: one["purchases"] for one in odd.get("/stats")["top"]["products"]}

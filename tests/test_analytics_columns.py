@@ -96,10 +96,10 @@ def test_parts_of_another_form_are_made_anew(journal: Journal) -> None:
     answer = ask(copy, journal, "revenue")
     for path in parts(journal):
         path.write_bytes(b"of another version")
-        path.rename(path.with_name(path.name.replace("v2-", "v1-")))
+        path.rename(path.with_name(path.name.replace("v3-", "v1-")))
 
     assert ask(copy, journal, "revenue") == answer
-    assert all(path.name.startswith("v2-") for path in parts(journal))
+    assert all(path.name.startswith("v3-") for path in parts(journal))
 
 
 def test_the_copy_is_deletable(journal: Journal) -> None:

@@ -30,7 +30,7 @@ _LEAST_PART_BYTES: Final = 16 * 1024 * 1024  # a smaller rest is read as JSON in
 _MOST_PART_BYTES: Final = 256 * 1024 * 1024
 _CHECKED_BYTES: Final = 64 * 1024
 _BLOCK: Final = 4 * 1024 * 1024
-_FORM: Final = "v2"  # of sql/copied_events.sql: parts of another are made anew
+_FORM: Final = "v3"  # of sql/copied_events.sql: parts of another are made anew
 _TRIES: Final = 3
 _WORK: Final = "work-"
 

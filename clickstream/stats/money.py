@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any, Final
 
 DEFAULT_CURRENCY: Final = "USD"
 _LARGEST: Final = Decimal(10) ** 13  # beyond any order; keeps one absurd number from drowning the sum
+# As analytics/sql/events.sql reads it: Decimal also knows digits of other scripts, spaces, underscores and infinity.
+_WRITTEN: Final = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
 
 
 def revenue(properties: dict[str, Any] | None) -> tuple[str, int] | None:
@@ -24,6 +27,8 @@ def revenue(properties: dict[str, Any] | None) -> tuple[str, int] | None:
 def in_cents(amount: object) -> int | None:
     """`amount`, a number or numeric text, in hundredths, halves to even; None when it is neither or absurd."""
     if isinstance(amount, bool) or not isinstance(amount, (int, float, str)):
+        return None
+    if isinstance(amount, str) and _WRITTEN.fullmatch(amount) is None:
         return None
     try:
         value = Decimal(str(amount))

@@ -111,10 +111,19 @@ def _units(purchases: Iterable[dict[str, object]]) -> Counter[str]:
         for item in items if isinstance(items, list) else [purchase]:
             if isinstance(item, dict):
                 name = item.get("product_name") or item.get("product_id")
-                quantity = item.get("quantity", 1)
-                if type(name) is str and type(quantity) is int and 0 < quantity < 1_000_000:
+                quantity = _quantity(item.get("quantity"))
+                if type(name) is str and 0 < quantity < 1_000_000:
                     units[name[:LONGEST_VALUE]] += quantity
     return units
+
+
+def _quantity(value: object) -> int:
+    """Units of an item: a whole number, also as text, as analytics/sql/top_products.sql says; else 0."""
+    if value is None:
+        return 1
+    if type(value) is str and len(value) <= 6 and value.isascii() and value.isdigit():
+        return int(value)
+    return value if type(value) is int else 0
 
 
 def _host(referrer: str) -> str:

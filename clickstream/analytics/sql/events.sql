@@ -29,19 +29,24 @@ WITH named AS (
         THEN upper(json_extract_string(properties, '$.currency'))
       ELSE 'USD'
     END AS currency,
-    CASE WHEN event_type = 'purchase' THEN TRY_CAST(coalesce(
+    CASE WHEN event_type = 'purchase' THEN coalesce(
       json_extract_string(properties, '$.total'),
       json_extract_string(properties, '$.revenue'),
       json_extract_string(properties, '$.value')
-    ) AS DECIMAL(38, 18)) END AS amount
+    ) END AS amount_text
   FROM raw_events
+), written AS (
+  SELECT
+    *,
+    CASE
+      WHEN regexp_matches(amount_text, '^[+-]?[0-9]{1,20}([.][0-9]*)?([eE][+-]?[0-9]{1,3})?$')
+        THEN TRY_CAST(amount_text AS DECIMAL(38, 18))
+    END AS any_amount
+  FROM named
 ), plausible AS (
   -- Nothing is computed with an amount before this: one absurd event must not make every answer fail.
-  SELECT
-    event_id, event_type, user_id, anonymous_id, session_id, event_time, received_time, page, referrer,
-    product_id, product_name, quantity, device, browser, os, country, utm_source, utm_medium, utm_campaign,
-    order_id, order_properties, currency, CASE WHEN abs(amount) <= 10000000000000 THEN amount END AS amount
-  FROM named
+  SELECT *, CASE WHEN abs(any_amount) <= 10000000000000 THEN any_amount END AS amount
+  FROM written
 ), counted AS (
   SELECT *, floor(amount * 100) AS whole_cents
   FROM plausible

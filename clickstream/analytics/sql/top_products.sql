@@ -16,13 +16,20 @@ WITH viewed AS (
       nullif(json_extract_string(bought.item, '$.product_name'), ''),
       nullif(json_extract_string(bought.item, '$.product_id'), '')
     ) AS product,
-    coalesce(TRY_CAST(json_extract_string(bought.item, '$.quantity') AS BIGINT), 1) AS units
+    CASE
+      WHEN json_extract_string(bought.item, '$.quantity') IS NULL THEN 1
+      WHEN regexp_matches(json_extract_string(bought.item, '$.quantity'), '^[0-9]{1,6}$')
+        THEN TRY_CAST(json_extract_string(bought.item, '$.quantity') AS BIGINT)
+    END AS units
   FROM purchases
   CROSS JOIN UNNEST(items) AS bought(item)
   UNION ALL
   SELECT
     coalesce(nullif(product_name, ''), nullif(product_id, '')) AS product,
-    coalesce(TRY_CAST(quantity AS BIGINT), 1) AS units
+    CASE
+      WHEN quantity IS NULL THEN 1
+      WHEN regexp_matches(quantity, '^[0-9]{1,6}$') THEN TRY_CAST(quantity AS BIGINT)
+    END AS units
   FROM purchases
   WHERE items IS NULL
 ), bought AS (
