@@ -42,8 +42,9 @@ class Holds:
 class Day:
     """Answers to polls, each later than the one before."""
 
-    def __init__(self, first: dict[str, Any]) -> None:
+    def __init__(self, first: dict[str, Any], types: int) -> None:
         self.answered = 0
+        self._types = types
         self._stats = deepcopy(first)
         self._now = datetime.fromisoformat(first["generated_at"].replace("Z", "+00:00"))
 
@@ -62,7 +63,7 @@ class Day:
         stats, number = self._stats, self.answered
         self._now += timedelta(seconds=60 / REFRESHES_A_MINUTE)
         stats["total_events"] += NEW_EVENTS
-        custom = f"custom_{number // 4 % MOST_TYPES}"  # soon more than the legend lists
+        custom = f"custom_{number // 4 % self._types}"  # soon more than the legend lists
         kind = custom if number % 4 == 0 else ("page_view", "click", "purchase")[number % 3]
         types = stats["events_by_type"]
         types[kind] = types.get(kind, 0) + NEW_EVENTS
@@ -99,10 +100,10 @@ class Day:
         }
 
 
-def soak(tab: Page, url: str, refreshes: int, *, readings: int) -> list[Holds]:
-    """What the page held `readings` times on the way to `refreshes`, while a reader uses it."""
+def soak(tab: Page, url: str, refreshes: int, *, readings: int, types: int = MOST_TYPES) -> list[Holds]:
+    """What the page held `readings` times on the way to `refreshes`, while a reader uses it; `types` are custom."""
     first = requests.get(f"{url}/api/stats", timeout=10).json()
-    day = Day(first)
+    day = Day(first, types)
 
     def hurried(route: Route) -> None:
         answer = route.fetch()
@@ -121,7 +122,7 @@ def soak(tab: Page, url: str, refreshes: int, *, readings: int) -> list[Holds]:
         target = refreshes * (reading + 1) // readings
         while day.answered < target:
             tab.wait_for_timeout(50)
-        found.append(_holds(session, day.answered))
+        found.append(_holds(tab, session, day.answered))
     return found
 
 
@@ -146,11 +147,15 @@ def _use(tab: Page) -> None:
     tab.locator("#pause").click()
 
 
-def _holds(session: CDPSession, refreshes: int) -> Holds:
-    for _ in range(3):  # what the first has freed may have kept more
+def _holds(tab: Page, session: CDPSession, refreshes: int) -> Holds:
+    counted = []
+    for _ in range(8):  # what one collection has freed may have kept more, and a frame that is being drawn keeps rows
         session.send("HeapProfiler.collectGarbage")
-    now = {metric["name"]: int(metric["value"]) for metric in session.send("Performance.getMetrics")["metrics"]}
-    return Holds(refreshes, now["JSHeapUsedSize"], now["Nodes"], now["JSEventListeners"])
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        counted.append({metric["name"]: int(metric["value"]) for metric in metrics})
+        tab.wait_for_timeout(100)
+    least = {name: min(one[name] for one in counted) for name in ("JSHeapUsedSize", "Nodes", "JSEventListeners")}
+    return Holds(refreshes, *least.values())
 
 
 def main(refreshes: int) -> int:
