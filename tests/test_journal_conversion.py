@@ -167,6 +167,17 @@ def test_a_journal_with_other_line_ends_is_read_whole_and_stays_an_array(directo
         assert array_in(path) == [json.loads(record) for record in records]
 
 
+@pytest.mark.parametrize("blank", [b"\t", b"\x0b", b"\x0c", b" ", b" \t "])
+def test_blanks_behind_the_opening_bracket_never_become_a_comma(directory: Path, blank: bytes) -> None:
+    path = directory / "events_backup.json"
+    records = [stored_record(n) for n in range(3)]
+    path.write_bytes(b"[" + blank + b"\n" + b",\n".join(records) + b"\n]\n")
+
+    for _ in range(2):
+        assert start(path).served == records
+        assert array_in(path) == [json.loads(record) for record in records]
+
+
 def test_a_second_conversion_does_not_overwrite_the_original_of_the_first(directory: Path) -> None:
     path = directory / "events_backup.json"
     for events in (EVENTS[:1], EVENTS[1:2]):

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from tests.support.http_client import Client, fresh, open_socket, said
-from tests.support.journals import stored_record
+from tests.support.journals import write_long_journal
 from tests.support.native import encoded, native_event
 from tests.support.platform import Platform, platform
 from tests.support.waiting import until
@@ -104,13 +104,7 @@ def test_many_large_bodies_at_once_are_asked_to_come_again_in_bounded_memory(tmp
 def million(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory whose journal holds a million events."""
     directory = tmp_path_factory.mktemp("million")
-    record = stored_record(1)
-    with (directory / "events_backup.json").open("wb") as file:
-        file.write(b"[\n")
-        for n in range(1000):
-            head = b"event-%d-" % n
-            file.write(b",\n".join(record.replace(b"event-1", head + b"%d" % k) for k in range(1000)))
-            file.write(b",\n" if n < 999 else b"\n]\n")
+    write_long_journal(directory / "events_backup.json", 1000)
     return directory
 
 

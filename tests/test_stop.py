@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tests.support.http_client import fresh
-from tests.support.journals import stored_record
+from tests.support.journals import write_long_journal
 from tests.support.platform import Platform, platform
 from tests.support.waiting import until
 
@@ -25,13 +25,7 @@ EVENTS = 700_000
 def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough to read for seconds."""
     directory = tmp_path_factory.mktemp("long")
-    record = stored_record(1)
-    with (directory / "events_backup.json").open("wb") as file:
-        file.write(b"[\n")
-        for n in range(EVENTS // 1000):
-            head = b"event-%d-" % n
-            file.write(b",\n".join(record.replace(b"event-1", head + b"%d" % k) for k in range(1000)))
-            file.write(b",\n" if n < EVENTS // 1000 - 1 else b"\n]\n")
+    write_long_journal(directory / "events_backup.json", EVENTS // 1000)
     with platform(directory, ready_timeout_s=60) as api:  # leaves a checkpoint
         assert api.get("/stats")["total_events"] == EVENTS
     return directory

@@ -163,7 +163,8 @@ def _minutes(numbers: Mapping[str, Any], paper: Paper) -> list[Text]:
     peak = max(complete, default=0)
     at = words.clock(points[complete.index(peak)]["start"], "%H:%M", paper.zone) if complete else words.UNKNOWN
     unit = "minute" if minutes == 1 else f"{minutes} minutes"
-    note = f"peak {words.count(peak)} at {at}, {words.count(values[-1])} in the running one" if values else ""
+    running = f"{words.count(values[-1])} in the running one" if values else ""
+    note = f"peak {words.count(peak)} at {at}, {running}" if peak else running
     heading = _heading(f"Events per {unit}", note)
     if not paper.bars:
         return [heading]

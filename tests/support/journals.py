@@ -29,6 +29,17 @@ def journal_of(records: list[bytes]) -> bytes:
     return b"[\n" + b",\n".join(records) + b"\n]\n" if records else b"[\n]\n"
 
 
+def write_long_journal(path: Path, thousands: int) -> None:
+    """A journal of `thousands` times a thousand alike events, written a part at a time."""
+    record = stored_record(1)
+    with path.open("wb") as file:
+        file.write(b"[\n")
+        for n in range(thousands):
+            head = b"event-%d-" % n
+            file.write(b",\n".join(record.replace(b"event-1", head + b"%d" % k) for k in range(1000)))
+            file.write(b",\n" if n < thousands - 1 else b"\n]\n")
+
+
 @contextmanager
 def scratch() -> Iterator[Path]:
     """A directory in memory where there is one, for tests that start thousands of journals and test no disk."""
