@@ -155,16 +155,16 @@ def test_a_journal_of_very_long_lines_is_not_converted(directory: Path) -> None:
     assert originals(path) == []
 
 
-def test_a_journal_with_other_line_ends_is_read_whole_and_stays_an_array(directory: Path) -> None:
+@pytest.mark.parametrize(("count", "kept"), [(5, 5), (5, 3), (1, 1)])
+def test_a_journal_with_other_line_ends_is_converted(directory: Path, count: int, kept: int) -> None:
     path = directory / "events_backup.json"
-    records = [stored_record(n) for n in range(5)]
-    path.write_bytes(b"[\r\n" + b",\r\n".join(records) + b"\r\n]\r\n")
+    records = [stored_record(n) for n in range(count)]
+    changed = b"[\r\n" + b",\r\n".join(records) + b"\r\n]\r\n"
+    path.write_bytes(changed if kept == count else changed[: changed.index(records[kept]) + 20])
 
-    for _ in range(2):
-        started = start(path)
-        assert started.served == records
-        assert started.found.damaged == 0
-        assert array_in(path) == [json.loads(record) for record in records]
+    assert converted(path) == [json.loads(record) for record in records[:kept]]
+    assert path.read_bytes() == b"[\n" + b",\n".join(records[:kept]) + b"\n]\n"
+    assert start(path).found.damaged == 0
 
 
 @pytest.mark.parametrize("blank", [b"\t", b"\x0b", b"\x0c", b" ", b" \t "])

@@ -65,9 +65,9 @@ MUTANTS = [
     Mutant(
         "truncate at the first bad line",
         "clickstream/journal/recovery.py",
-        "                elif line.strip(b\" \\r\"):\n",
-        "                elif line.strip(b\" \\r[]\"):\n                    break\n"
-        "                elif line.strip(b\" \\r\"):\n",
+        "                elif line.strip(b\" \"):\n",
+        "                elif line.strip(b\" []\"):\n                    break\n"
+        "                elif line.strip(b\" \"):\n",
         "test_journal_recovery.py::test_a_mended_journal_is_whole_at_the_next_start",
     ),
     Mutant(

@@ -50,10 +50,13 @@ def identify(fd: int) -> Kind:
     by_hand = head.startswith(b"[{") and not _is_closed(fd)  # `[{...},\n{...}]`
     opening, _, rest = head.partition(b"\n")
     lines = list(_lines(rest, _end(fd)))
+    has_other_ends = head.startswith(b"[\r\n") or b",\r\n" in head  # of an editor or a git: to be converted
     is_opened = len(opening) <= _DAMAGED_OPENING or opening[:1] == b"[" or b"\0" in opening
-    if is_opened and not by_hand and (any(map(_is_framed, pairwise([*lines, b""]))) or _is_torn_first(head, lines)):
+    may_be_ours = is_opened and not has_other_ends
+    if may_be_ours and not by_hand and (any(map(_is_framed, pairwise([*lines, b""]))) or _is_torn_first(head, lines)):
         return Kind.JOURNAL
-    return _by_content(_content(fd), head, lines, is_framed=is_opened and (head.startswith(b"[\n{") or _is_closed(fd)))
+    is_framed = may_be_ours and (head.startswith(b"[\n{") or _is_closed(fd))
+    return _by_content(_content(fd), head, lines, is_framed=is_framed)
 
 
 def _by_content(content: bytes, head: bytes, lines: Sequence[bytes], *, is_framed: bool) -> Kind:

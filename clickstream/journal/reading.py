@@ -83,7 +83,7 @@ class JournalReader:
 
 
 def _record(line: bytes) -> bytes:
-    """The record on `line`, or nothing for an opening and for the blanks of a mended line or of other line ends."""
+    """The record on `line`, or nothing for an opening and for the blanks of a mended line."""
     if line[:1] == layout.OPENING:
         line = line[1:]  # after a mended opening the first record stands behind it
-    return line.rstrip(b" ,\r") if line[-1:] in b" ,\r" else line
+    return line.rstrip(b" ,") if line[-1:] in b" ," else line

@@ -166,8 +166,7 @@ class _Scan(Generic[T]):
         plain = data.isascii()
         end = self._found.end
         for line in data.split(b"\n"):
-            # Blanks of a mended neighbour; carriage returns of an editor or a git that writes such line ends.
-            shown = line.rstrip(b" \r") if line[-1:] in b" \r" else line
+            shown = line.rstrip(b" ") if line[-1:] == b" " else line  # blanks of a mended neighbour
             record = shown[:-1] if shown[-1:] == b"," else shown
             try:
                 if not plain:
@@ -176,7 +175,7 @@ class _Scan(Generic[T]):
             except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
                 if line == b"," and self._gap is not None:
                     self._gap = None  # the separator that stands behind a checkpoint's end
-                elif line.strip(b" \r"):
+                elif line.strip(b" "):
                     self._doubtful.append((offset, line))  # the closing too: it may stand between two joined files
             else:
                 if self._gap is not None:
