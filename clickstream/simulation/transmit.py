@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import signal
 import threading
 import time
@@ -64,15 +65,29 @@ def _wait_until(due: float, batcher: Batcher, sender: Sender, stop: threading.Ev
 def stopped_by_signals() -> Iterator[threading.Event]:
     """An event that Ctrl-C and SIGTERM set; a second signal interrupts at once. Only for a process's main thread."""
     stop = threading.Event()
+    signals: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+    is_asked = False
 
     def request_stop(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+        # A handler runs in the main thread between any two of its steps, inside stop.wait() too, whose lock
+        # stop.set() would wait for without end. SimpleQueue.put is made to be called from anywhere.
+        nonlocal is_asked
+        if is_asked:
             raise KeyboardInterrupt
-        stop.set()
+        is_asked = True
+        signals.put(number)
 
+    def set_when_asked() -> None:
+        if signals.get() is not None:
+            stop.set()
+
+    setter = threading.Thread(target=set_when_asked, name="stop", daemon=True)
+    setter.start()
     previous = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+        signals.put(None)
+        setter.join()
