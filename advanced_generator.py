@@ -12,7 +12,6 @@ import clickstream.packages  # noqa: F401 - first: it says what to do when packa
 import argparse
 import os
 import sys
-import time
 
 from rich.console import Console
 
@@ -27,6 +26,7 @@ from clickstream.simulation.shopping import Delivering, ShoppingRun
 from clickstream.simulation.shopping_view import explanation_table
 from clickstream.simulation.traffic import Plan, Traffic, random_seed, write_records
 from clickstream.terminal.console import console_for_lines
+from clickstream.timestamps import now_ms
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -83,13 +83,12 @@ def _generate(model: journeys.Model, given: argparse.Namespace, console: Console
 
 
 def _plan(model: journeys.Model, given: argparse.Namespace) -> Plan:
-    now_ms = time.time_ns() // 1_000_000
     # What is not paced is over in a moment, so its events lie in the past.
     length_s = given.backfill if given.backfill is not None else given.duration if given.fast or given.output else 0.0
     return Plan(
         model=model,
         users=given.users,
-        epoch_ms=given.start if given.start is not None else now_ms - round(length_s * 1000),
+        epoch_ms=given.start if given.start is not None else now_ms() - round(length_s * 1000),
         seed=random_seed() if given.seed is None else given.seed,
         preset=given.preset,
         speed=given.speed,

@@ -26,6 +26,7 @@ from clickstream.pipeline import Pipeline
 from clickstream.privacy import Privacy
 from clickstream.retention import expire_daily
 from clickstream.server import leave, serve
+from clickstream.timestamps import now_ms
 
 if TYPE_CHECKING:
     from clickstream.aws.emitting import Emitter
@@ -132,7 +133,14 @@ def make_backend(settings: config.Settings, quarantine: Quarantine) -> Backend:
             quarantine=quarantine,
             clock_ms=now_ms,
         )
-    return LocalBackend(settings.events_file, quarantine, fsync=settings.fsync, clock_ms=now_ms)
+    return LocalBackend(
+        settings.events_file,
+        quarantine,
+        fsync=settings.fsync,
+        clock_ms=now_ms,
+        dedupe_window=settings.dedupe_window,
+        checkpoint_bytes=settings.checkpoint_bytes,
+    )
 
 
 def make_emitter(settings: config.Settings, pipeline: Pipeline) -> Emitter | None:
@@ -142,11 +150,6 @@ def make_emitter(settings: config.Settings, pipeline: Pipeline) -> Emitter | Non
     from clickstream.aws.emitting import open_emitter  # noqa: PLC0415 - as above
 
     return open_emitter(pipeline, region=settings.aws_region, stream=settings.kinesis_stream_name)
-
-
-def now_ms() -> int:
-    """The server's clock in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 if __name__ == "__main__":

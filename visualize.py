@@ -28,6 +28,7 @@ from clickstream.terminal import words
 from clickstream.terminal.counting import count_file
 from clickstream.terminal.report import NARROWEST, WIDEST, Paper, lines
 from clickstream.terminal.watch import watch
+from clickstream.timestamps import now_ms
 
 PIPED_WIDTH: Final = 100  # a pipe has no width; the report is then the same everywhere
 NO_NUMBERS: Final = 1
@@ -84,7 +85,7 @@ def _seconds(text: str) -> float:
 
 def _source(options: argparse.Namespace) -> Callable[[], dict[str, Any]]:
     if options.file is not None:
-        return lambda: count_file(options.file, options.window, time.time_ns() // 1_000_000)
+        return lambda: count_file(options.file, options.window, now_ms())
     settings = config.from_environment()
     reader = ApiReader((options.api or settings.api_url).rstrip("/"), read_token=settings.read_token)
     return lambda: reader.stats(options.window)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from clickstream import replay
 from clickstream.errors import ClickstreamError, Unavailable
 from clickstream.pipeline import Pipeline
 from clickstream.server import DEFERRED, Deferred
+from clickstream.timestamps import now_ms
 
 rejected: Final = Blueprint("rejected", __name__)
 rejected.before_request(refuse_strangers)
@@ -42,8 +42,7 @@ async def _replay(pipe: Pipeline, selection: replay.Selection, deferred: Deferre
 
 
 async def _replayed(pipe: Pipeline, selection: replay.Selection) -> dict[str, Any]:
-    now_ms = time.time_ns() // 1_000_000
-    trial = await asyncio.to_thread(replay.attempt, pipe.quarantine, selection, pipe.limits, now_ms)
+    trial = await asyncio.to_thread(replay.attempt, pipe.quarantine, selection, pipe.limits, now_ms())
     if selection.dry_run:
         return replay.answer(trial, replayed=len(trial.records), duplicates=0, dry_run=True)
     if not trial.records:

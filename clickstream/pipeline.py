@@ -171,13 +171,7 @@ class Pipeline:
             self._ready = True
 
     def _remember(self, ids: Sequence[str], progress: float) -> None:
-        distinct = set(ids)
-        if len(distinct) == len(ids) and not self._ids.has_any(distinct):
-            fresh = list(ids)
-        else:
-            fresh = list(dict.fromkeys(one for one in ids if one not in self._ids))
-        if fresh:
-            self._ids.add(fresh)
+        self._ids.remember(ids)
         self._replayed += len(ids)
         self._progress = progress
 

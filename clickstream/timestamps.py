@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
@@ -18,6 +19,11 @@ _RFC3339: Final = re.compile(
 _SECOND: Final = re.compile(r":[0-5]\d", re.ASCII)
 _FRACTION: Final = re.compile(r"(?:\.\d{1,18})?Z", re.ASCII)
 _REMEMBERED: Final = 100_000
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970-01-01T00:00Z, by the clock of this machine."""
+    return time.time_ns() // 1_000_000
 
 
 def parse(text: str) -> int:

@@ -11,6 +11,7 @@ import pytest
 from clickstream.backends.local import LocalBackend
 from clickstream.events import Limits, validate
 from clickstream.journal import Quarantine, checkpoint
+from clickstream.journal.checkpoint import Checkpoint
 from clickstream.query import Query
 from clickstream.stats.state import FORM
 from clickstream.timestamps import parse, text
@@ -30,14 +31,14 @@ def recover(backend: LocalBackend) -> list[str]:
     return ids
 
 
-def keep(backend: LocalBackend, first: int, count: int) -> list[str]:
+def keep(backend: LocalBackend, first: int, count: int, *, person: str = "") -> list[str]:
     sent = [
         {
             "event_id": f"e{index}",
             "event_type": STEPS[index % len(STEPS)],
             "timestamp": text(NOW_MS - index * 1_000),
             "properties": {"page": f"/p/{index % 9}", "total": "12.34", "referrer": "https://example.org/x"},
-            **({"session_id": f"s{index // 8}"} if index % 3 else {"user_id": f"u{index % 11}"}),
+            **({"session_id": f"s{index // 8}"} if index % 3 else {"user_id": person or f"u{index % 11}"}),
         }
         for index in range(first, first + count)
     ]
@@ -176,7 +177,8 @@ def test_a_checkpoint_whose_state_cannot_be_read_does_not_stop_the_start(path: P
     backend.close(ids)
     backend = open_backend(path)
     recover(backend)
-    checkpoint.save(backend._journal, msgspec.msgpack.encode([1, 2, 3]), form=FORM)
+    spoiled = Checkpoint(backend._journal.end, backend._journal.crc, msgspec.msgpack.encode([1, 2, 3]))
+    checkpoint.save(path, spoiled, form=FORM)
     backend._journal.close()
 
     again = open_backend(path)

@@ -12,8 +12,9 @@ from typing import Any, Final, Protocol, runtime_checkable
 import msgspec
 
 from clickstream.analytics.columns import ColumnCopy
+from clickstream.backends.checkpointer import Checkpointer
 from clickstream.erasure import PendingErasures, Person
-from clickstream.journal import Journal, JournalReader, Quarantine, checkpoint
+from clickstream.journal import Journal, JournalReader, Quarantine
 from clickstream.journal.compaction import compact
 from clickstream.timestamps import parse
 
@@ -41,8 +42,11 @@ class Keeper(Protocol):
 class Keeping:
     """Reads and rewrites journal and quarantine together; what is derived from them goes first."""
 
-    def __init__(self, journal: Journal, quarantine: Quarantine, columns: ColumnCopy) -> None:
+    def __init__(
+        self, journal: Journal, quarantine: Quarantine, columns: ColumnCopy, checkpointer: Checkpointer
+    ) -> None:
         self._journal = journal
+        self._checkpointer = checkpointer
         self._columns = columns
         self._quarantine = quarantine
         self._pending = PendingErasures(journal.path.with_name(journal.path.name + ".erasing"))
@@ -100,6 +104,7 @@ class Keeping:
 
     def expire(self, cutoff_ms: int) -> int:
         """Drop the events that came before `cutoff_ms`; how many."""
+        self._checkpointer.discard()
         with self._columns.withheld():
             return compact(self._journal, lambda record: _received_ms(record, cutoff_ms) >= cutoff_ms)
 
@@ -108,7 +113,7 @@ class Keeping:
         erased = Erased()
         # The quarantine first: which devices are theirs is known only as long as the journal says so.
         erased.rejected = self._quarantine.remove(_mentions(person))
-        checkpoint.discard(self._journal)
+        self._checkpointer.discard()
         with self._columns.withheld():
             erased.events = compact(self._journal, lambda record: not person.owns(record))
         self._pending.remove(person_id)

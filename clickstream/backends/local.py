@@ -13,11 +13,13 @@ import msgspec
 from clickstream.analytics.columns import ColumnCopy
 from clickstream.analytics.engine import SourceUnreadable, Table, answer
 from clickstream.backends.base import OnReplay, Page
+from clickstream.backends.checkpointer import Checkpointer
 from clickstream.backends.keeping import Keeping
 from clickstream.errors import RequestRefused
 from clickstream.events import AnyEvent
 from clickstream.export import export
 from clickstream.journal import Journal, JournalReader, Quarantine, checkpoint, layout, recover
+from clickstream.journal.checkpoint import Checkpoint
 from clickstream.query import Query
 from clickstream.stats import Stats, snapshot, state
 from clickstream.stored import StoredEvent, TimeReader
@@ -32,8 +34,23 @@ class LocalBackend:
 
     name = "local"
 
-    def __init__(self, path: Path, quarantine: Quarantine, *, fsync: str, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        quarantine: Quarantine,
+        *,
+        fsync: str,
+        clock_ms: Callable[[], int],
+        dedupe_window: int = 1_000_000,
+        checkpoint_bytes: int = 0,
+    ) -> None:
         self._journal = Journal(path, fsync=fsync)
+        self._checkpointer = Checkpointer(
+            self._journal,
+            every_bytes=checkpoint_bytes,
+            dedupe_window=dedupe_window,
+            on_change=self._note_change,
+        )
         self._quarantine = quarantine
         self._columns = ColumnCopy(path)
         self._fsync = fsync
@@ -48,17 +65,22 @@ class LocalBackend:
     def recover(self, on_replay: OnReplay) -> None:
         """Bring the statistics up to what the file holds; finishes erasures that a crash has interrupted."""
         self._columns.tidy()
-        self._replay(on_replay)
+        checkpoint.discard_prepared(self._journal.path)
+        reached = self._replay(on_replay)
         if self.keeper().finish_erasures():
-            self._replay(on_replay)
+            reached = self._replay(on_replay)
         self._in_service = True
+        self._checkpointer.begin(reached)
 
     def keeper(self) -> Keeping:
         """What can be given back and erased; rewrite only inside Pipeline.rebuild."""
-        return Keeping(self._journal, self._quarantine, self._columns)
+        return Keeping(self._journal, self._quarantine, self._columns, self._checkpointer)
 
-    def _replay(self, on_replay: OnReplay) -> None:
-        """Fold what the checkpoint does not cover into the statistics; mends what a crash or a bad disk has left."""
+    def _replay(self, on_replay: OnReplay) -> int:
+        """Fold what the checkpoint does not cover into the statistics, and mend what a crash or a bad disk has left.
+
+        Returns where the checkpoint ends, 0 without one.
+        """
         self._stats = Stats()
         self._recent.clear()
         size = max(1, self._journal.size())
@@ -80,11 +102,14 @@ class LocalBackend:
         self._records = sum(self._stats.types.values())
         page = self.events(Query(), limit=RECENT_SHOWN, cursor=None)
         self._recent.extend(reversed(page.records))
+        return 0 if known is None else known.end
 
     def _load_checkpoint(self) -> _Known | None:
         """What the checkpoint holds, put into the statistics; None when everything must be read."""
         try:
-            known = checkpoint.load(self._journal, form=state.FORM)
+            known = checkpoint.load(self._journal.path, form=state.FORM)
+            if known is not None:
+                checkpoint.require_same(self._journal, known)
             ids = [] if known is None else state.decode(known.state, self._stats)
         except msgspec.MsgspecError as problem:
             _log.warning("checkpoint not readable, reading the whole journal error=%s", problem)
@@ -92,14 +117,18 @@ class LocalBackend:
         except checkpoint.CheckpointMismatch as problem:
             # Every line may still be good JSON with a wrong letter in it: only the checksum can tell.
             _log.warning("journal changed: %s; reading all of it again", problem)
-            self._integrity = "changed"
+            self._note_change()
             return None
         self._integrity = "unchecked" if known is None else "verified"
         return None if known is None else _Known(known.end, known.crc, ids)
 
+    def _note_change(self) -> None:
+        self._integrity = "changed"
+
     def write(self, records: Sequence[bytes]) -> None:
         """Append and sync; see Journal.append for what holds after a failure."""
         self._journal.append(records)
+        self._checkpointer.consider()
 
     def count(self, events: Sequence[AnyEvent], records: Sequence[bytes], times_ms: Sequence[int], now_ms: int) -> None:
         """Fold kept events; O(events)."""
@@ -162,9 +191,12 @@ class LocalBackend:
 
     def close(self, ids: Sequence[str]) -> None:
         """Leave a checkpoint for a fast restart, sync and unlock the journal."""
+        self._checkpointer.stop()
         if self._in_service:
+            journal = self._journal
             try:
-                checkpoint.save(self._journal, state.encode(self._stats, list(ids)), form=state.FORM)
+                content = state.encode(self._stats, list(ids))
+                checkpoint.save(journal.path, Checkpoint(journal.end, journal.crc, content), form=state.FORM)
             except (OSError, OverflowError) as problem:  # a sum beyond 64 bits does not fit the checkpoint
                 _log.warning("no checkpoint written, the next start reads the whole journal error=%s", problem)
         self._journal.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 
 from clickstream.aws import reconciliation
 from clickstream.aws.clients import client
@@ -11,7 +10,7 @@ from clickstream.aws.consumer.table import CounterTable
 from clickstream.aws.lake import Lake
 from clickstream.aws.reconciliation import MOST_DRIFT_PERCENT, Drift
 from clickstream.commands.sql import time_argument
-from clickstream.timestamps import MINUTE_MS
+from clickstream.timestamps import MINUTE_MS, now_ms
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the counts; 1 when they differ by more than --most-percent."""
-    since_ms, until_ms = reconciliation.settled_span(time.time_ns() // 1_000_000)
+    since_ms, until_ms = reconciliation.settled_span(now_ms())
     if args.until is not None:
         since_ms, until_ms = since_ms - until_ms + args.until, args.until
     since_ms = since_ms if args.since is None else args.since

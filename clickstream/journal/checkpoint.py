@@ -40,32 +40,43 @@ class CheckpointMismatch(Exception):
     """The journal no longer begins with the bytes that the checkpoint was made from."""
 
 
-def save(journal: Journal, state: bytes, *, form: int) -> None:
-    """Replace the checkpoint of `journal` by one of its present end; raises OSError and keeps the old one."""
-    path = _path(journal)
-    head = msgspec.json.encode(_Head(form, journal.end, journal.crc, zlib.crc32(state)))
-    fresh = path.with_name(path.name + ".new")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+def save(journal: Path, kept: Checkpoint, *, form: int) -> None:
+    """Replace the checkpoint of `journal`; raises OSError and keeps the old one."""
+    prepare(journal, kept, form=form)
+    publish(journal)
+
+
+def prepare(journal: Path, kept: Checkpoint, *, form: int) -> None:
+    """Write a checkpoint beside the one that counts; `publish` lets it count."""
+    head = msgspec.json.encode(_Head(form, kept.end, kept.crc, zlib.crc32(kept.state)))
+    fd = os.open(_prepared(journal), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        write_fully(fd, head + b"\n" + state, 0)
+        write_fully(fd, head + b"\n" + kept.state, 0)
         sync(fd)
     finally:
         os.close(fd)
-    fresh.replace(path)
-    sync_directory(path.parent)
 
 
-def discard(journal: Journal) -> None:
-    """Remove the checkpoint, durably."""
+def publish(journal: Path) -> None:
+    """Let the prepared checkpoint take the place of the old one, durably."""
+    _prepared(journal).replace(_path(journal))
+    sync_directory(journal.parent)
+
+
+def discard_prepared(journal: Path) -> None:
+    """Remove what was prepared and will not be published."""
+    _prepared(journal).unlink(missing_ok=True)
+
+
+def discard(journal: Path) -> None:
+    """Remove the checkpoint and what was prepared for the next one, durably."""
+    discard_prepared(journal)
     _path(journal).unlink(missing_ok=True)
-    sync_directory(journal.path.parent)
+    sync_directory(journal.parent)
 
 
-def load(journal: Journal, *, form: int) -> Checkpoint | None:
-    """The checkpoint that still holds, or None when there is none of this form.
-
-    Raises CheckpointMismatch when the journal has changed before the checkpoint's end.
-    """
+def load(journal: Path, *, form: int) -> Checkpoint | None:
+    """The checkpoint, or None when there is none of this form; whether the journal agrees is not looked at."""
     try:
         head_line, _, state = _path(journal).read_bytes().partition(b"\n")
         head = msgspec.json.decode(head_line, type=_Head)
@@ -77,10 +88,20 @@ def load(journal: Journal, *, form: int) -> Checkpoint | None:
     if head.form != form or zlib.crc32(state) != head.state_crc:
         _log.info("checkpoint of another form or damaged, replaying everything path=%s", _path(journal))
         return None
-    if journal.size() < head.end or crc_of(journal.fileno(), head.end) != head.crc:
-        raise CheckpointMismatch(f"{journal.path} changed within its first {head.end} bytes since the last stop")
     return Checkpoint(head.end, head.crc, state)
 
 
-def _path(journal: Journal) -> Path:
-    return journal.path.with_name(journal.path.name + _SUFFIX)
+def require_same(journal: Journal, known: Checkpoint) -> None:
+    """Raise CheckpointMismatch when the journal has changed before the checkpoint's end."""
+    if journal.size() < known.end or crc_of(journal.fileno(), known.end) != known.crc:
+        raise CheckpointMismatch(
+            f"{journal.path} changed within the first {known.end} bytes, which were written earlier"
+        )
+
+
+def _path(journal: Path) -> Path:
+    return journal.with_name(journal.name + _SUFFIX)
+
+
+def _prepared(journal: Path) -> Path:
+    return journal.with_name(f"{journal.name}{_SUFFIX}.new")

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from clickstream.journal import checkpoint, layout
+from clickstream.journal import layout
 from clickstream.journal.file import Journal, sync, sync_directory, write_fully
 from clickstream.journal.reading import JournalReader
 
@@ -29,7 +29,6 @@ def compact(journal: Journal, keep: Callable[[bytes], bool]) -> int:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         dropped = _copy(journal, fd, keep)
         if dropped:
-            checkpoint.discard(journal)  # before the rename: it holds what the dropped records said
             fresh.replace(journal.path)
             sync_directory(journal.path.parent)
     except BaseException:

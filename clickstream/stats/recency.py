@@ -36,6 +36,14 @@ class RecentIds:
             leave = self._order.popleft
             self._ids.difference_update([leave() for _ in range(surplus)])
 
+    def remember(self, ids: Sequence[str]) -> None:
+        """Add those of `ids` that are not known yet; among them may be copies."""
+        distinct = set(ids)
+        if len(distinct) == len(ids) and not self.has_any(distinct):
+            self.add(ids)
+        elif fresh := list(dict.fromkeys(one for one in ids if one not in self._ids)):
+            self.add(fresh)
+
     def forget(self, ids: Sequence[str]) -> None:
         """Take back ids that were added lately, because their events were not kept after all."""
         gone = self._ids.intersection(ids)
