@@ -3,7 +3,7 @@
 The way of an event, and the file that answers for each step:
 
 1.  bodies.py     request body -> records             (wire/ does it for foreign SDKs)
-2.  events.py     record -> Event or Rejection        every rule about what an event may be
+2.  events/       record -> event or rejection        every rule about what an event may be
 3.  pipeline.py   validate, deduplicate, keep, count  READ FIRST
 4.  journal/      the append-only file: group writes, recovery, consistent reads
 5.  backends/     where events live: local.py, aws.py (its parts in aws/)

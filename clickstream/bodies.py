@@ -1,7 +1,7 @@
 """A native request body -> the records in it, as the sender wrote them.
 
 Accepted forms: `{"records": [...]}`, a bare array, one object, one object a line (NDJSON); plain or gzip.
-Whether a record is a good event is decided in events.py.
+Whether a record is a good event is decided in events/
 """
 
 from __future__ import annotations

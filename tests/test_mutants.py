@@ -94,8 +94,8 @@ MUTANTS = [
     Mutant(
         "no deduplication across a restart",
         "clickstream/pipeline.py",
-        "        if fresh:\n            self._ids.add(fresh)\n",
-        "        if not fresh:\n            self._ids.add(fresh)\n",
+        "        self._ids.remember(ids)\n",
+        "",
         "test_restart.py::test_everything_is_there_after_a_restart",
     ),
     Mutant(
@@ -185,7 +185,7 @@ MUTANTS = [
     ),
     Mutant(
         "a key that may be repeated",
-        "clickstream/events.py",
+        "clickstream/events/record.py",
         "    _check_unique_keys(record)\n",
         "",
         "test_events.py::test_a_repeated_key_is_found_however_it_is_written",
