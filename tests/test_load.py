@@ -229,3 +229,17 @@ class StoreModel(RuleBasedStateMachine):
 
 def test_whatever_happens_in_whatever_order_the_store_is_the_model() -> None:
     run_state_machine_as_test(StoreModel, settings=settings(max_examples=5, stateful_step_count=15, deadline=None))
+
+
+def test_an_idle_api_hardly_wakes_and_its_clock_goes_on(tmp_path: Path) -> None:
+    with platform(tmp_path) as api:
+        first = requests.get(f"{api.url}/health", timeout=5).headers["Date"]
+        before = _wakings(api.process.pid)
+        time.sleep(3)
+        assert _wakings(api.process.pid) - before < 20  # three watches a second; uvicorn's own loop adds ten
+        assert requests.get(f"{api.url}/health", timeout=5).headers["Date"] != first
+
+
+def _wakings(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("voluntary_ctxt_switches")))

@@ -16,7 +16,7 @@ MAX_SHOWN_EVENT_BYTES: Final = (
     4096  # larger events are shown without their properties; the page fetches them when opened
 )
 
-_ALWAYS_NEW: Final = frozenset({"generated_at"})  # moves without anything having happened
+_MOVING: Final = ("generated_at", "window")  # they move without anything having happened
 _SHOWN_OF_LARGE: Final = ("event_id", "event_type", "user_id", "anonymous_id", "session_id", "timestamp", "received_at")
 
 
@@ -45,21 +45,27 @@ def encode(snapshot: Snapshot, *, api_url: str, quarantined: int | None) -> Snap
     if snapshot.stats is None:
         assert problem is not None  # a snapshot without statistics exists only because reading them failed
         error = {"code": "unavailable", "message": str(problem)}
-        return _encoded(503, {"error": error, "dashboard": told}, [error, told])
-    answer = snapshot.stats | {"dashboard": told}
-    if isinstance(recent := snapshot.stats.get("recent_events"), list):
-        answer["recent_events"] = [_small(event) for event in recent]
-    same = {name: value for name, value in answer.items() if name not in _ALWAYS_NEW | {"dashboard"}}
-    if isinstance(window := same.get("window"), dict):
-        same["window"] = {name: value for name, value in window.items() if name != "to"}
+        return _encoded(503, {"error": error}, {"dashboard": told}, [told])
+    moving = {name: snapshot.stats[name] for name in _MOVING if name in snapshot.stats}
+    numbers = {name: value for name, value in snapshot.stats.items() if name not in moving}
+    if isinstance(recent := numbers.get("recent_events"), list):
+        numbers["recent_events"] = [_small(event) for event in recent]
+    window = moving.get("window")
+    span = {name: value for name, value in window.items() if name != "to"} if isinstance(window, dict) else window
     said = [told[name] for name in ("state", "problem", "failing_since", "quarantined")]
-    return _encoded(200, answer, [same, said, told["read_at"] if problem else None])
+    return _encoded(200, numbers, moving | {"dashboard": told}, [span, said, told["read_at"] if problem else None])
 
 
-def _encoded(status: int, answer: dict[str, Any], identity: object) -> SnapshotJson:
-    body = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    digest = hashlib.blake2b(json.dumps(identity).encode(), digest_size=12).hexdigest()
-    return SnapshotJson(status, digest, body, gzip.compress(body, 5, mtime=0))
+def _encoded(status: int, numbers: dict[str, Any], moving: dict[str, Any], identity: list[object]) -> SnapshotJson:
+    """`numbers` and `moving` in one object; it counts as unchanged while `numbers` and `identity` are."""
+    same = _json(numbers)
+    tag = hashlib.blake2b(same + _json(identity), digest_size=12).hexdigest()
+    body = same[:-1] + b"," + _json(moving)[1:]
+    return SnapshotJson(status, tag, body, gzip.compress(body, 5, mtime=0))
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _problem(problem: ApiProblem) -> dict[str, Any]:

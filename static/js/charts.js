@@ -16,12 +16,41 @@ let series = null;
 let mix = null;
 let latest = null;
 
+// A canvas out of sight says nothing to anybody: its chart keeps the data and is drawn when it comes near.
+const FAR = "200px";
+const away = new Set();
+const behind = new Set();
+const sight = new IntersectionObserver((changes) => {
+  for (const { target, isIntersecting } of changes) {
+    if (isIntersecting) away.delete(target);
+    else away.add(target);
+  }
+  catchUp((chart) => !away.has(chart.canvas));
+}, { rootMargin: FAR });
+
+function drawSoon(chart) {
+  sight.observe(chart.canvas);
+  if (away.has(chart.canvas)) behind.add(chart);
+  else chart.update("none");
+}
+
+/** Draw those of the charts left behind that are `due`. */
+function catchUp(due) {
+  for (const chart of behind) {
+    if (due(chart) && behind.delete(chart)) chart.update("none");
+  }
+}
+
+/** Draw all, seen or not: the page is about to be printed. */
+export const drawAll = () => catchUp(() => true);
+
 /** The theme has changed, or the size of text: draw both again. */
 export function recolour() {
   ui.forgetColours();
   pixels = 0;
   series?.destroy();
   mix?.destroy();
+  behind.clear();
   series = mix = null;
   if (latest) {
     drawSeries(latest.stats, latest.view);
@@ -83,7 +112,7 @@ export function drawSeries(stats, view) {
   series.points = points;
   series.interval = interval;
   series.values = values;
-  series.update("none");
+  drawSoon(series);
   const span = ui.duration(interval * points.length * 1000);
   describe(points, values, span, interval);
   if (!byId("table-series").hidden) byId("table-series").replaceChildren(seriesTable(stats, view));
@@ -246,7 +275,7 @@ export function drawMix(stats, view) {
     set.backgroundColor = total ? visible.map(([type]) => colour(ui.typeColour(type))) : [colour("--border")];
     mix.data.labels = visible.map(([type]) => ui.typeName(type));
     mix.options.plugins.tooltip.enabled = total > 0;
-    mix.update("none");
+    drawSoon(mix);
   }
   say(byId("mix-total"), ui.count(total));
   ui.attribute(byId("mix-total"), "title", ui.exact(total));

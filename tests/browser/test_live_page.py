@@ -450,3 +450,33 @@ def test_hundreds_of_custom_types_do_not_break_the_page(shop: Shop, tab: Page) -
     expect(tab.locator("#legend tr")).to_have_count(41)
     expect(tab.locator("#legend")).to_contain_text("260 further types")
     assert tab.evaluate("document.documentElement.scrollWidth") <= 1440
+
+
+@pytest.mark.parametrize("chart", ["series", "mix"])
+def test_a_chart_out_of_sight_is_drawn_when_it_comes_near_or_is_printed(shop: Shop, tab: Page, chart: str) -> None:
+    def drawn() -> str:
+        picture: str = tab.evaluate("id => document.getElementById(id).toDataURL()", f"canvas-{chart}")
+        return picture
+
+    tab.set_viewport_size({"width": 800, "height": 500})
+    shop.send(view())
+    tab.goto(shop.url)
+    expect(tab.locator("#value-events")).to_have_text("1")
+    tab.evaluate("scrollTo(0, document.body.scrollHeight)")
+    expect(tab.locator(f"#canvas-{chart}")).not_to_be_in_viewport()
+    tab.wait_for_timeout(100)  # until the browser has told the page
+    before = drawn()
+
+    shop.send(*[view("click") for _ in range(50)])
+    expect(tab.locator("#value-events")).to_have_text("51", timeout=5000)
+    assert drawn() == before
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    printed = drawn()
+    assert printed != before
+
+    shop.send(*[view("search") for _ in range(500)])
+    expect(tab.locator("#value-events")).to_have_text("551", timeout=5000)
+    tab.locator(f"#canvas-{chart}").scroll_into_view_if_needed()
+    tab.wait_for_function(
+        "([id, old]) => document.getElementById(id).toDataURL() !== old", arg=[f"canvas-{chart}", printed]
+    )
