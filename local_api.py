@@ -29,6 +29,8 @@ from clickstream.server import leave, serve
 from clickstream.timestamps import now_ms
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from clickstream.aws.emitting import Emitter
 
 _log: Final = logging.getLogger("clickstream.api")
@@ -62,18 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def run(settings: config.Settings) -> None:
     """Build the parts and serve them."""
-    quarantine = Quarantine(
-        settings.events_file.with_name("events_rejected.ndjson"), max_bytes=settings.max_rejected_bytes
-    )
-    pipeline = Pipeline(
-        make_backend(settings, quarantine),
-        quarantine,
-        limits=Limits(settings.max_event_bytes, settings.max_nesting),
-        dedupe_window=settings.dedupe_window,
-        max_waiting_bytes=settings.max_waiting_bytes,
-        clock_ms=now_ms,
-    )
-
+    pipeline = make_pipeline(settings)
     emitter = make_emitter(settings, pipeline)
     daily: list[asyncio.Task[None]] = []  # the loop itself holds tasks only weakly
 
@@ -94,17 +85,8 @@ def run(settings: config.Settings) -> None:
             emitter.stop()
         pipeline.stop()
 
-    app = create_app(
-        pipeline,
-        max_body_bytes=settings.max_body_bytes,
-        max_records=settings.max_records,
-        read_token=settings.read_token,
-        host=settings.api_host,
-        write_access=WriteAccess(settings.write_keys, rate_per_s=settings.rate_limit, clock_s=time.monotonic),
-        privacy=Privacy(client_ip=settings.client_ip, strip_secrets=settings.strip_secrets, clock_ms=now_ms),
-    )
     serve(
-        app.wsgi_app,
+        make_app(settings, pipeline).wsgi_app,
         host=settings.api_host,
         port=settings.api_port,
         port_setting="API_PORT",
@@ -114,6 +96,34 @@ def run(settings: config.Settings) -> None:
         on_stopping=pipeline.backend.hurry,
         on_stop=stop,
         on_answer=pipeline.meter.answered if emitter is not None else None,  # nobody else asks
+    )
+
+
+def make_pipeline(settings: config.Settings) -> Pipeline:
+    """The way of an event over the place that ENV chooses."""
+    quarantine = Quarantine(
+        settings.events_file.with_name("events_rejected.ndjson"), max_bytes=settings.max_rejected_bytes
+    )
+    return Pipeline(
+        make_backend(settings, quarantine),
+        quarantine,
+        limits=Limits(settings.max_event_bytes, settings.max_nesting),
+        dedupe_window=settings.dedupe_window,
+        max_waiting_bytes=settings.max_waiting_bytes,
+        clock_ms=now_ms,
+    )
+
+
+def make_app(settings: config.Settings, pipeline: Pipeline) -> Flask:
+    """The routes over `pipeline`."""
+    return create_app(
+        pipeline,
+        max_body_bytes=settings.max_body_bytes,
+        max_records=settings.max_records,
+        read_token=settings.read_token,
+        host=settings.api_host,
+        write_access=WriteAccess(settings.write_keys, rate_per_s=settings.rate_limit, clock_s=time.monotonic),
+        privacy=Privacy(client_ip=settings.client_ip, strip_secrets=settings.strip_secrets, clock_ms=now_ms),
     )
 
 
