@@ -208,7 +208,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("config.py", "local_api.py", "pyproject.toml"):
         shutil.copy(ROOT / name, copy)
     unwanted = shutil.ignore_patterns("__pycache__", "node_modules", "sdk", ".hypothesis")
-    for name in ("clickstream", "api", "static", "templates", "tests"):
+    for name in ("clickstream", "api", "web", "static", "templates", "tests"):
         shutil.copytree(ROOT / name, copy / name, ignore=unwanted)
     return copy
 
@@ -221,14 +221,8 @@ def test_a_broken_promise_is_noticed(mutant: Mutant, source: Path, tmp_path: Pat
     original = path.read_text()
     assert original.count(mutant.place) == 1, f"{mutant.file} has changed: where is {mutant.place!r} now?"
     path.write_text(original.replace(mutant.place, mutant.instead))
-    environ = {**os.environ, "CRASH_POWER_CUTS": "3", "PYTHONDONTWRITEBYTECODE": "1", "CI": ""}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider"]
-
     try:
-        done = subprocess.run(
-            [*command, "--basetemp", str(tmp_path / "t"), f"tests/{mutant.caught_by}"],
-            cwd=source, env=environ, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+        done = run_tests(source, mutant.caught_by, directory=tmp_path)
     finally:
         path.write_text(original)
 
@@ -236,3 +230,25 @@ def test_a_broken_promise_is_noticed(mutant: Mutant, source: Path, tmp_path: Pat
         pytest.skip(done.stdout[-300:])
     assert done.returncode == 1, f"nothing noticed it:\n{done.stdout[-2000:]}{done.stderr[-500:]}"
     assert "1 failed" in done.stdout, done.stdout[-2000:]
+
+
+def test_where_nothing_is_broken_they_notice_nothing(source: Path, tmp_path: Path) -> None:
+    """Otherwise a test that fails for want of a file in the copy would pass for one that notices."""
+    done = run_tests(source, *sorted({mutant.caught_by for mutant in MUTANTS}), directory=tmp_path)
+
+    assert done.returncode == 0, f"{done.stdout[-4000:]}{done.stderr[-500:]}"
+
+
+def run_tests(source: Path, *tests: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    environ = {
+        **os.environ,
+        "CRASH_POWER_CUTS": "3",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # half of what a start costs, and none is needed
+        "CI": "",
+    }
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider"]
+    return subprocess.run(
+        [*command, "--basetemp", str(directory / "t"), *(f"tests/{test}" for test in tests)],
+        cwd=source, env=environ, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
