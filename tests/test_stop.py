@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.support.http_client import fresh
+from tests.support.http_client import fresh, open_socket, said
 from tests.support.journals import write_long_journal
 from tests.support.platform import Platform, platform
 from tests.support.waiting import until
@@ -31,14 +32,21 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def in_background(api: Platform, path: str, times: int) -> None:
-    def ask() -> None:
-        with contextlib.suppress(requests.RequestException):
-            requests.get(api.url + path, timeout=30)
-
-    for _ in range(times):
-        threading.Thread(target=ask, daemon=True).start()
-    time.sleep(0.5)  # under way now
+@contextlib.contextmanager
+def under_way(api: Platform, path: str, times: int) -> Iterator[None]:
+    """Ask for `path`; within the block the server has read it all and works on it."""
+    connections = [open_socket(api.url, timeout_s=30) for _ in range(times)]
+    for connection in connections:
+        connection.sendall(b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n" % path.encode())
+    readers = [threading.Thread(target=said, args=(connection,)) for connection in connections]
+    for reader in readers:
+        reader.start()
+    api.get("/health")  # asked last: what came before has been read by now
+    assert any(reader.is_alive() for reader in readers), "all were answered before the stop"
+    yield
+    for reader, connection in zip(readers, connections, strict=True):
+        reader.join()
+        connection.close()
 
 
 def _readiness(api: Platform) -> str:
@@ -69,8 +77,7 @@ def test_a_stop_takes_seconds_beside_long_reads_and_keeps_what_was_acknowledged(
     journal: Path, path: str, times: int
 ) -> None:
     event = fresh()
-    with platform(journal, ready_timeout_s=60) as api:
-        in_background(api, path, times)
+    with platform(journal, ready_timeout_s=60) as api, under_way(api, path, times):
         assert requests.post(f"{api.url}/events", json=event, timeout=20).status_code == 202
         assert stopped(api) < 5
     with platform(journal, ready_timeout_s=60) as again:
@@ -88,18 +95,12 @@ def test_a_stop_in_the_middle_of_a_replay_takes_seconds_and_changes_nothing(jour
 
 
 def test_who_waits_for_an_event_is_told_that_the_server_stops(journal: Path) -> None:
-    answers: list[requests.Response] = []
-
-    def wait(ask: Callable[[], requests.Response]) -> None:
-        answers.append(ask())
-
-    with platform(journal, ready_timeout_s=60) as api:
-        url = f"{api.url}/expect?event_type=never&timeout=60s"
-        waiting = threading.Thread(target=wait, args=(lambda: requests.get(url, timeout=30),))
-        waiting.start()
-        time.sleep(0.3)
+    with platform(journal, ready_timeout_s=60) as api, open_socket(api.url) as waiting:
+        waiting.sendall(b"GET /expect?event_type=never&timeout=60s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        api.get("/health")  # asked last: what came before has been read by now
         assert stopped(api) < 5
-        waiting.join(5)
+        head, _, body = said(waiting).partition(b"\r\n\r\n")
 
-    assert (answers[0].status_code, answers[0].json()["error"]["code"]) == (503, "unavailable")
-    assert answers[0].headers["Retry-After"]
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nretry-after: " in head
+    assert json.loads(body)["error"]["code"] == "unavailable"

@@ -1,11 +1,17 @@
-"""A fresh context of the one Chromium for each test."""
+"""A fresh context of the one Chromium for each test, and a platform with a busy hour."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timezone
 
 import pytest
+import requests
 from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.support.dashboards import dashboard
+from tests.support.platform import platform
+from tests.support.shop import visits
 
 
 @pytest.fixture
@@ -29,3 +35,13 @@ def tab(context: BrowserContext) -> Iterator[Page]:
 
 def _is_fault(kind: str, text: str) -> bool:
     return kind == "error" and "Failed to load resource" not in text  # the network's, which tests cause on purpose
+
+
+@pytest.fixture(scope="module")
+def busy_hour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Addresses of an API with a busy hour, and of the dashboard before it."""
+    directory = tmp_path_factory.mktemp("busy-hour")
+    with platform(directory) as api, dashboard(directory, api.url) as url:
+        requests.post(f"{api.url}/events", json=visits(600, until=datetime.now(timezone.utc)), timeout=20)
+        requests.get(f"{url}/api/stats", timeout=10)
+        yield api.url, url

@@ -56,6 +56,12 @@ def view(event_type: str = "page_view", **fields: Any) -> dict[str, Any]:  # noq
     return {"event_type": event_type, "user_id": "u", "session_id": "s", **fields}
 
 
+def show(tab: Page, url: str) -> None:
+    """Open the page and wait until it has numbers."""
+    tab.goto(url)
+    expect(tab.locator("#value-events")).not_to_have_text(UNKNOWN)
+
+
 def text(tab: Page, selector: str) -> str:
     return (tab.locator(selector).text_content() or "").strip()
 
@@ -97,7 +103,7 @@ def test_when_only_refused_events_came_the_empty_page_says_so_and_why(shop: Shop
 
 
 def test_a_new_event_shows_within_one_poll_everywhere(busy: Shop, tab: Page) -> None:
-    tab.goto(busy.url)
+    show(tab, busy.url)
     before = int(text(tab, "#value-events").replace(",", ""))
 
     busy.send(
@@ -110,7 +116,7 @@ def test_a_new_event_shows_within_one_poll_everywhere(busy: Shop, tab: Page) -> 
 
 
 def test_the_cards_say_what_the_api_says(busy: Shop, tab: Page) -> None:
-    tab.goto(busy.url)
+    show(tab, busy.url)
     stats = requests.get(f"{busy.api_url}/stats", timeout=10).json()
 
     expect(tab.locator("#value-events")).to_have_text(f"{stats['total_events']:,}")
@@ -125,7 +131,7 @@ def test_the_cards_say_what_the_api_says(busy: Shop, tab: Page) -> None:
 def test_window_filters_and_tabs_live_in_the_address_and_come_back_from_it(
     busy: Shop, tab: Page, context: BrowserContext
 ) -> None:
-    tab.goto(busy.url)
+    show(tab, busy.url)
     tab.get_by_label("15 min", exact=True).check()
     tab.get_by_role("button", name="Click", exact=True).click()
     tab.get_by_role("button", name="By type").click()
@@ -145,7 +151,7 @@ def test_window_filters_and_tabs_live_in_the_address_and_come_back_from_it(
 
 
 def test_hiding_a_type_changes_charts_and_feed_but_never_funnel_or_cards(busy: Shop, tab: Page) -> None:
-    tab.goto(busy.url)
+    show(tab, busy.url)
     funnel, cards = text(tab, "#funnel"), text(tab, "#value-views")
 
     tab.get_by_role("button", name="Page view", exact=True).click()
@@ -171,7 +177,7 @@ def test_a_window_without_events_says_so_and_offers_all_time(shop: Shop, tab: Pa
 
 
 def test_pausing_holds_the_page_and_says_how_many_wait(busy: Shop, tab: Page) -> None:
-    tab.goto(busy.url)
+    show(tab, busy.url)
     before = text(tab, "#value-events")
     tab.get_by_role("button", name="Pause").click()
 
@@ -185,7 +191,7 @@ def test_pausing_holds_the_page_and_says_how_many_wait(busy: Shop, tab: Page) ->
 
 
 def test_a_row_opens_the_whole_event_and_its_session(busy: Shop, tab: Page) -> None:
-    tab.goto(busy.url)
+    show(tab, busy.url)
     newest = requests.get(f"{busy.api_url}/events?limit=1", timeout=10).json()["events"][0]
 
     tab.locator(".row-open").first.click()
@@ -213,7 +219,7 @@ def test_a_large_event_is_fetched_whole_when_opened(shop: Shop, tab: Page) -> No
 
 
 def test_all_events_can_be_browsed_page_by_page(busy: Shop, tab: Page) -> None:
-    tab.goto(busy.url)
+    show(tab, busy.url)
     total = int(text(tab, "#value-events").replace(",", ""))
     tab.get_by_role("button", name="Browse all events").click()
     rows = tab.locator("#sheet-body tbody tr")
@@ -228,7 +234,7 @@ def test_all_events_can_be_browsed_page_by_page(busy: Shop, tab: Page) -> None:
 
 
 def test_a_top_page_opens_the_events_behind_its_number(busy: Shop, tab: Page) -> None:
-    tab.goto(busy.url)
+    show(tab, busy.url)
     row = tab.locator("#top-list button").first
     number = int((row.locator("strong").text_content() or "").replace(",", ""))
 
@@ -244,7 +250,7 @@ def test_a_top_page_opens_the_events_behind_its_number(busy: Shop, tab: Page) ->
 
 def test_rejected_events_are_shown_with_reason_field_source_and_raw_text(busy: Shop, tab: Page) -> None:
     busy.send({"event_type": "Bad Type", "user_id": "u"}, status=400)
-    tab.goto(busy.url)
+    show(tab, busy.url)
     expect(tab.locator("#value-rejected")).to_have_text("1")
 
     tab.get_by_role("button", name="Open the rejected events").click()
@@ -282,7 +288,7 @@ def test_what_the_quarantine_holds_from_before_a_restart_is_told_from_what_was_r
 
 
 def test_the_series_and_the_funnel_can_be_read_as_tables(busy: Shop, tab: Page) -> None:
-    tab.goto(busy.url)
+    show(tab, busy.url)
     stats = requests.get(f"{busy.api_url}/stats", timeout=10).json()
     for _ in range(2):
         tab.get_by_role("button", name="Show as table").first.click()
@@ -294,7 +300,7 @@ def test_the_series_and_the_funnel_can_be_read_as_tables(busy: Shop, tab: Page) 
 
 
 def test_the_line_can_be_read_point_by_point_with_the_keyboard(busy: Shop, tab: Page) -> None:
-    tab.goto(busy.url)
+    show(tab, busy.url)
     reader = tab.get_by_role("slider")
     reader.focus()
     tab.keyboard.press("ArrowLeft")
@@ -305,7 +311,7 @@ def test_the_line_can_be_read_point_by_point_with_the_keyboard(busy: Shop, tab: 
 
 
 def test_everything_can_be_done_with_the_keyboard(busy: Shop, tab: Page) -> None:
-    tab.goto(busy.url)
+    show(tab, busy.url)
     tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.textContent") == "Skip to the numbers"
 
@@ -342,7 +348,7 @@ def test_the_theme_follows_the_system_and_the_choice_survives_a_reload(busy: Sho
         return str(tab.evaluate("getComputedStyle(document.body).backgroundColor"))
 
     tab.emulate_media(color_scheme="dark")
-    tab.goto(busy.url)
+    show(tab, busy.url)
     assert ground() == "rgb(14, 19, 26)"
     tab.emulate_media(color_scheme="light")
     assert ground() == "rgb(245, 247, 250)"
@@ -358,8 +364,7 @@ def test_the_theme_follows_the_system_and_the_choice_survives_a_reload(busy: Sho
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (768, 1024), (1440, 900), (3840, 2160)])
 def test_nothing_is_wider_than_the_screen(busy: Shop, tab: Page, width: int, height: int) -> None:
     tab.set_viewport_size({"width": width, "height": height})
-    tab.goto(busy.url)
-    expect(tab.locator("#value-events")).not_to_have_text(UNKNOWN)
+    show(tab, busy.url)
 
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     clipped = tab.evaluate(
@@ -371,7 +376,7 @@ def test_nothing_is_wider_than_the_screen(busy: Shop, tab: Page, width: int, hei
 
 
 def test_at_200_percent_text_size_no_number_is_clipped(busy: Shop, tab: Page) -> None:
-    tab.goto(busy.url)
+    show(tab, busy.url)
     tab.evaluate("document.documentElement.style.fontSize = '200%'")
     expect(tab.locator("#value-events")).not_to_have_text(UNKNOWN)
 
@@ -385,7 +390,7 @@ def test_at_200_percent_text_size_no_number_is_clipped(busy: Shop, tab: Page) ->
 
 
 def test_new_numbers_are_shown_at_once_and_nothing_moves(busy: Shop, tab: Page) -> None:
-    tab.goto(busy.url)
+    show(tab, busy.url)
     tab.evaluate(
         "window.seen = []; new MutationObserver(() => seen.push(document.getElementById('value-events').textContent))"
         ".observe(document.getElementById('value-events'), {childList: true, characterData: true, subtree: true})"
@@ -405,7 +410,7 @@ def test_numbers_and_times_are_written_in_the_locale_and_zone_of_the_reader(
     assert browser is not None
     german = browser.new_context(locale="de-DE", timezone_id="Asia/Kolkata")
     tab = german.new_page()
-    tab.goto(busy.url)
+    show(tab, busy.url)
     expect(tab.locator("#value-conversion")).to_have_text(re.compile(r"^\d+,\d\s%$"))
     newest = requests.get(f"{busy.api_url}/events?limit=1", timeout=10).json()["events"][0]
     shown = text(tab, "#feed tr:first-child .time")

@@ -75,5 +75,5 @@ def platform(
 def _is_ready(url: str) -> bool:
     try:
         return requests.get(f"{url}/ready", timeout=1).status_code == 200
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):  # not there yet, or too busy to say so
         return False
