@@ -18,6 +18,24 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 SLOW_MARKERS = ("aws", "sdk", "e2e", "browser", "crash")
+# Files that take long are begun first, what computes beside what waits: nobody shall wait for one of them at the end.
+LONGEST = (
+    "tests/browser/test_budget.py",
+    "tests/test_demo.py",
+    "tests/browser/test_states.py",
+    "tests/test_crash.py",
+    "tests/test_load.py",
+    "tests/browser/test_live_page.py",
+    "tests/test_mutants.py",
+    "tests/browser/test_soak.py",
+    "tests/test_stop.py",
+    "tests/test_openapi.py",
+    "tests/test_http_hostile.py",
+    "tests/test_benchmarks.py",
+    "tests/test_sdk_browsers.py",
+    "tests/aws/test_aws_stop.py",
+    "tests/test_any_order.py",
+)
 SDK_PACKAGES = Path(__file__).parent / "sdk" / "node_modules"
 
 
@@ -56,12 +74,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.get_closest_marker("external")]
         items[:] = [item for item in items if not item.get_closest_marker("external")]
         config.hook.pytest_deselected(items=left_out)
-    items.sort(key=lambda item: any(item.get_closest_marker(marker) for marker in SLOW_MARKERS))
+    items.sort(key=_turn)
     lacking = _lacking()
     for item in items:
         for marker, reason in lacking.items():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _turn(item: pytest.Item) -> tuple[bool, int]:
+    file = item.nodeid.partition("::")[0]
+    is_slow = any(item.get_closest_marker(marker) for marker in SLOW_MARKERS)
+    return is_slow or file in LONGEST, LONGEST.index(file) if file in LONGEST else len(LONGEST)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Half again as many workers as processors: a test waits for half of its time, for a disk, a poll or a timeout."""
+    return (os.cpu_count() or 1) * 3 // 2
 
 
 def _lacking() -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONGEST
 from tests.support.processes import ROOT, environment, python
 
 SKIPPING = """
@@ -58,3 +59,17 @@ def test_failed_static_checks_are_repeated_above_the_closing_line(tmp_path: Path
 
     assert "STATIC CHECKS FAILED" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("1 passed")
+
+
+def test_the_files_that_begin_early_exist() -> None:
+    assert [file for file in LONGEST if not (ROOT / file).is_file()] == []
+
+
+def test_quick_files_come_first_and_then_those_that_take_longest() -> None:
+    some = [LONGEST[1], "tests/test_restart.py", "tests/test_bodies.py", LONGEST[0]]
+    command = python("-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *some)
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=60, check=True)
+
+    files = dict.fromkeys(line.partition("::")[0] for line in done.stdout.splitlines() if "::" in line)
+
+    assert list(files) == ["tests/test_bodies.py", LONGEST[0], LONGEST[1], "tests/test_restart.py"]
