@@ -40,8 +40,10 @@ SDK_PACKAGES = Path(__file__).parent / "sdk" / "node_modules"
 
 
 def pytest_configure() -> None:
-    """Take SIGINT: shells have background jobs ignore it, and the programs under test would inherit that."""
+    """Take signals that shells and nohup have background jobs ignore: the programs under test would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # go on without the terminal, but let them be ended by it
+        signal.signal(signal.SIGHUP, lambda *_: None)
     if find_spec("hypothesis") is not None:  # an environment of the product alone does not have it
         from hypothesis import HealthCheck, settings
 

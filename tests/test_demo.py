@@ -58,6 +58,16 @@ def assert_nothing_is_left(demo: StandIns) -> None:
     assert ports.why_not("127.0.0.1", demo.dashboard_port) is None
 
 
+def exit_code_of(pid: int) -> int:
+    """Of a forked process, once it has ended by itself."""
+
+    def ended() -> list[int]:
+        gone, status = os.waitpid(pid, os.WNOHANG)
+        return [os.waitstatus_to_exitcode(status)] if gone else []
+
+    return wait_until(ended, "it ends")[0]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_within_five_seconds_and_leaves_nothing(demo: StandIns, number: int) -> None:
     process = started(demo)
@@ -121,8 +131,7 @@ def test_a_closed_terminal_leaves_nothing(demo: StandIns) -> None:
 
     os.close(master)
 
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert exit_code_of(pid) == 0
     assert_nothing_is_left(demo)
 
 
@@ -141,8 +150,7 @@ def test_a_reader_of_its_output_that_goes_away_does_not_stop_the_clean_up(demo: 
 
     os.kill(pid, signal.SIGTERM)
 
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert exit_code_of(pid) == 0
     assert_nothing_is_left(demo)
 
 
