@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import requests
 from clickstream.analytics import engine
 from clickstream.analytics.catalog import QUESTIONS
 from tests.support.event_sample import sample_events, write_journal
+from tests.support.journals import write_long_journal
 from tests.support.platform import ROOT, Platform, platform
 from tests.support.waiting import until
 
@@ -44,8 +46,10 @@ def refusal(api: Platform, path: str) -> tuple[int, dict[str, str]]:
     return answer.status_code, answer.json()["error"]
 
 
-def large_journal(path: Path) -> None:
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """20,000 events of which every hundredth is Anna's, many enough for a Parquet copy."""
+    path = tmp_path_factory.mktemp("large") / "events_backup.json"
     write_journal(
         path,
         [
@@ -60,6 +64,13 @@ def large_journal(path: Path) -> None:
             for number in range(20_000)
         ],
     )
+    return path
+
+
+@pytest.fixture
+def large_journal(large: Path, tmp_path: Path) -> Path:
+    """A copy of it where a platform keeps its journal."""
+    return shutil.copy(large, tmp_path / large.name)
 
 
 def copied(directory: Path) -> list[Path]:
@@ -151,7 +162,7 @@ def test_a_wrong_parameter_is_refused(api: Platform, query: str, field: str) -> 
 
 
 def test_while_the_journal_is_read_the_answer_is_503(tmp_path: Path) -> None:
-    write_journal(tmp_path / "events_backup.json", sample_events(100_000, seed=1))
+    write_long_journal(tmp_path / "events_backup.json", 100)
     with platform(tmp_path, wait=False) as starting:
         statuses: list[tuple[int, str]] = []
 
@@ -200,8 +211,8 @@ def test_many_questions_at_once_wait_in_line_and_the_rest_is_told_when_to_come_b
     assert api.get("/analytics/revenue")["rows"]
 
 
+@pytest.mark.usefixtures("large_journal")
 def test_collecting_goes_on_while_a_question_is_answered(tmp_path: Path) -> None:
-    large_journal(tmp_path / "events_backup.json")
     with platform(tmp_path) as running:
         answers: list[Any] = []
         asking = threading.Thread(target=lambda: answers.append(running.get("/analytics/top_pages")))
@@ -218,8 +229,8 @@ def test_collecting_goes_on_while_a_question_is_answered(tmp_path: Path) -> None
         assert copied(tmp_path)
 
 
+@pytest.mark.usefixtures("large_journal")
 def test_a_damaged_copy_is_made_anew(tmp_path: Path) -> None:
-    large_journal(tmp_path / "events_backup.json")
     with platform(tmp_path) as running:
         before = running.get("/analytics/top_pages")["rows"]
         (copy,) = copied(tmp_path)
@@ -246,14 +257,12 @@ def test_a_line_that_was_mended_counts_nowhere(tmp_path: Path, number: int) -> N
     assert sum(row["events"] for row in rows if row["dimension"] == "device") == total
 
 
-def test_a_line_that_was_damaged_after_it_was_copied_counts_nowhere_either(tmp_path: Path) -> None:
-    path = tmp_path / "events_backup.json"
-    large_journal(path)
+def test_a_line_that_was_damaged_after_it_was_copied_counts_nowhere_either(tmp_path: Path, large_journal: Path) -> None:
     with platform(tmp_path) as running:
         running.get("/analytics/top_pages")
-    content = bytearray(path.read_bytes())
+    content = bytearray(large_journal.read_bytes())
     content[content.index(b'{"event_id":"e-777"')] = 0xFF
-    path.write_bytes(content)
+    large_journal.write_bytes(content)
 
     with platform(tmp_path) as running:
         total = running.get("/stats")["total_events"]
@@ -261,8 +270,8 @@ def test_a_line_that_was_damaged_after_it_was_copied_counts_nowhere_either(tmp_p
         assert sum(row["views"] for row in running.get("/analytics/top_pages")["rows"]) == total == 19_999
 
 
+@pytest.mark.usefixtures("large_journal")
 def test_an_erased_person_is_not_in_the_copy_either(tmp_path: Path) -> None:
-    large_journal(tmp_path / "events_backup.json")
     with platform(tmp_path) as running:
         running.get("/analytics/top_pages")
         assert mentions(tmp_path, "of-anna") == 200
@@ -278,8 +287,8 @@ def test_an_erased_person_is_not_in_the_copy_either(tmp_path: Path) -> None:
 
 
 @pytest.mark.crash
+@pytest.mark.usefixtures("large_journal")
 def test_an_erasure_that_a_restart_finishes_takes_the_copy_too(tmp_path: Path) -> None:
-    large_journal(tmp_path / "events_backup.json")
     with platform(tmp_path) as running:
         running.get("/analytics/top_pages")
         running.process.send_signal(signal.SIGKILL)
@@ -297,8 +306,8 @@ def test_an_erasure_that_a_restart_finishes_takes_the_copy_too(tmp_path: Path) -
     assert mentions(tmp_path, "anna") == 0
 
 
+@pytest.mark.usefixtures("large_journal")
 def test_an_erasure_amid_questions_leaves_nothing_behind(tmp_path: Path) -> None:
-    large_journal(tmp_path / "events_backup.json")
     with platform(tmp_path) as running:
         done = threading.Event()
         statuses: set[int] = set()
@@ -322,8 +331,8 @@ def test_an_erasure_amid_questions_leaves_nothing_behind(tmp_path: Path) -> None
         assert not list((tmp_path / COPY).glob("work-*"))
 
 
+@pytest.mark.usefixtures("large_journal")
 def test_events_past_their_time_leave_the_copy_too(tmp_path: Path) -> None:
-    large_journal(tmp_path / "events_backup.json")
     with platform(tmp_path) as running:
         running.get("/analytics/top_pages")
     assert mentions(tmp_path, "of-anna") == 200
