@@ -121,7 +121,7 @@ def test_the_pytest_block_passes(tmp_path: Path) -> None:
     done = subprocess.run(
         python("-m", "pytest", "-q", "-p", "clickstream.testing", "-p", "no:cacheprovider", "--rootdir", "."),
         cwd=tmp_path,
-        env=environment(),
+        env=environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"),
         capture_output=True,
         text=True,
         timeout=60,
