@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 
@@ -57,19 +58,26 @@ def test_a_slow_api_is_a_timeout() -> None:
 
 
 def test_an_answer_that_trickles_in_ends_at_the_deadline_too() -> None:
+    over = threading.Event()
+
     def trickle(_: Request) -> Response:
         def drops() -> Iterator[bytes]:
-            for _ in range(100):
-                time.sleep(0.05)
+            for _ in range(200):
+                if over.wait(0.05):
+                    return
                 yield b" "
 
         return Response(drops())
 
-    started = time.monotonic()
-    problem = problem_with(trickle, read_timeout_s=0.3)
+    with scripted_api(trickle) as api:
+        started = time.monotonic()
+        with pytest.raises(ApiProblem) as caught:
+            ApiReader(api.url, read_timeout_s=0.3).stats()
+        took_s = time.monotonic() - started
+        over.set()
 
-    assert problem.kind == "timeout"
-    assert time.monotonic() - started < 7  # closing the scripted server waits for its thread
+    assert caught.value.kind == "timeout"
+    assert took_s < 3
 
 
 def test_a_huge_answer_is_cut_off() -> None:

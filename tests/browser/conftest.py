@@ -7,11 +7,13 @@ from datetime import datetime, timezone
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.support.dashboards import dashboard
 from tests.support.platform import platform
 from tests.support.shop import visits
+
+expect.set_options(timeout=10_000)  # where a test names no time of its own, none is promised
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def platform(
     program: Path = ROOT / "local_api.py",
     log_directory: Path | None = None,
     wait: bool = True,
-    ready_timeout_s: float = 15,
+    ready_timeout_s: float = 30,
     **settings: str,
 ) -> Iterator[Platform]:
     """Run `program` in `directory` until the block ends; with `wait` it has replayed its journal when that begins."""
@@ -68,8 +68,11 @@ def platform(
         yield running
     finally:
         process.terminate()
-        process.wait(10)
-        log.close()
+        try:
+            process.wait(30)
+        finally:
+            process.kill()  # only where it did not end by itself, which fails the test
+            log.close()
 
 
 def _is_ready(url: str) -> bool:
