@@ -69,7 +69,7 @@ def _asked(name: str, copy: ColumnCopy, end: int, rounds: int) -> Figure:
     for _ in range(rounds):
         began, used = time.perf_counter(), time.process_time()
         with copy.source(end) as source:
-            found = answer(name, source, derived=True)
+            found = answer(name, source)
         wall.append(time.perf_counter() - began)
         processor.append(time.process_time() - used)
     note = f"{len(found.rows)} rows, {statistics.median(processor):.2f} s of processor time"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,15 @@ def copy_of(journal: Journal) -> ColumnCopy:
 
 def ask(copy: ColumnCopy, journal: Journal, name: str) -> Any:  # noqa: ANN401
     with copy.source(journal.end) as source:
-        return engine.answer(name, source, derived=True).as_dict()["rows"]
+        return engine.answer(name, source).as_dict()["rows"]
 
 
 def parts(journal: Journal) -> list[Path]:
-    return sorted(journal.path.with_name(journal.path.name + ".parquet").glob("*.parquet"))
+    return sorted(journal.path.with_name(journal.path.name + ".parquet").glob("v*"))
+
+
+def written(directories: list[Path]) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for directory in directories for path in (directory, *directory.iterdir())}
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -54,14 +59,31 @@ def test_answers_are_those_of_the_journal_itself(journal: Journal, name: str) ->
 def test_only_what_is_new_is_converted(journal: Journal) -> None:
     copy = copy_of(journal)
     ask(copy, journal, "funnel")
-    before = {path: path.stat().st_mtime_ns for path in parts(journal)}
+    made = parts(journal)
+    before = written(made)
 
     journal.append(encoded(EVENTS[2000:]))
     answer = ask(copy, journal, "top_pages")
 
     assert sum(row["views"] for row in answer) == sum(event["event_type"] == "page_view" for event in EVENTS)
-    assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert len(parts(journal)) > len(before)
+    assert written(made) == before
+    assert len(parts(journal)) > len(made)
+
+
+def test_small_parts_become_one_as_soon_as_they_are_a_large_one_together(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "events_backup.json")
+    journal.resume_at(layout.START, layout.START_CRC)
+    copy = ColumnCopy(journal.path, least_part_bytes=20_000, most_part_bytes=200_000)
+    counts = []
+
+    for number in range(0, 1500, 100):
+        journal.append(encoded(EVENTS[number : number + 100]))
+        answer = ask(copy, journal, "sessions")
+        counts.append(len(parts(journal)))
+
+    assert answer == engine.answer("sessions", sources.journal(journal.path)).as_dict()["rows"]
+    assert counts[-1] < max(counts) < 10
+    journal.close()
 
 
 def test_records_behind_the_durable_offset_are_not_seen(journal: Journal) -> None:
@@ -69,7 +91,7 @@ def test_records_behind_the_durable_offset_are_not_seen(journal: Journal) -> Non
     journal.append(encoded(EVENTS[2000:]))
 
     with copy_of(journal).source(end) as source:
-        answer = engine.answer("top_pages", source, derived=True).as_dict()["rows"]
+        answer = engine.answer("top_pages", source).as_dict()["rows"]
 
     assert sum(row["views"] for row in answer) == sum(event["event_type"] == "page_view" for event in EVENTS[:2000])
 
@@ -94,12 +116,14 @@ def test_a_journal_that_was_rewritten_makes_its_copy_anew(journal: Journal, tmp_
 def test_parts_of_another_form_are_made_anew(journal: Journal) -> None:
     copy = copy_of(journal)
     answer = ask(copy, journal, "revenue")
-    for path in parts(journal):
-        path.write_bytes(b"of another version")
-        path.rename(path.with_name(path.name.replace("v3-", "v1-")))
+    for number, path in enumerate(parts(journal)):
+        other = path.rename(path.with_name(path.name.replace("v4-", "v5-")))
+        if number == 0:
+            shutil.rmtree(other)
+            other.with_name(other.name.replace("v5-", "v3-") + ".parquet").write_bytes(b"a part was one file then")
 
     assert ask(copy, journal, "revenue") == answer
-    assert all(path.name.startswith("v3-") for path in parts(journal))
+    assert all(path.name.startswith("v4-") for path in parts(journal))
 
 
 def test_the_copy_is_deletable(journal: Journal) -> None:

@@ -13,8 +13,8 @@ from typing import Final
 from sqlglot import exp, parse_one
 
 from clickstream.analytics.catalog import VIEWS, question_sql, view_sql
-from clickstream.analytics.engine import events_view
 from clickstream.analytics.sources import FIELDS
+from clickstream.analytics.views import Span, events_view
 from clickstream.errors import ClickstreamError
 from clickstream.timestamps import DAY_MS, text
 
@@ -45,7 +45,7 @@ def statement(
     Each event counts once, however often it was delivered. `since_ms` also limits the partitions that are
     read, and so the price; `until_ms` cannot, because an event may arrive any time after it happened.
     """
-    views = {"events": events_view(_source(database, table, since_ms), since_ms, until_ms)}
+    views = {"events": events_view(_source(database, table, since_ms), Span(since_ms, until_ms))}
     views.update((view, view_sql(view)) for view in VIEWS[1:])
     return translate(question_sql(name), views)
 

@@ -8,7 +8,15 @@ from typing import Final
 _SQL: Final = Path(__file__).parent / "sql"
 
 # Each view reads only those before it.
-VIEWS: Final = ("events", "session_events", "session_funnel")
+VIEWS: Final = (
+    "events",
+    "session_events",
+    "session_spans",
+    "session_funnel",
+    "session_days",
+    "session_pages",
+    "session_values",
+)
 
 QUESTIONS: Final = {
     "funnel": "sessions that reached each step in order",

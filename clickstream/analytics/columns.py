@@ -1,8 +1,8 @@
 """A Parquet copy of a journal's older part, derived and deletable, so that questions over millions of events stay fast.
 
-The copy is a chain of files, each named by the bytes of the journal it covers and a checksum of their end. A part
-whose bytes stand there no longer (a compaction has moved them) is deleted with all that follow, and made again.
-What is younger than the last part is read from the journal itself.
+The copy is a chain of parts, each a directory named by the bytes of the journal it covers and a checksum of their
+end. A part whose bytes stand there no longer (a compaction has moved them) is deleted with all that follow, and made
+again. What is younger than the last part is read from the journal itself.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from clickstream.analytics import sources
-from clickstream.analytics.catalog import view_sql
-from clickstream.analytics.engine import SourceUnreadable, connect, events_view, readable
-from clickstream.analytics.sources import literal
+from clickstream.analytics.engine import SourceUnreadable
+from clickstream.analytics.part import write_events, write_tables
+from clickstream.analytics.views import EVENTS, Copied, table_file
 from clickstream.errors import Replaying
 from clickstream.journal import layout
 from clickstream.journal.file import sync_directory
@@ -30,7 +29,7 @@ _LEAST_PART_BYTES: Final = 16 * 1024 * 1024  # a smaller rest is read as JSON in
 _MOST_PART_BYTES: Final = 256 * 1024 * 1024
 _CHECKED_BYTES: Final = 64 * 1024
 _BLOCK: Final = 4 * 1024 * 1024
-_FORM: Final = "v3"  # of sql/copied_events.sql: parts of another are made anew
+_FORM: Final = "v4"  # of a part's tables: parts of another are made anew
 _TRIES: Final = 3
 _WORK: Final = "work-"
 
@@ -58,16 +57,17 @@ class ColumnCopy:
         self._discarded = 0  # how often; a question that began before must leave nothing behind
 
     @contextmanager
-    def source(self, end: int) -> Iterator[str]:
-        """SQL that gives the columns of sql/copied_events.sql for all records before `end`, the durable offset.
+    def source(self, end: int) -> Iterator[Copied]:
+        """All records before `end`, the durable offset, for `engine.answer`.
 
-        For `engine.answer(…, derived=True)`; valid inside the block, unless the copy is withheld meanwhile.
+        Valid inside the block, unless the copy is withheld meanwhile.
         Raises Replaying while it is. One thread or process at a time, but for `workplace`.
         """
         with self._journal.open("rb") as file, self._work() as (work, began):
             parts = self._refresh(file.fileno(), end, work, began)
-            young = self._convert(file.fileno(), parts[-1].end if parts else layout.START, end, work)
-            yield _union([*(part.path for part in parts), work / young.path.name])
+            young = table_file(work, "young")
+            self._write_events(file.fileno(), parts[-1].end if parts else layout.START, end, young, work)
+            yield Copied(tuple(part.path for part in parts), young)
 
     @contextmanager
     def workplace(self) -> Iterator[Path]:
@@ -125,18 +125,30 @@ class ColumnCopy:
 
     def _refresh(self, fd: int, end: int, work: Path, began: int) -> list[_Part]:
         parts = self._valid_parts(fd, end)
+        small = self._worth_joining(parts, end)
+        parts = parts[: len(parts) - len(small)]
         position = parts[-1].end if parts else layout.START
         while end - position >= self._least:
             self._require(began)
-            part = self._convert(fd, position, _cut(fd, position, min(position + self._most, end), end), work)
+            cut = _cut(fd, position, min(position + self._most, end), end)
+            part = self._make(fd, position, cut, [part.path for part in parts], work)
             self._publish(part, work, began)
             parts.append(part)
             position = part.end
+        for part in small:  # a kill before leaves parts that begin alike; either is the beginning of a chain
+            _remove(part.path)
         return parts
+
+    def _worth_joining(self, parts: list[_Part], end: int) -> list[_Part]:
+        """The small parts at the end, once there is enough for a large one: each part takes time at every question."""
+        first = len(parts)
+        while first and parts[first - 1].end - parts[first - 1].start < self._most // 2:
+            first -= 1
+        return parts[first:] if first < len(parts) and end - parts[first].start >= self._most else []
 
     def _valid_parts(self, fd: int, end: int) -> list[_Part]:
         valid: list[_Part] = []
-        found = {path: _part_of(path) for path in self._directory.glob("*.parquet")}
+        found = {path: _part_of(path) for path in self._directory.iterdir() if not path.name.startswith(_WORK)}
         for path, part in sorted(found.items(), key=lambda one: one[1].start if one[1] else -1):
             position = valid[-1].end if valid else layout.START
             if (
@@ -146,38 +158,44 @@ class ColumnCopy:
             ):
                 valid.append(part)
             else:
-                path.unlink(missing_ok=True)
+                _remove(path)
         return valid
 
-    def _convert(self, fd: int, start: int, end: int, work: Path) -> _Part:
+    def _make(self, fd: int, start: int, end: int, earlier: list[Path], work: Path) -> _Part:
+        checksum = _checksum(fd, start, end)
+        name = f"{_FORM}-{start}-{end}-{checksum:08x}"
+        (work / name).mkdir()
+        self._write_events(fd, start, end, table_file(work / name, EVENTS), work)
+        write_tables(work / name, start, earlier, spill=work)
+        return _Part(self._directory / name, start, end, checksum)
+
+    def _write_events(self, fd: int, start: int, end: int, target: Path, work: Path) -> None:
         lines = work / "part.ndjson"
         _write_lines(fd, start, end, lines)
-        checksum = _checksum(fd, start, end)
-        target = self._directory / f"{_FORM}-{start}-{end}-{checksum:08x}.parquet"
-        with connect(spill=work) as connection, readable():
-            view = events_view(sources.ndjson(lines), None, None)
-            unfinished = literal(str(work / target.name))
-            connection.execute(f"CREATE TEMP VIEW events AS {view}")
-            connection.execute(f"COPY ({view_sql('copied_events')}) TO {unfinished} (FORMAT parquet, COMPRESSION zstd)")
+        write_events(lines, target, spill=work)
         lines.unlink()
-        return _Part(target, start, end, checksum)
 
     def _publish(self, part: _Part, work: Path, began: int) -> None:
-        with (work / part.path.name).open("rb") as file:
-            os.fsync(file.fileno())  # else a power cut leaves a file whose name promises more than it holds
+        made = work / part.path.name
+        for table in made.iterdir():
+            with table.open("rb") as file:
+                os.fsync(file.fileno())  # else a power cut leaves a name that promises more than there is
+        sync_directory(made)
         with self._lock:
             self._require(began)
-            (work / part.path.name).replace(part.path)
+            made.replace(part.path)
 
 
-def _union(parts: list[Path]) -> str:
-    names = ", ".join(literal(str(path)) for path in parts)
-    return f"SELECT * FROM read_parquet([{names}])"  # noqa: S608 (quoted paths)
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)  # a discard may delete it at the same time
+    else:
+        path.unlink(missing_ok=True)  # a part of an older version was a file
 
 
 def _part_of(path: Path) -> _Part | None:
     try:
-        form, start, end, checksum = path.stem.split("-")
+        form, start, end, checksum = path.name.split("-")
         return _Part(path, int(start), int(end), int(checksum, 16)) if form == _FORM else None
     except ValueError:
         return None

@@ -12,15 +12,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from clickstream.analytics.catalog import QUESTIONS, VIEWS, question_sql, view_sql
-from clickstream.analytics.sources import literal
+from clickstream.analytics.catalog import QUESTIONS, question_sql
+from clickstream.analytics.views import Copied, Span, over_copy, over_source
 from clickstream.errors import ClickstreamError, RequestRefused
 from clickstream.timestamps import text
 
 if TYPE_CHECKING:
     import duckdb
 
-_OF_COPY: Final = {"session_events": "copied_session_events"}
 _MEMORY_LIMIT: Final = "1GB"  # beyond it DuckDB goes on in files, where it is given a directory for them
 
 
@@ -52,25 +51,28 @@ class Table:
 
 def answer(
     name: str,
-    source: str,
+    source: str | Copied,
     *,
     since_ms: int | None = None,
     until_ms: int | None = None,
-    derived: bool = False,
     limit: int | None = None,
     threads: int = 2,
     spill: Path | None = None,
 ) -> Table:
     """The answer to the question `name` over the events of `source` from `since_ms` up to, not including, `until_ms`.
 
-    `source` is SQL from sources.py, or with `derived` SQL that gives those of sql/copied_events.sql already.
-    At most `limit` rows. What does not fit into memory goes to `spill`, else to a directory of its own.
+    `source` is SQL from sources.py, or the Parquet copy of a journal. At most `limit` rows.
+    What does not fit into memory goes to `spill`, else to a directory of its own.
     Raises RequestRefused for a name that is not a question.
     """
     require_question(name)
     started = time.perf_counter()
     with _private(spill) as directory, connect(threads, directory) as connection, readable():
-        _make_views(connection, source, since_ms, until_ms, derived=derived)
+        span = Span(since_ms, until_ms)
+        if isinstance(source, Copied):
+            over_copy(connection, source, span, question_sql(name))
+        else:
+            over_source(connection, source, span)
         result = connection.execute(question_sql(name))
         columns = [column[0] for column in result.description or []]
         found = result.fetchall() if limit is None else result.fetchmany(limit + 1)
@@ -122,30 +124,6 @@ def connect(threads: int = 2, spill: Path | None = None) -> duckdb.DuckDBPyConne
             "preserve_insertion_order": False,
         }
     )
-
-
-def events_view(source: str, since_ms: int | None, until_ms: int | None, *, derived: bool = False) -> str:
-    """SQL of the view `events` over `source`, limited to a span of event time."""
-    # Only SQL of our own files and of sources.py, whose literals are quoted, is put together here.
-    events = source if derived else f"WITH raw_events AS ({source}) SELECT * FROM ({view_sql('events')}) AS derived"  # noqa: S608
-    limits = [f"event_time >= {_timestamp(since_ms)}"] if since_ms is not None else []
-    if until_ms is not None:
-        limits.append(f"event_time < {_timestamp(until_ms)}")
-    return f"SELECT * FROM ({events}) AS every_event WHERE {' AND '.join(limits)}" if limits else events  # noqa: S608
-
-
-def _make_views(
-    connection: duckdb.DuckDBPyConnection, source: str, since_ms: int | None, until_ms: int | None, *, derived: bool
-) -> None:
-    # JSON is parsed once, not once for each time that a question reads its events; columns are read where they are.
-    kind = "VIEW" if derived else "TABLE"
-    connection.execute(f"CREATE TEMP {kind} events AS {events_view(source, since_ms, until_ms, derived=derived)}")
-    for name in VIEWS[1:]:
-        connection.execute(f"CREATE TEMP VIEW {name} AS {view_sql(_OF_COPY.get(name, name) if derived else name)}")
-
-
-def _timestamp(ms: int) -> str:
-    return f"CAST({literal(text(ms)[:23].replace('T', ' '))} AS TIMESTAMP)"
 
 
 def json_value(cell: object) -> object:

@@ -184,7 +184,7 @@ class LocalBackend:
 
     def _ask(self, name: str, since_ms: int | None, until_ms: int | None, limit: int) -> Table:
         with self._columns.workplace() as work, self._columns.source(self._journal.end) as source:
-            return answer(name, source, since_ms=since_ms, until_ms=until_ms, limit=limit, derived=True, spill=work)
+            return answer(name, source, since_ms=since_ms, until_ms=until_ms, limit=limit, spill=work)
 
     def hurry(self) -> None:
         """Nothing to do: only this machine's disk is waited for."""

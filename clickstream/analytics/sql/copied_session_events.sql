@@ -1,9 +1,10 @@
--- What session_events.sql says, over the Parquet copy; only DuckDB runs it.
+-- What session_events.sql says, over rows of copied_events.sql; only DuckDB runs it. While a part is made its events
+-- with a session_id are loose, while a question is answered those of copied_loose_sessions.sql and all without a session_id.
 WITH following AS (
   SELECT
     * EXCLUDE (session_key),
     lag(event_time) OVER (PARTITION BY person ORDER BY event_time) AS previous_time
-  FROM events
+  FROM loose_events
   WHERE session_key IS NULL
 ), numbered AS (
   SELECT
@@ -14,7 +15,7 @@ WITH following AS (
   FROM following
 )
 SELECT session_key, person, * EXCLUDE (session_key, person)
-FROM events
+FROM loose_events
 WHERE session_key IS NOT NULL
 UNION ALL BY NAME
 SELECT

@@ -1,8 +1,6 @@
 -- Per day of first appearance: how many of those people came back N days (UTC) later, for N up to 30.
 WITH active AS (
-  SELECT DISTINCT person, CAST(event_time AS DATE) AS day
-  FROM session_events
-  WHERE person IS NOT NULL
+  SELECT DISTINCT person, day FROM session_days
 ), first_days AS (
   SELECT person, min(day) AS cohort FROM active GROUP BY person
 ), sizes AS (

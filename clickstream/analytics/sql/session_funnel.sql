@@ -2,7 +2,7 @@
 WITH viewed AS (
   SELECT session_key, min(event_time) AS viewed_at
   FROM session_events
-  WHERE event_type = 'page_view'
+  WHERE event_type = 'page_view' AND session_key IS NOT NULL
   GROUP BY session_key
 ), carted AS (
   SELECT e.session_key, min(e.event_time) AS carted_at

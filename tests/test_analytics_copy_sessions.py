@@ -1,0 +1,148 @@
+"""The Parquet copy knows most sessions as a whole; with those it does not, its answers are the journal's own."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from clickstream.analytics import engine, sources
+from clickstream.analytics.catalog import QUESTIONS, question_sql
+from clickstream.analytics.columns import ColumnCopy
+from clickstream.analytics.views import Copied, Span, over_copy
+from clickstream.journal import Journal, layout
+from clickstream.timestamps import text
+
+START_MS: Final = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+VISITS: Final = 600  # one every fourteen minutes: nearly six days
+EVERY_MS: Final = 840_000
+DAY_MS: Final = 86_400_000
+STEPS: Final = ["page_view", "page_view", "add_to_cart", "checkout", "purchase"]
+
+
+def visits_in_order_of_arrival(seed: int) -> list[dict[str, Any]]:
+    """Most events arrive while their visit lasts; one in fifty comes up to two days late."""
+    chance = random.Random(seed)
+    arrived = []
+    for number in range(VISITS):
+        for event in _visit(chance, number):
+            late_ms = chance.randrange(2 * DAY_MS) if chance.random() < 0.02 else 0
+            arrived.append((event.pop("ms") + late_ms, event))
+    arrived.sort(key=lambda one: one[0])
+    return [event | {"received_at": text(ms)} for ms, event in arrived]
+
+
+def _visit(chance: random.Random, number: int) -> Iterator[dict[str, Any]]:
+    ms = START_MS + number * EVERY_MS
+    ids: dict[str, Any] = {"anonymous_id": f"device-{chance.randrange(60)}"}
+    if chance.random() < 0.85:
+        ids["session_id"] = f"visit-{number if chance.random() < 0.98 else number // 150}"  # a few ids last for days
+    device = chance.choice(["mobile", "desktop"])
+    for step in range(chance.randrange(1, 9)):
+        if step == 3 and chance.random() < 0.5:
+            ids["user_id"] = f"user-{chance.randrange(40)}"  # signs in amid the visit
+        if chance.random() < 0.03:
+            device = "tablet"  # and goes on elsewhere
+        yield {
+            "event_id": f"{number}-{step}-{chance.randrange(1000)}",
+            "event_type": chance.choice(STEPS[: step + 1] if step < 5 else STEPS),
+            "timestamp": text(ms),
+            "properties": {
+                "page": f"/{chance.randrange(8)}",
+                "product_name": chance.choice(["Lamp", "Boots"]),
+                "device": device,
+                "total": chance.randrange(10_000) / 100,
+                **({"utm_source": "newsletter"} if step == 0 and number % 5 == 0 else {}),
+            },
+            "ms": ms,
+            **ids,
+        }
+        ms += chance.choice([0, 1, 999, 60_000, 400_000])
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journal]:
+    made = Journal(tmp_path_factory.mktemp("visits") / "events_backup.json")
+    made.resume_at(layout.START, layout.START_CRC)
+    made.append([json.dumps(event).encode() for event in visits_in_order_of_arrival(seed=5)])
+    yield made
+    made.close()
+
+
+@contextmanager
+def copied(journal: Journal) -> Iterator[Copied]:
+    copy = ColumnCopy(journal.path, least_part_bytes=75_000, most_part_bytes=75_000)
+    with copy.source(journal.end) as source:
+        yield source
+
+
+SPANS = {
+    "everything": Span(),
+    "whole days": Span(START_MS + DAY_MS, START_MS + 4 * DAY_MS),
+    "from amid a visit": Span(since_ms=START_MS + 2 * DAY_MS + 7 * EVERY_MS + 1),
+    "to amid a visit": Span(until_ms=START_MS + 3 * DAY_MS + 11 * EVERY_MS + 60_000),
+    "an hour": Span(START_MS + DAY_MS + 1_800_000, START_MS + DAY_MS + 5_400_000),
+    "before everything": Span(until_ms=START_MS),
+}
+
+
+@pytest.mark.parametrize("span", SPANS.values(), ids=SPANS)
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_answers_over_any_span_are_those_of_the_journal(journal: Journal, name: str, span: Span) -> None:
+    limits = {"since_ms": span.since_ms, "until_ms": span.until_ms}
+
+    with copied(journal) as source:
+        answer = engine.answer(name, source, **limits)
+
+    expected = engine.answer(name, sources.journal(journal.path), **limits)
+    assert answer.rows == expected.rows
+    assert answer.columns == expected.columns
+    assert expected.rows or span == SPANS["before everything"]
+
+
+@pytest.mark.parametrize("span", SPANS.values(), ids=SPANS)
+def test_only_few_sessions_are_put_together_from_events(journal: Journal, span: Span) -> None:
+    with copied(journal) as source, engine.connect() as connection:
+        over_copy(connection, source, span, question_sql("sessions"))
+        (loose,) = connection.execute("SELECT count(*) FROM loose_visits").fetchall()[0]
+
+    assert len(source.parts) > 5
+    assert 0 < loose < VISITS / 4
+
+
+def test_a_session_that_goes_on_behind_the_copy_is_one_session(tmp_path: Path) -> None:
+    made = Journal(tmp_path / "events_backup.json")
+    made.resume_at(layout.START, layout.START_CRC)
+    events = visits_in_order_of_arrival(seed=6)
+    made.append([json.dumps(event).encode() for event in events])
+    with copied(made) as source:
+        before = engine.answer("sessions", source).rows
+    first = next(event for event in events if event.get("session_id") == "visit-100")
+    made.append([json.dumps(first | {"event_id": "weeks later"}).encode()])
+
+    with copied(made) as source:
+        after = engine.answer("sessions", source).rows
+    made.close()
+
+    assert after == engine.answer("sessions", sources.journal(made.path)).rows != before
+    assert sum(row[1] for row in after) == sum(row[1] for row in before)
+
+
+def test_a_time_that_cannot_be_read_counts_as_in_the_journal(tmp_path: Path) -> None:
+    made = Journal(tmp_path / "events_backup.json")
+    made.resume_at(layout.START, layout.START_CRC)
+    events = visits_in_order_of_arrival(seed=7)
+    for event in events[::50]:
+        event["timestamp"] = "soon"
+    made.append([json.dumps(event).encode() for event in events])
+
+    for name in ("sessions", "paths", "breakdown", "retention"):
+        with copied(made) as source:
+            answer = engine.answer(name, source, since_ms=START_MS).rows
+        assert answer == engine.answer(name, sources.journal(made.path), since_ms=START_MS).rows, name
+    made.close()
