@@ -22,11 +22,11 @@ from clickstream.timestamps import DAY_MS, text
 # GROUP BY ALL, QUALIFY, time_bucket, quantile_cont, epoch_ms, list and struct literals,
 # any function unknown to sqlglot.
 _ALLOWED_NAMES: Final = (
-    "Abs Add Alias And Between CTE Case Cast Coalesce Column Count DPipe DataType DataTypeParam DateDiff Distinct Div "
-    "EQ Filter Floor From GT GTE Group Identifier If Interval Is JSONExtract JSONExtractScalar JSONPath JSONPathKey "
-    "JSONPathRoot Join LT LTE Lag Lead Like Limit Literal Max Min Mod Mul NEQ Not Null Nullif Or Order Ordered Paren "
-    "RegexpLike Replace RowNumber Select Star Sub Subquery Substring Sum Table TableAlias TimestampTrunc TryCast "
-    "Union Unnest Upper Var Where Window WindowSpec With "
+    "Abs Add Alias And Between CTE Case Cast Coalesce Column Count DPipe DataType DataTypeParam DateDiff Distinct "
+    "Div EQ Filter Floor From GT GTE Group Identifier If Interval Is JSONExtract JSONExtractScalar JSONFormat "
+    "JSONPath JSONPathKey JSONPathRoot Join LT LTE Lag Lead Like Limit Literal Max Min Mod Mul NEQ Not Null Nullif "
+    "Or Order Ordered Paren RegexpLike Replace RowNumber Select Star Sub Subquery Substring Sum Table TableAlias "
+    "TimestampTrunc TryCast Union Unnest Upper Var Where Window WindowSpec With "
 )
 ALLOWED: Final = frozenset(_ALLOWED_NAMES.split())
 # Types that both call by one name and print alike; TIMESTAMPNTZ is plain TIMESTAMP.
@@ -62,8 +62,8 @@ def _source(database: str, table: str, since_ms: int | None) -> str:
 
 def translate(question: str, views: dict[str, str]) -> str:
     """`question` with the views it needs as common table expressions, in Athena's dialect."""
-    tree = parse_one(question, read="duckdb")
-    parsed = {name: parse_one(sql, read="duckdb") for name, sql in views.items()}
+    tree = _parsed(question)
+    parsed = {name: _parsed(sql) for name, sql in views.items()}
     needed = _needed(tree, parsed)
     own = tree.args.get("with_") or tree.args.get("with")
     ctes = [
@@ -76,6 +76,17 @@ def translate(question: str, views: dict[str, str]) -> str:
     )
     check(tree)
     return tree.sql(dialect="athena", comments=False)
+
+
+def _parsed(sql: str) -> exp.Expr:
+    """`sql` of DuckDB, in which the text of a JSON value is a cast; Athena's cast would take the quotes off."""
+    return parse_one(sql, read="duckdb").transform(_json_format)
+
+
+def _json_format(node: exp.Expr) -> exp.Expr:
+    if isinstance(node, exp.Cast) and isinstance(node.this, exp.JSONExtract) and node.is_type("varchar", "text"):
+        return exp.JSONFormat(this=node.this, is_json=True)
+    return node
 
 
 def check(tree: exp.Expr) -> None:

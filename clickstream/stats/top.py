@@ -60,7 +60,7 @@ def count_values(events: Sequence[AnyEvent]) -> dict[str, Counter[str]]:
         found["pages"] = _counted([view.page for view in views])
         found["referrers"] = _by_host([view.referrer for view in views])
         found["devices"] = _counted([view.device for view in views])
-        found["products"] = _counted([view.product_name or view.product_id for view in views])
+        found["products"] = _counted([_first_name(view.product_name, view.product_id) for view in views])
     if purchases:
         found["bought"] = _units([purchase for purchase in purchases if purchase])
     return found
@@ -81,6 +81,11 @@ def _view(event: AnyEvent) -> _View:
         return msgspec.convert(event.properties or {}, _View) if raw is None else _views.decode(raw)
     except msgspec.ValidationError:  # no object, in a file of an older version
         return _View()
+
+
+def _first_name(name: object, otherwise: object) -> object:
+    """The first that is a name: text that is not empty, as analytics/sql/events.sql says."""
+    return name if type(name) is str and name else otherwise
 
 
 def _counted(values: list[Any]) -> Counter[str]:
@@ -110,9 +115,9 @@ def _units(purchases: Iterable[dict[str, object]]) -> Counter[str]:
         items = purchase.get("items")
         for item in items if isinstance(items, list) else [purchase]:
             if isinstance(item, dict):
-                name = item.get("product_name") or item.get("product_id")
+                name = _first_name(item.get("product_name"), item.get("product_id"))
                 quantity = _quantity(item.get("quantity"))
-                if type(name) is str and 0 < quantity < 1_000_000:
+                if type(name) is str and name and 0 < quantity < 1_000_000:
                     units[name[:LONGEST_VALUE]] += quantity
     return units
 

@@ -1,37 +1,42 @@
 -- Products by views, with the units bought; a purchase without a list of items is one item itself.
 WITH viewed AS (
-  SELECT coalesce(nullif(product_name, ''), nullif(product_id, '')) AS product, count(*) AS views
+  SELECT coalesce(product_name, product_id) AS product, count(*) AS views
   FROM events
   WHERE event_type = 'page_view'
-  GROUP BY coalesce(nullif(product_name, ''), nullif(product_id, ''))
+  GROUP BY coalesce(product_name, product_id)
 ), purchases AS (
   SELECT
     product_name, product_id, quantity,
     TRY_CAST(json_extract(order_properties, '$.items') AS JSON[]) AS items
   FROM events
   WHERE event_type = 'purchase'
-), bought_items AS (
+), listed AS (
   SELECT
-    coalesce(
-      nullif(json_extract_string(bought.item, '$.product_name'), ''),
-      nullif(json_extract_string(bought.item, '$.product_id'), '')
-    ) AS product,
-    CASE
-      WHEN json_extract_string(bought.item, '$.quantity') IS NULL THEN 1
-      WHEN regexp_matches(json_extract_string(bought.item, '$.quantity'), '^[0-9]{1,6}$')
-        THEN TRY_CAST(json_extract_string(bought.item, '$.quantity') AS BIGINT)
-    END AS units
+    CAST(json_extract(bought.item, '$.product_name') AS VARCHAR) AS product_name,
+    CAST(json_extract(bought.item, '$.product_id') AS VARCHAR) AS product_id,
+    json_extract_string(bought.item, '$.quantity') AS quantity
   FROM purchases
   CROSS JOIN UNNEST(items) AS bought(item)
-  UNION ALL
+), ordered AS (
   SELECT
-    coalesce(nullif(product_name, ''), nullif(product_id, '')) AS product,
+    CASE
+      WHEN product_name LIKE '"_%"' THEN json_extract_string(product_name, '$')
+      WHEN product_id LIKE '"_%"' THEN json_extract_string(product_id, '$')
+    END AS product,
+    quantity
+  FROM listed
+  UNION ALL
+  SELECT coalesce(product_name, product_id) AS product, quantity
+  FROM purchases
+  WHERE items IS NULL
+), bought_items AS (
+  SELECT
+    product,
     CASE
       WHEN quantity IS NULL THEN 1
       WHEN regexp_matches(quantity, '^[0-9]{1,6}$') THEN TRY_CAST(quantity AS BIGINT)
     END AS units
-  FROM purchases
-  WHERE items IS NULL
+  FROM ordered
 ), bought AS (
   SELECT product, sum(units) AS units
   FROM bought_items
