@@ -56,7 +56,7 @@ def measure(journal: Path, *, events: int, rounds: int) -> list[Figure]:
     began = time.perf_counter()
     with copy.source(end):
         seconds = time.perf_counter() - began
-    made = sum(path.stat().st_size for path in journal.parent.glob("*.parquet/*.parquet"))
+    made = sum(path.stat().st_size for path in journal.parent.glob("*.parquet/*/*.parquet"))
     size = f"{events:,} events, {end / 1e9:.1f} GB of journal, {made / 1e9:.2f} GB of Parquet"
     figures = [Figure("making the Parquet copy", events / seconds, " events/s", note=size)]
     figures += [_asked(name, copy, end, rounds) for name in QUESTIONS]

@@ -241,12 +241,13 @@ def test_a_damaged_copy_is_made_anew(tmp_path: Path) -> None:
     with platform(tmp_path) as running:
         before = running.get("/analytics/top_pages")["rows"]
         (copy,) = copied(tmp_path)
-        for path in sorted(copy.iterdir()):
-            path.write_bytes(b"PAR1" + bytes(100) + b"PAR1")
+        for table in ("events.parquet", "session_pages.parquet"):
+            (copy / table).write_bytes(b"PAR1" + bytes(100) + b"PAR1")
 
             assert running.get("/analytics/top_pages")["rows"] == before
 
         assert (copy / "events.parquet").stat().st_size > 10_000
+        assert (copy / "session_pages.parquet").stat().st_size > len(b"PAR1" + bytes(100) + b"PAR1")
 
 
 @pytest.mark.parametrize("number", [0, 1, 2500, 2999])
