@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("--events-a-day", type=int, default=_EVENTS_A_DAY, help="(default %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="of which the median is taken (default %(default)s)")
     parser.add_argument("--without-sessions", action="store_true", help="senders that give no session_id")
-    parser.add_argument("--directory", type=Path, default=Path.cwd(), help="needs about 400 bytes an event")
+    parser.add_argument("--directory", type=Path, default=Path.cwd(), help="needs about 500 bytes an event")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=args.directory, prefix=".bench-") as name:
         journal = Path(name) / "events_backup.json"
