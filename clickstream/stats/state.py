@@ -13,7 +13,7 @@ from clickstream.stats.sessions import Session
 from clickstream.stats.top import TopCounts
 
 # Raise it whenever anything below, or what the fold makes of an event, changes: older checkpoints are then replayed.
-FORM: Final = 3
+FORM: Final = 4
 
 
 class _Map(msgspec.Struct, array_like=True):
