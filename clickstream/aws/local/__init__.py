@@ -1,6 +1,7 @@
 """The AWS side on this machine: `python -m clickstream.aws.local`, or ./run_demo.sh --aws-local.
 
 emulator.py    moto server on loopback: Kinesis, S3, DynamoDB
+moto_*.py      its process, what is mended in it, and shorter ways through it
 template.py    infra/template.yaml as data
 resources.py   stream, bucket and table as that template describes them
 runner.py      what Lambda's event source mapping does: shards, checkpoints, retries, bisect, failure destination
