@@ -83,7 +83,7 @@ def main() -> None:
         print(f"consumer     {consumer_rate(emulator, names):>9,.0f} events/s on the emulator's DynamoDB")
 
 
-def make_groups() -> list[list[bytes]]:
+def make_groups(events: int = EVENTS, group: int = GROUP) -> list[list[bytes]]:
     now_ms = time.time_ns() // 1_000_000
     types = ["page_view", "page_view", "page_view", "click", "search", "page_view", "add_to_cart", "page_view"]
     records = [
@@ -103,9 +103,9 @@ def make_groups() -> list[list[bytes]]:
                 "received_at": text(now_ms + index),
             }
         ).encode()
-        for index in range(EVENTS)
+        for index in range(events)
     ]
-    return [records[begin : begin + GROUP] for begin in range(0, EVENTS, GROUP)]
+    return [records[begin : begin + group] for begin in range(0, events, group)]
 
 
 def rate(run: Callable[[], None]) -> float:

@@ -51,10 +51,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def api(directory: Path, events_file: str = "events.json", *, root: Path = ROOT) -> Iterator[Server]:
-    """Our ingestion API over a journal in `directory`, ready."""
+def api(
+    directory: Path, events_file: str = "events.json", *, root: Path = ROOT, settings: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Our ingestion API over a journal in `directory`, ready; `settings` are more variables for it."""
     port = _free_port()
     environ = {"API_PORT": str(port), "EVENTS_FILE": str(directory / events_file), "LOG_LEVEL": "warning"}
+    environ.update(settings or {})
     with _running([sys.executable, "local_api.py"], port, environ, root) as server:
         wait_until_ready(port)
         yield server

@@ -41,7 +41,9 @@ def fill(emulator: Emulator, names: Names, datas: list[bytes], *, shards: int = 
         assert kinesis.put_records(StreamName=names.stream, Records=entries)["FailedRecordCount"] == 0
 
 
-def source(emulator: Emulator, names: Names, function: Callable[..., dict[str, Any]]) -> EventSource:
+def source(
+    emulator: Emulator, names: Names, function: Callable[..., dict[str, Any]], *, at_once: int = 1
+) -> EventSource:
     return EventSource(
         ShardReader(emulator.connect("kinesis"), names.stream),
         function,
@@ -49,6 +51,7 @@ def source(emulator: Emulator, names: Names, function: Callable[..., dict[str, A
         put_object=emulator.connect("s3").put_object,
         bucket=names.bucket,
         wait=lambda _: None,
+        at_once=at_once,
     )
 
 
@@ -123,13 +126,14 @@ def test_counters_are_exact_although_the_function_dies_after_counting(names: Nam
         assert at.numbers(window) == expected_numbers(events, window)
 
 
-def test_a_split_shard_is_counted_exactly(names: Names, emulator: Emulator) -> None:
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_a_split_shard_is_counted_exactly(names: Names, emulator: Emulator, at_once: int) -> None:
     events = sample_events(300, seed=22)
     at = Setting(names)
     kinesis = emulator.connect("kinesis")
     kinesis.create_stream(StreamName=names.stream, ShardCount=1)
     sink = KinesisSink(kinesis.put_records, names.stream)
-    runner = source(emulator, names, at.consumer.consume)
+    runner = source(emulator, names, at.consumer.consume, at_once=at_once)
     for begin in range(0, 300, 30):
         if begin == 150:
             (shard,) = kinesis.list_shards(StreamName=names.stream)["Shards"]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import random
 import time
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -91,14 +92,14 @@ class ShardCounter:
 
         Whatever this raises, each event is either counted and before the watermark, or neither.
         """
-        counted = conflicts = 0
+        counted = conflicts = begin = 0
         share = len(arrivals)
         while True:
             state = self._state()
-            waiting = [one for one in arrivals if one.position > self.position]
-            if not waiting:
+            begin = bisect_right(arrivals, self.position, begin, key=lambda one: one.position)
+            if begin == len(arrivals):
                 return counted
-            part = _prefix(waiting, share)
+            part = _prefix(arrivals, begin, share)
             puts, fresh = self._work(part, state)
             if len(puts) > MAX_ITEMS:
                 share = max(1, len(part) * 3 // 4)
@@ -150,8 +151,7 @@ class ShardCounter:
             for minute, delta in changes.stats.minutes.minutes.items()
             if delta != Minute() and minute >= self._now_ms // MINUTE_MS - MINUTES_KEPT
         }
-        puts = changes.entity_puts(self._now_ms)
-        puts += self._minute_puts(minutes)
+        puts = [*changes.entity_puts(self._now_ms), *self._minute_puts(minutes)]
         ended = [one.record_digest for one in fresh if one.ends_record]
         state = _add_state(state, changes.stats, minutes, ended)
         puts.append(
@@ -240,14 +240,15 @@ def _entity_keys(event: Event) -> Iterable[Key]:
         yield person_key(person)
 
 
-def _prefix(arrivals: Sequence[Arrival], most: int) -> Sequence[Arrival]:
-    """As many of `arrivals` as touch few enough sessions and people for one transaction, at least one."""
+def _prefix(arrivals: Sequence[Arrival], begin: int, most: int) -> Sequence[Arrival]:
+    """As many from `begin` on as touch few enough sessions and people for one transaction, at least one."""
     touched: set[Key] = set()
-    for number, one in enumerate(arrivals[:most]):
-        touched.update(_entity_keys(one.event))
-        if len(touched) > _ENTITIES and number > 0:
-            return arrivals[:number]
-    return arrivals[:most]
+    end = min(begin + most, len(arrivals))
+    for number in range(begin, end):
+        touched.update(_entity_keys(arrivals[number].event))
+        if len(touched) > _ENTITIES and number > begin:
+            return arrivals[begin:number]
+    return arrivals[begin:end]
 
 
 def _without_copies(part: Sequence[Arrival], known: Iterable[bytes]) -> list[Arrival]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from clickstream.aws.consumer.consumer import Consumer
@@ -30,10 +30,15 @@ class LocalCloud:
         self._kinesis = connect("kinesis")
         s3, self._table = connect("s3"), CounterTable(connect("dynamodb"), names.table)
         self._lake = Lake(s3, names.bucket)
-        self._consumer = Consumer(self._table, s3.put_object, names.bucket, clock_ms=_now_ms)
-        function = self._consumer.consume
+
+        def function(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+            # A new one each time, because shards are counted at once and a Consumer has its metrics in itself.
+            return Consumer(self._table, s3.put_object, names.bucket, clock_ms=_now_ms).consume(records)
+
         reader = ShardReader(self._kinesis, names.stream)
-        self.events = EventSource(reader, function, trigger_settings(), put_object=s3.put_object, bucket=names.bucket)
+        self.events = EventSource(
+            reader, function, trigger_settings(), put_object=s3.put_object, bucket=names.bucket, at_once=shards
+        )
         self.delivery = Delivery(self._kinesis, s3, names.stream, names.bucket)
         self._stopping = threading.Event()
         self._threads = [

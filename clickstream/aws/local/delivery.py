@@ -8,12 +8,16 @@ import uuid
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from clickstream import parquet
 from clickstream.aws.lake import PREFIX
 from clickstream.aws.local.shards import ShardReader
-from clickstream.aws.packing import Line, line_of, record_of, unpack
+from clickstream.aws.packing import Line, unpack
 
 FLUSH_BYTES: Final = 16 * 1024 * 1024
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Delivery:
@@ -59,7 +63,7 @@ class Delivery:
         for number, line, raw in unpack(record["Data"]):
             if isinstance(line, Line):
                 # Written from what was understood, so that plain events get the same columns.
-                self._waiting.setdefault(partition, []).append(line_of(record_of(line)))
+                self._waiting.setdefault(partition, []).append(_encode(line))
                 self._size += len(raw)
             else:
                 self.failed += 1

@@ -33,6 +33,11 @@ class Emulator:
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     def connect(self, service: str) -> Any:  # noqa: ANN401 (boto3 makes its classes at run time)
         """A client of `service` at this emulator."""
         return client(service, REGION, emulated=Emulated(self.url))

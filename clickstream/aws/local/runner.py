@@ -8,6 +8,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from clickstream.aws.consumer.consumer import delivered
@@ -31,8 +32,10 @@ class EventSource:
         put_object: Callable[..., object],
         bucket: str,
         wait: Callable[[float], None] = time.sleep,
+        at_once: int = 1,
     ) -> None:
         self._reader = reader
+        self._at_once = at_once  # shards, each of them on a thread; Lambda has a container for each
         self._put_object = put_object
         self._bucket = bucket
         self._function = function
@@ -43,12 +46,20 @@ class EventSource:
 
     def deliver(self) -> int:
         """Deliver everything that is in the stream now; returns how many records that were."""
+        if self._at_once == 1:
+            return sum(map(self._deliver_shard, self._reader.shards()))
         records = 0
-        for shard in self._reader.shards():
-            while batch := self._reader.read(shard, self._trigger["BatchSize"]):
-                self._deliver(shard, batch)
-                self._reader.commit(shard)
-                records += len(batch)
+        with ThreadPoolExecutor(self._at_once, thread_name_prefix="shard") as threads:
+            for generation in self._reader.generations():
+                records += sum(threads.map(self._deliver_shard, generation))
+        return records
+
+    def _deliver_shard(self, shard: str) -> int:
+        records = 0
+        while batch := self._reader.read(shard, self._trigger["BatchSize"]):
+            self._deliver(shard, batch)
+            self._reader.commit(shard)
+            records += len(batch)
         return records
 
     def _deliver(self, shard: str, records: Sequence[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 
@@ -17,8 +18,19 @@ class ShardReader:
 
     def shards(self) -> list[str]:
         """Ids of all shards, parents first, which is the order they were made in."""
+        return [shard for generation in self.generations() for shard in generation]
+
+    def generations(self) -> list[list[str]]:
+        """Ids of all shards: those without a parent, then their children, and so on."""
         answer = self._kinesis.list_shards(StreamName=self._stream)
-        return sorted(shard["ShardId"] for shard in answer["Shards"])
+        generation: dict[str, int] = {}
+        for shard in sorted(answer["Shards"], key=itemgetter("ShardId")):
+            parents = (shard.get("ParentShardId", ""), shard.get("AdjacentParentShardId", ""))
+            generation[shard["ShardId"]] = 1 + max(generation.get(parent, -1) for parent in parents)
+        found: list[list[str]] = [[] for _ in range(max(generation.values(), default=-1) + 1)]
+        for shard_id, number in generation.items():
+            found[number].append(shard_id)
+        return found
 
     def read(self, shard: str, limit: int = 10_000) -> list[dict[str, Any]]:
         """At most `limit` records behind those of the last read; empty when there are none now."""
