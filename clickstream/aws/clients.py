@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 MAX_IN_FLIGHT: Final = 4
 
 # Whose requests are made in one place of this program, by the hundred: boto3's own check of every item costs more
 # than a tenth of what the consumer costs in all, and the service checks as well.
 _UNCHECKED: Final = frozenset({"dynamodb"})
 
+_RECORDS: Final = "clickstream_records"
 _CONNECT_TIMEOUT_S: Final = 2
 _READ_TIMEOUT_S: Final = 10
 
@@ -25,9 +28,12 @@ class Emulated:
 def producer(region: str, *, emulated: Emulated | None = None) -> Any:  # noqa: ANN401 (boto3 makes its classes at run time)
     """A client of Kinesis for KinesisSink, which tries again by itself and keeps to the limits of a call.
 
-    boto3's own check of every record costs a sixth of the processor time of a call.
+    It neither checks every record nor writes its JSON as boto3 does: two thirds of the processor time of a call.
     """
-    return client("kinesis", region, attempts=1, is_checked=False, emulated=emulated)
+    kinesis = client("kinesis", region, attempts=1, is_checked=False, emulated=emulated)
+    kinesis.meta.events.register("provide-client-params.kinesis.PutRecords", _set_records_aside)
+    kinesis.meta.events.register("before-call.kinesis.PutRecords", _write_records)
+    return kinesis
 
 
 def client(
@@ -48,3 +54,14 @@ def client(
     if emulated is not None:
         place = {"endpoint_url": emulated.url, "aws_access_key_id": "local", "aws_secret_access_key": "local"}
     return boto3.client(service, region_name=region, config=config, **place)  # type: ignore[call-overload]  # a name at run time
+
+
+def _set_records_aside(params: dict[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:
+    context[_RECORDS] = params["Records"]
+    return {**params, "Records": []}
+
+
+def _write_records(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+    """Write the body anew, now with its records: msgspec writes bytes as base64, which is what Kinesis takes."""
+    fields = msgspec.json.decode(params["body"])
+    params["body"] = msgspec.json.encode({**fields, "Records": context.pop(_RECORDS)})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import random
 import threading
@@ -9,11 +11,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 
 from clickstream.aws import packing, sink
-from clickstream.aws.clients import client
+from clickstream.aws.clients import client, producer
 from clickstream.aws.local.emulator import Emulator
 from clickstream.aws.local.resources import Names
 from clickstream.aws.sink import KinesisSink, Outcome
@@ -32,14 +36,33 @@ def encoded(count: int, seed: int = 1) -> list[bytes]:
     ]
 
 
+def signature(request: AWSPreparedRequest, *, secret: str) -> str:
+    """What AWS computes over a request to compare with the signature in it (Signature Version 4)."""
+    authorization = text_of(request.headers["Authorization"])
+    scope = authorization.partition("Credential=")[2].partition(",")[0].partition("/")[2]
+    names = authorization.partition("SignedHeaders=")[2].partition(",")[0]
+    values = {"host": urlsplit(request.url).netloc, **{k.lower(): text_of(v) for k, v in request.headers.items()}}
+    headers = "".join(f"{name}:{values[name]}\n" for name in names.split(";"))
+    canonical = "\n".join(["POST", "/", "", headers, names, hashlib.sha256(request.body).hexdigest()])
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    to_sign = "\n".join(["AWS4-HMAC-SHA256", values["x-amz-date"], scope, digest])
+    key = f"AWS4{secret}".encode()
+    for part in (*scope.split("/"), to_sign):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key.hex()
+
+
+def text_of(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
 class Setting:
     """A stream behind the strict proxy, and a sink that writes into it."""
 
     def __init__(self, proxy: StrictKinesis, stream: str) -> None:
         self.proxy, self.stream = proxy, stream
         self.direct = client("kinesis", "us-east-1")
-        botocore_client = client("kinesis", "us-east-1", attempts=1)
-        self.sink = KinesisSink(botocore_client.put_records, stream, chance=random.Random(5))
+        self.sink = KinesisSink(producer("us-east-1").put_records, stream, chance=random.Random(5))
 
     def ids(self) -> Counter[str]:
         return Counter(event["event_id"] for event in events_in(self.direct, self.stream))
@@ -93,6 +116,24 @@ def test_requests_hold_at_most_500_records_and_4_5_mib() -> None:
 
     assert [len(request) for request in sink.requests(small)] == [500, 500, 201]
     assert [len(request) for request in sink.requests(large)] == [4, 4, 1]
+
+
+def test_a_request_says_what_boto3_would_have_written_and_is_signed(setting: Build) -> None:
+    entries = [
+        {"Data": bytes(range(256)) * size, "PartitionKey": "lane-é", "ExplicitHashKey": str(2**128 - 2)}
+        for size in (0, 1, 2, 100)
+    ]
+    sent: list[AWSPreparedRequest] = []
+    with setting() as at:
+        for kinesis in (client("kinesis", "us-east-1"), producer("us-east-1")):
+            kinesis.meta.events.register("before-send.kinesis.PutRecords", lambda request, **_: sent.append(request))
+            assert kinesis.put_records(StreamName=at.stream, Records=entries)["FailedRecordCount"] == 0
+
+    expected, found = sent
+    assert json.loads(found.body) == json.loads(expected.body)
+    assert found.headers["X-Amz-Target"] == expected.headers["X-Amz-Target"]
+    assert found.headers["Content-Length"] == str(len(found.body))
+    assert signature(found, secret="local") in text_of(found.headers["Authorization"])
 
 
 def test_full_shards_are_waited_out_and_never_count_towards_giving_up(setting: Build) -> None:
