@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt crash bench lock venv tools
+.PHONY: help demo test check fmt crash faults bench lock venv tools
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -19,6 +19,9 @@ fmt: tools ## format the code and sort the imports
 
 crash: tools ## kill -9, power cuts and fault injection, in their long form
 	CRASH_KILLS=100 CRASH_POWER_CUTS=50 .venv/bin/python -m pytest -m crash
+
+faults: tools ## ENV=aws through half a minute of throttling and a minute of outage
+	THROTTLE_S=30 OUTAGE_S=60 .venv/bin/python -m pytest -s tests/aws/test_long_faults.py
 
 bench: tools ## measure throughput, latency, export and replay; prints a table
 	.venv/bin/python -m benchmarks

@@ -25,7 +25,8 @@ def test_the_bill_shows_every_unit_price_and_says_how_old_they_are(capsys: pytes
     assert "x 0.08 USD" in printed
     assert "looked up on 2026-11-24" in printed
     assert "[1] airbyte.com" in printed
-    assert "not found: written down from memory" in printed
+    assert "all undated" in printed  # where a source has no date, the bill says so
+    assert "from memory" not in printed
     assert "https://calculator.aws" in printed
 
 

@@ -17,7 +17,14 @@ _ALARM: Final = "c3x.dev, aws_cloudwatch_metric_alarm, undated, and " + _INFRACO
 _METRIC: Final = "a calculator of custom metrics at calculator.city, undated"
 _KMS: Final = "aws.amazon.com/kms/pricing, undated copy, and cloudburn.io, 2026-03-14"
 _FLINK: Final = "the example of AWS's pricing page as quoted in public repositories, undated"
-_MEMORY: Final = "not found: written down from memory"
+_CONVERSION: Final = (
+    "more than ten public repositories agree, among them the documentation of @stackattack/aws, all undated; "
+    "infracost has 0.021 for another region"
+)
+_METRIC_CALLS: Final = (
+    "several public repositories, one as of 2024, and AWS's price page as quoted in issue 37 of "
+    "github.com/nishinoshake/aws-rough, 2022-04-29"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,7 @@ STREAM_IN_GB: Final = Price(0.08, _TREK10)  # each record rounded up to a KB
 STREAM_OUT_GB: Final = Price(0.04, _TREK10)  # not rounded
 STREAM_RETENTION_GB: Final = Price(0.10, _INFRACOST)
 FIREHOSE_IN_GB: Final = Price(0.029, _FIREHOSE)
-FIREHOSE_CONVERSION_GB: Final = Price(0.018, _MEMORY + "; infracost has 0.021 for another region")
+FIREHOSE_CONVERSION_GB: Final = Price(0.018, _CONVERSION)
 S3_GB: Final = Price(0.023, _INFRACOST)
 S3_THOUSAND_PUTS: Final = Price(0.005, _INFRACOST)
 ATHENA_TB: Final = Price(5.0, _ATHENA)
@@ -43,7 +50,7 @@ LAMBDA_MILLION_REQUESTS: Final = Price(0.20, _LAMBDA)
 LAMBDA_GB_SECOND: Final = Price(0.0000166667, _LAMBDA)
 ALARM: Final = Price(0.10, _ALARM)
 METRIC: Final = Price(0.30, _METRIC)
-THOUSAND_METRIC_CALLS: Final = Price(0.01, _MEMORY)
+THOUSAND_METRIC_CALLS: Final = Price(0.01, _METRIC_CALLS)
 DASHBOARD: Final = Price(3.0, "factualminds.com, 2026-06-13, and " + _INFRACOST)
 KMS_KEY: Final = Price(1.0, _KMS)
 FLINK_KPU_HOUR: Final = Price(0.11, _FLINK)

@@ -122,8 +122,11 @@ class KinesisSink:
         """Packs that could not be sent until `end_s`, why, and whether that is for good."""
         delay_s = _FIRST_DELAY_S
         refusals: Counter[int] = Counter()
+        asked, lanes = len(request), len({one.lane for one in request})
         while True:
             request, reason, is_permanent = self._call(request, refusals)
+            if len(request) == asked and lanes > 1:
+                refusals.clear()  # no shard takes anything: going to another would only lose the order
             if not request or is_permanent:
                 return request, reason, is_permanent
             pause_s = self._chance.uniform(0, delay_s)

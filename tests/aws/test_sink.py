@@ -253,6 +253,28 @@ def test_a_lane_that_stays_throttled_may_go_to_any_shard() -> None:
     stuck.close()
 
 
+@pytest.mark.parametrize(("taken", "is_moved"), [("none", False), ("one lane", True)])
+def test_a_lane_stays_in_its_shard_while_no_shard_takes_anything(taken: str, is_moved: bool) -> None:
+    records = encoded(200)
+    homes = {packing.hash_key(lane.number) for lane in packing.lanes_of(records)}
+    lucky = min(homes) if taken == "one lane" else ""
+    placed: list[set[str]] = []
+
+    def throttled(*, Records: list[dict[str, str]], **_: str) -> dict[str, Any]:  # noqa: N803 (boto3's names)
+        keys = [record["ExplicitHashKey"] for record in Records]
+        placed.append(set(keys))
+        full = {"ErrorCode": "ProvisionedThroughputExceededException"}
+        return {"Records": [{} if key == lucky or len(placed) > 20 else full for key in keys]}
+
+    one = KinesisSink(throttled, "stream", wait=lambda _: None, chance=random.Random(1))
+
+    assert one.put(records, deadline_s=60) == Outcome()
+    assert len(placed) == 21
+    assert placed[0] == homes
+    assert any(keys - homes for keys in placed) == is_moved
+    one.close()
+
+
 def test_waits_grow_to_five_seconds_with_full_jitter() -> None:
     now, waits = [0.0], []
 

@@ -50,6 +50,7 @@ class StrictKinesis:
         self.counts: Counter[str] = Counter()
         self.problems: list[str] = []  # broken limits; a test asserts that there are none
         self.calls: list[tuple[int, int]] = []
+        self.lost: list[str] = []  # the data, in base64, of accepted records whose answer was cut off
         self.shards_used: Counter[int] = Counter()
         self._upstream = urlsplit(upstream)
         self._chance = random.Random(seed)
@@ -166,6 +167,7 @@ class StrictKinesis:
             if self.faults.lose_answers > 0:
                 self.faults.lose_answers -= 1
                 self.counts["answers lost"] += 1
+                self.lost += [record["Data"] for record in accepted]
                 return None
         waiting = iter(answers)
         merged = [
