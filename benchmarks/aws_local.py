@@ -1,4 +1,7 @@
-"""POST /events to counters and lake with ENV=aws, all on this machine: `python -m benchmarks.aws_local [events]`.
+"""POST /events to counters and lake with ENV=aws, all on this machine.
+
+`python -m benchmarks.aws_local [events [sessions at once]]`: a session has eight events. One after the other is the
+best case, because a transaction of DynamoDB then counts some 400 events; with thousands at once it counts 50.
 
 The emulator and the API are processes of their own; consumer, delivery and the load share this one, as consumer and
 delivery do in `./run_demo.sh --aws-local`. The clock says little when other work runs; processor time says what an
@@ -22,15 +25,14 @@ from clickstream.aws.local.cloud import LocalCloud
 from clickstream.aws.local.emulator import Emulator
 from clickstream.aws.local.resources import Names
 
-_EVENTS = 100_000
 _BATCH = 500
 _CONNECTIONS = 4
 _SHARDS = 4
 
 
-def main(events: int) -> int:
+def main(events: int = 100_000, sessions_at_once: int = 1) -> int:
     names = Names()
-    bodies = make_bodies(events)
+    bodies = make_bodies(events, sessions_at_once)
     with tempfile.TemporaryDirectory(prefix="clickstream-bench-") as directory, Emulator() as emulator:
         cloud = LocalCloud(emulator.connect, names, shards=_SHARDS)
         spill = Path(directory) / "spill.json"
@@ -54,10 +56,10 @@ def main(events: int) -> int:
     return 0 if accounts.is_balanced else 1
 
 
-def make_bodies(events: int) -> list[bytes]:
-    """Requests of 500 events each, eight to a session and sixteen to a person, one after the other."""
+def make_bodies(events: int, sessions_at_once: int) -> list[bytes]:
+    """Requests of 500 events each, eight to a session and sixteen to a person."""
     bodies = []
-    for group in make_groups(events, _BATCH):
+    for group in make_groups(events, _BATCH, sessions_at_once):
         records = [json.loads(record) for record in group]
         for record in records:
             del record["received_at"]
@@ -97,4 +99,4 @@ def processor_s(emulator: Emulator, server: Server) -> tuple[float, float, float
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else _EVENTS))
+    sys.exit(main(*map(int, sys.argv[1:])))

@@ -83,7 +83,7 @@ def main() -> None:
         print(f"consumer     {consumer_rate(emulator, names):>9,.0f} events/s on the emulator's DynamoDB")
 
 
-def make_groups(events: int = EVENTS, group: int = GROUP) -> list[list[bytes]]:
+def make_groups(events: int = EVENTS, group: int = GROUP, sessions_at_once: int = 1) -> list[list[bytes]]:
     now_ms = time.time_ns() // 1_000_000
     types = ["page_view", "page_view", "page_view", "click", "search", "page_view", "add_to_cart", "page_view"]
     records = [
@@ -91,8 +91,8 @@ def make_groups(events: int = EVENTS, group: int = GROUP) -> list[list[bytes]]:
             {
                 "event_id": f"0190b6c0-0000-7000-8000-{index:012x}",
                 "event_type": types[index % 8],
-                "user_id": f"user_{index // 16}",
-                "session_id": f"session_{index // 8}",
+                "user_id": f"user_{session // 2}",
+                "session_id": f"session_{session}",
                 "timestamp": text(now_ms + index),
                 "properties": {
                     "page": f"/products/{index % 40}",
@@ -104,6 +104,7 @@ def make_groups(events: int = EVENTS, group: int = GROUP) -> list[list[bytes]]:
             }
         ).encode()
         for index in range(events)
+        for session in (index // (8 * sessions_at_once) * sessions_at_once + index % sessions_at_once,)
     ]
     return [records[begin : begin + group] for begin in range(0, events, group)]
 
