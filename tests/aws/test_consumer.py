@@ -21,7 +21,7 @@ from clickstream.aws.local.template import load_template, resources
 from clickstream.aws.packing import pack
 from clickstream.events import Event
 from clickstream.stats import Stats, snapshot
-from clickstream.timestamps import parse
+from clickstream.timestamps import parse, text
 from tests.support.event_sample import START_MS, sample_events
 
 pytestmark = [pytest.mark.aws, pytest.mark.usefixtures("aws_environment")]
@@ -246,6 +246,21 @@ def test_a_failure_in_the_middle_names_the_first_record_that_is_not_counted(at: 
 
     assert begin > 0
     assert at.consumer.consume(records[begin:]) == {"batchItemFailures": []}
+    assert_same(at, events)
+
+
+def test_a_batch_of_what_goes_on_now_is_one_read_and_one_transaction(at: Setting) -> None:
+    events = [
+        {**event, "session_id": f"s{index % 30}", "user_id": f"u{index % 20}", "timestamp": text(START_MS + index)}
+        for index, event in enumerate(sample_events(80, seed=31))
+    ]
+    at.consumer.consume(packed(events[:40]))
+    calls: list[str] = []
+    at.dynamodb.meta.events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
+
+    assert at.make().consume(packed(events[40:], first=5 * 10**55)) == {"batchItemFailures": []}
+
+    assert calls == ["BatchGetItem", "TransactWriteItems"]
     assert_same(at, events)
 
 

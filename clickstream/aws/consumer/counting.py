@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from clickstream.aws.consumer.adding import add_minutes, add_state
 from clickstream.aws.consumer.table import (
     MAX_ITEMS,
     NO_POSITION,
@@ -42,12 +43,9 @@ from clickstream.stats.top import TopCounts
 from clickstream.timestamps import DAY_MS, MINUTE_MS
 
 # Of one transaction's 100 items these may be sessions and people; the rest is for minutes and the shard.
-_ENTITIES: Final = 80
+_ENTITIES: Final = 92
 _ATTEMPTS: Final = 20
 _LONGEST_PAUSE_S: Final = 0.05
-_TOP_TOTAL: Final = 100  # values of each top list, so that a shard's item stays at a few kilobytes
-_TOP_PER_MINUTE: Final = 100
-_DIGESTS_KEPT: Final = 400
 _MINUTES_TTL_MS: Final = 8 * DAY_MS
 _SESSIONS_TTL_MS: Final = 30 * DAY_MS
 _PEOPLE_TTL_MS: Final = 400 * DAY_MS
@@ -94,12 +92,14 @@ class ShardCounter:
         """
         counted = conflicts = begin = 0
         share = len(arrivals)
-        while True:
-            state = self._state()
-            begin = bisect_right(arrivals, self.position, begin, key=lambda one: one.position)
-            if begin == len(arrivals):
-                return counted
+        while begin < len(arrivals):
             part = _prefix(arrivals, begin, share)
+            self._load(self._keys(part))  # one read for all that the transaction needs
+            state = self._state()
+            done = bisect_right(arrivals, self.position, begin, key=lambda one: one.position)
+            if done > begin:
+                begin = done
+                continue
             puts, fresh = self._work(part, state)
             if len(puts) > MAX_ITEMS:
                 share = max(1, len(part) * 3 // 4)
@@ -119,6 +119,13 @@ class ShardCounter:
             counted += fresh
             conflicts = 0
             share = min(len(arrivals), share * 2)
+        return counted
+
+    def _keys(self, part: Iterable[Arrival]) -> list[Key]:
+        """The shard, and what `part` touches; a minute that a session began or was last seen in may be one more."""
+        entities = [key for one in part for key in _entity_keys(one.event)]
+        minutes = {one.ms // MINUTE_MS for one in part}
+        return [shard_key(self._shard), *(minute_key(minute, self._shard) for minute in minutes), *entities]
 
     def _state(self) -> ShardState:
         key = shard_key(self._shard)
@@ -153,7 +160,7 @@ class ShardCounter:
         }
         puts = [*changes.entity_puts(self._now_ms), *self._minute_puts(minutes)]
         ended = [one.record_digest for one in fresh if one.ends_record]
-        state = _add_state(state, changes.stats, minutes, ended)
+        state = add_state(state, changes.stats, minutes, ended)
         puts.append(
             Put(shard_key(self._shard), _encode(state), position=part[-1].position, position_read=self.position)
         )
@@ -168,7 +175,7 @@ class ShardCounter:
             before = stored.get(keys[minute])
             # No condition of its own: only this shard writes it, and the watermark in the same transaction
             # lets only one reader of the shard through.
-            after = delta if before is None else _add_minutes(_decode_minute(before.body), delta)
+            after = delta if before is None else add_minutes(_decode_minute(before.body), delta)
             puts.append(Put(keys[minute], _encode(after), expires_s))
         return puts
 
@@ -255,45 +262,3 @@ def _without_copies(part: Sequence[Arrival], known: Iterable[bytes]) -> list[Arr
     """`part` without records whose very bytes came before: a producer sends a call again when its answer was lost."""
     records: dict[bytes, str] = dict.fromkeys(known, "")
     return [one for one in part if records.setdefault(one.record_digest, one.record) == one.record]
-
-
-def _add_state(state: ShardState, delta: Stats, minutes: Iterable[int], digests: list[bytes]) -> ShardState:
-    top = state.top or TopCounts(most=_TOP_TOTAL)
-    top.add(delta.top.counts)
-    hours = dict(state.hours)
-    for hour in {minute // 60 for minute in minutes}:
-        hours[hour] = hours.get(hour, 0) + 1
-    newest = max(hours, default=0)
-    firsts = [ms for ms in (state.first_ms, delta.first_ms) if ms is not None]
-    return ShardState(
-        types=_sum(state.types, delta.types),
-        revenue=_sum(state.revenue, delta.revenue),
-        depths=[before + more for before, more in zip(state.depths, delta.session_depths, strict=True)],
-        users=state.users + delta.users,
-        first_ms=min(firsts, default=None),
-        top=top,
-        hours={hour: times for hour, times in hours.items() if hour > newest - MINUTES_KEPT // 60 - 30},
-        digests=[*state.digests, *digests][-_DIGESTS_KEPT:],
-    )
-
-
-def _add_minutes(before: Minute, delta: Minute) -> Minute:
-    top = before.top
-    if delta.top is not None:
-        top = top or TopCounts(most=_TOP_PER_MINUTE)
-        top.add(delta.top.counts)
-    return Minute(
-        types=_sum(before.types, delta.types),
-        revenue=_sum(before.revenue, delta.revenue),
-        first_sessions=[one + more for one, more in zip(before.first_sessions, delta.first_sessions, strict=True)],
-        last_sessions=[one + more for one, more in zip(before.last_sessions, delta.last_sessions, strict=True)],
-        last_users=before.last_users + delta.last_users,
-        top=top,
-    )
-
-
-def _sum(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:
-    total = dict(counts)
-    for name, count in more.items():
-        total[name] = total.get(name, 0) + count
-    return total
