@@ -58,12 +58,15 @@ class Sender:
         with requests.Session() as session:
             while not self._stopping.wait(1 / BATCHES_PER_S):
                 began_s = time.monotonic()
-                answer = session.post(self._url, json={"records": self._batch()}, timeout=30)
+                try:
+                    answer = session.post(self._url, json={"records": self._batch()}, timeout=30)
+                    self.refused += [] if answer.status_code == 202 else [answer.text]
+                except requests.RequestException as problem:
+                    self.refused.append(repr(problem))
+                if self.refused:
+                    return
                 self.slowest_s = max(self.slowest_s, time.monotonic() - began_s)
-                if answer.status_code == 202:
-                    self.acknowledged += BATCH
-                else:
-                    self.refused.append(answer.text)
+                self.acknowledged += BATCH
 
     def _batch(self) -> list[dict[str, Any]]:
         stamp = text(now_ms())
@@ -116,9 +119,9 @@ def _compare(cloud: Cloud, senders: list[Sender]) -> None:
         if not copies[event["event_id"]]:
             firsts[event["user_id"]].append(int(event["event_id"].partition("-")[2]))
         copies[event["event_id"]] += 1
-    assert set(copies) == {
-        f"{number}-{index}" for number, one in enumerate(senders) for index in range(one.acknowledged)
-    }
+    acknowledged = {f"{number}-{index}" for number, one in enumerate(senders) for index in range(one.acknowledged)}
+    assert sorted(acknowledged - set(copies)) == []
+    assert sorted(set(copies) - acknowledged) == []
     assert all(numbers == sorted(numbers) for numbers in firsts.values())
     assert set(copies - Counter(set(copies))) <= set(_lost_ids(cloud))
     assert max(copies.values()) <= 1 + cloud.proxy.counts["answers lost"]

@@ -5,21 +5,22 @@ from __future__ import annotations
 import clickstream.packages  # noqa: F401 - first: it says what to do when packages are missing
 
 # isort: split
+import contextlib
 import logging
-import os
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
 from clickstream.aws.local.cloud import LocalCloud
 from clickstream.aws.local.emulator import Emulator
 from clickstream.aws.local.resources import Names
+from clickstream.demo.supervisor import StopSignals
 
 _SHARDS = 4
+_LOOK_S = 0.2
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -52,15 +53,20 @@ def _run_demo(settings: dict[str, str], arguments: Sequence[str]) -> int:
     assignments = [f"{name}={value}" for name, value in settings.items()]
     command = ["/usr/bin/env", *assignments, sys.executable, "-u", "-m", "clickstream.demo", *arguments]
     # A session of its own: else it would get a Ctrl-C twice, and the second means "at once".
-    demo = subprocess.Popen(command, start_new_session=True)  # noqa: S603 (our own program)
-
-    def hand_on(number: int, _: FrameType | None) -> None:
-        if demo.poll() is None:
-            os.kill(demo.pid, number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, hand_on)
-    return demo.wait()
+    with StopSignals() as signals:
+        demo = subprocess.Popen(command, start_new_session=True)  # noqa: S603 (our own program)
+        handed_on = 0
+        # Not demo.wait() alone: a signal that meets another thread of this process would not end it.
+        while demo.poll() is None:
+            if signals.count > handed_on:
+                demo.send_signal(signal.SIGINT)
+                handed_on += 1
+            elif handed_on:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    demo.wait(_LOOK_S)
+            else:
+                signals.wait(_LOOK_S)
+        return demo.returncode
 
 
 def _acknowledged(spill_file: Path) -> set[str]:

@@ -38,6 +38,7 @@ def install() -> None:
     _look_only_for_what_is_there()
     _write_json_fast()
     _check_items_once()
+    _compare_texts_as_texts()
     _pass_records_through()
 
 
@@ -125,6 +126,19 @@ def _check_items_once() -> None:
                 self.attrs[key] = value  # adds up
 
     Item.__init__ = initialize  # type: ignore[method-assign]
+
+
+def _compare_texts_as_texts() -> None:
+    hash_of, equal = DynamoType.__hash__, DynamoType.__eq__
+
+    def hashed(self: DynamoType) -> int:
+        return hash(("S", self.value)) if self.type == "S" else hash_of(self)
+
+    def equals(self: DynamoType, other: DynamoType) -> bool:
+        return self.value == other.value if self.type == "S" == other.type else equal(self, other)
+
+    DynamoType.__hash__ = hashed  # type: ignore[method-assign]
+    DynamoType.__eq__ = equals  # type: ignore[method-assign]
 
 
 class _Written(ActionResult):
