@@ -172,11 +172,14 @@ class AwsBackend:
             self._spilled.wait()
             if self._stopping.is_set():
                 return
+            self._spilled.clear()  # first: whoever spills from here on sets it again
             if not self._spill.drain(self._send):
+                self._spilled.set()
                 self._stopping.wait(_DRAIN_PAUSE_S)
             elif self._spill.is_empty:
-                self._spilled.clear()
                 _log.info("spill drained; events go to Kinesis directly again")
+            else:
+                self._spilled.set()
 
     def _send(self, records: Sequence[bytes]) -> Sequence[int]:
         return self._sink.put(records, deadline_s=_DRAIN_DEADLINE_S).unsent
