@@ -9,13 +9,22 @@ prepare_venv 'Installing packages and test tools into .venv; this takes one to t
   requirements.txt requirements-dev.txt
 prepare_node_packages
 
-checks=0
-scripts/checks.sh || checks=1
+failed='' # what, for the last summary to repeat
+scripts/checks.sh || failed='static checks'
+
+# run ARGUMENT...: a part of the tests; that a part has none of the chosen ones is no failure.
+code=5
+run() {
+  local ended=0
+  FAILED_BEFORE=$failed .venv/bin/python -m pytest "$@" || ended=$?
+  [ "$ended" -eq 5 ] && return
+  [ "$ended" -eq 0 ] || failed="${failed:+$failed and }tests"
+  [ "$code" -ne 5 ] && [ "$ended" -eq 0 ] || code=$ended
+}
 
 # A file of tests stays with one worker: its tests share servers. Which come first, and how many workers there are, says
-# tests/conftest.py. TEST_WORKERS=0 runs all in one process (for --pdb).
-tests=0
-CHECKS_FAILED=$checks .venv/bin/python -m pytest \
-  --numprocesses "${TEST_WORKERS:-auto}" --maxprocesses 4 --dist loadfile --no-loadscope-reorder "$@" || tests=$?
-[ "$checks" -eq 0 ] || exit 1
-exit "$tests"
+# tests/conftest.py. TEST_WORKERS=0 runs all in one process (for --pdb). What measures is run by itself afterwards.
+run --numprocesses "${TEST_WORKERS:-auto}" --maxprocesses 4 --dist loadfile --no-loadscope-reorder --measuring no "$@"
+run --measuring only "$@"
+[[ $failed != 'static checks'* ]] || exit 1
+exit "$code"

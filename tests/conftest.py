@@ -20,11 +20,9 @@ if TYPE_CHECKING:
 SLOW_MARKERS = ("aws", "sdk", "e2e", "browser", "crash")
 # Files that take long are begun first, what computes beside what waits: nobody shall wait for one of them at the end.
 LONGEST = (
-    "tests/browser/test_budget.py",
     "tests/test_demo.py",
     "tests/browser/test_states.py",
     "tests/test_crash.py",
-    "tests/test_load.py",
     "tests/browser/test_live_page.py",
     "tests/test_mutants.py",
     "tests/browser/test_soak.py",
@@ -66,22 +64,32 @@ def browser() -> Iterator[Browser]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Offer --external: PyFlink (844 MB, Java) and ministack pin other packages and need environments of their own."""
+    """Offer --external: PyFlink (844 MB, Java) and ministack pin other packages and need environments of their own.
+
+    And --measuring: what says how long something takes says it of the whole machine, so it is run by itself.
+    """
     parser.addoption("--external", action="store_true", help="run the tests marked external too")
+    parser.addoption("--measuring", choices=["no", "only"], help="leave out the tests marked measures, or all others")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Fast tests first, so that a plain mistake shows within seconds; skip what this machine lacks the means for."""
     if not config.getoption("external"):
-        left_out = [item for item in items if item.get_closest_marker("external")]
-        items[:] = [item for item in items if not item.get_closest_marker("external")]
-        config.hook.pytest_deselected(items=left_out)
+        _keep(config, items, marked="external", wanted=False)
+    if config.getoption("measuring"):
+        _keep(config, items, marked="measures", wanted=config.getoption("measuring") == "only")
     items.sort(key=_turn)
     lacking = _lacking()
     for item in items:
         for marker, reason in lacking.items():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _keep(config: pytest.Config, items: list[pytest.Item], *, marked: str, wanted: bool) -> None:
+    left_out = [item for item in items if bool(item.get_closest_marker(marked)) is not wanted]
+    items[:] = [item for item in items if bool(item.get_closest_marker(marked)) is wanted]
+    config.hook.pytest_deselected(items=left_out)
 
 
 def _turn(item: pytest.Item) -> tuple[bool, int]:
@@ -146,8 +154,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("NOT RUN", sep="!", yellow=True, bold=True)
         for reason, count in sorted(reasons.items(), key=lambda row: -row[1]):
             terminalreporter.line(f"{count:4} test{'s' if count > 1 else ' '}  {reason}", yellow=True)
-    if os.environ.get("CHECKS_FAILED") == "1":
-        terminalreporter.section("STATIC CHECKS FAILED (see the top)", sep="!", red=True, bold=True)
+    if failed := os.environ.get("FAILED_BEFORE"):
+        terminalreporter.section(f"{failed.upper()} FAILED (see above)", sep="!", red=True, bold=True)
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:

@@ -54,9 +54,9 @@ def test_in_continuous_integration_nothing_may_be_skipped(tmp_path: Path, source
 
 
 def test_failed_static_checks_are_repeated_above_the_closing_line(tmp_path: Path) -> None:
-    done = run_pytest(tmp_path, "def test_that_runs(): assert True", CHECKS_FAILED="1")
+    done = run_pytest(tmp_path, "def test_that_runs(): assert True", FAILED_BEFORE="static checks")
 
-    assert "STATIC CHECKS FAILED" in done.stdout
+    assert "STATIC CHECKS FAILED (see above)" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("1 passed")
 
 

@@ -167,6 +167,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.measures
 def test_injected_failures_of_the_disk_are_503_lose_nothing_and_heal_within_two_seconds(tmp_path: Path) -> None:
     if not shutil.which("strace"):
         pytest.skip("failing system calls need strace")

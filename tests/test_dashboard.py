@@ -235,6 +235,7 @@ def test_many_browsers_cost_the_api_one_request_an_interval(tmp_path: Path) -> N
         assert sorted(api.asked) == ["/rejected?limit=1", "/stats?window=1h"]
 
 
+@pytest.mark.measures
 def test_a_slow_api_never_makes_a_browser_wait_for_known_numbers(tmp_path: Path) -> None:
     pace = {"s": 0.0}
 

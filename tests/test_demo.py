@@ -97,6 +97,7 @@ def test_children_that_ignore_signals_are_killed_with_their_own_children_within_
     assert_nothing_is_left(demo)
 
 
+@pytest.mark.measures
 def test_a_second_ctrl_c_kills_stubborn_children_at_once(demo: StandIns) -> None:
     demo.write("data_generator", stubborn=True)
     demo.write("local_api", stubborn=True)

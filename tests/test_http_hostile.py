@@ -174,6 +174,7 @@ def test_ten_thousand_mutated_bodies_and_forty_made_by_hand_find_no_crack(api: P
     assert api.process.poll() is None
 
 
+@pytest.mark.measures
 def test_two_hundred_slow_clients_stop_nobody_and_are_closed(api: Platform) -> None:
     slow: list[socket.socket] = []
     begin = time.monotonic()

@@ -18,7 +18,7 @@ from tests.support.native import encoded, native_event
 from tests.support.platform import platform
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.measures]
 
 OVERLOAD_S = float(os.environ.get("OVERLOAD_S", "10"))
 

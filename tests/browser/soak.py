@@ -27,14 +27,15 @@ PAUSE_S: Final = 0.01
 NEW_EVENTS: Final = 12  # of the 50 shown at each refresh
 REFRESHES_A_MINUTE: Final = 30
 MOST_TYPES: Final = 200
+SCRIPT_KINDS: Final = {"object", "array", "closure", "string", "concatenated string", "sliced string", "number"}
 
 
 @dataclass(frozen=True)
 class Holds:
-    """What the page holds once everything it no longer needs has been collected."""
+    """What the page holds once everything it no longer needs has been collected; `script_bytes` without compiled code."""
 
     refreshes: int
-    heap_bytes: int
+    script_bytes: int
     nodes: int
     listeners: int
 
@@ -149,13 +150,32 @@ def _use(tab: Page) -> None:
 
 def _holds(tab: Page, session: CDPSession, refreshes: int) -> Holds:
     counted = []
-    for _ in range(8):  # what one collection has freed may have kept more, and a frame that is being drawn keeps rows
-        session.send("HeapProfiler.collectGarbage")
+    for _ in range(4):  # what one collection has freed may have kept more, and a frame that is being drawn keeps rows
+        script_bytes = _script_bytes(session)
         metrics = session.send("Performance.getMetrics")["metrics"]
-        counted.append({metric["name"]: int(metric["value"]) for metric in metrics})
+        values = {metric["name"]: int(metric["value"]) for metric in metrics}
+        counted.append((script_bytes, values["Nodes"], values["JSEventListeners"]))
         tab.wait_for_timeout(100)
-    least = {name: min(one[name] for one in counted) for name in ("JSHeapUsedSize", "Nodes", "JSEventListeners")}
-    return Holds(refreshes, *least.values())
+    return Holds(refreshes, *map(min, zip(*counted, strict=True)))
+
+
+def _script_bytes(session: CDPSession) -> int:
+    """Size of what scripts have made; how much code is compiled, and when, depends on how busy the machine is."""
+    chunks: list[str] = []
+
+    def keep(event: dict[str, str]) -> None:
+        chunks.append(event["chunk"])
+
+    session.send("HeapProfiler.collectGarbage")
+    session.on("HeapProfiler.addHeapSnapshotChunk", keep)
+    session.send("HeapProfiler.takeHeapSnapshot", {"reportProgress": False})
+    session.remove_listener("HeapProfiler.addHeapSnapshotChunk", keep)
+    snapshot = json.loads("".join(chunks))
+    meta, nodes = snapshot["snapshot"]["meta"], snapshot["nodes"]
+    fields, kinds = meta["node_fields"], meta["node_types"][0]
+    of_kind, of_size, width = fields.index("type"), fields.index("self_size"), len(fields)
+    sizes = zip(nodes[of_kind::width], nodes[of_size::width], strict=True)
+    return sum(size for kind, size in sizes if kinds[kind] in SCRIPT_KINDS)
 
 
 def main(refreshes: int) -> int:

@@ -13,7 +13,7 @@ from playwright.sync_api import CDPSession, Page, expect
 from tests.browser import audits
 from tests.support.shop import visits
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.measures]
 
 REFRESHES = 10
 # One percent of a core is 20 ms of a poll: 13 to 17 here, 5 in the dashboard's process, when the machine does nothing
