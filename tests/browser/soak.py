@@ -32,7 +32,7 @@ SCRIPT_KINDS: Final = {"object", "array", "closure", "string", "concatenated str
 
 @dataclass(frozen=True)
 class Holds:
-    """What the page holds once everything it no longer needs has been collected; `script_bytes` without compiled code."""
+    """What the page holds once all it no longer needs has been collected; `script_bytes` without compiled code."""
 
     refreshes: int
     script_bytes: int
