@@ -10,7 +10,7 @@ from pathlib import Path
 
 def description(directory: Path) -> str:
     """Machine, processor, disk of `directory`, Python and the versions that matter."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("flask", "werkzeug", "uvicorn", "granian", "msgspec"))
+    packages = ", ".join(f"{name} {version(name)}" for name in ("flask", "werkzeug", "httptools", "granian", "msgspec"))
     return (
         f"{platform.system()} {platform.release()} {platform.machine()}, {_processor()}, {os.cpu_count()} cores, "
         f"{_file_system(directory)}; Python {platform.python_version()}, {packages}"

@@ -16,7 +16,6 @@ from clickstream.place import python, shown
 NEEDED = (
     "flask",
     "msgspec",
-    "uvicorn",
     "httptools",
     "uvloop",
     "requests",

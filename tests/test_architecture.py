@@ -112,8 +112,7 @@ def watch(event, args):
         happened.append((event, args))
 sys.dont_write_bytecode = True
 flags_before = logging.root.handlers[:], logging.root.level
-uvicorn = "uvicorn", "uvicorn.protocols.http.httptools_impl", "uvloop"
-for third_party in ("flask", *uvicorn, "requests", "rich.live", "faker", "duckdb", "msgspec"):
+for third_party in ("flask", "httptools", "uvloop", "requests", "rich.live", "faker", "duckdb", "msgspec"):
     importlib.import_module(third_party)  # what they do when they are imported is theirs
 sys.addaudithook(watch)
 for module in sys.argv[1:]:

@@ -31,7 +31,7 @@ def test_a_program_started_by_a_python_without_the_packages_says_in_a_sentence_w
 
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
-    assert "does not have the packages that this needs (flask, msgspec, uvicorn and 7 more)" in done.stderr
+    assert "does not have the packages that this needs (flask, msgspec, httptools and 6 more)" in done.stderr
     assert done.stderr.endswith(f"start it as .venv/bin/python -S {' '.join(words)}\n")
 
 

@@ -1,4 +1,4 @@
-"""Any WSGI application on uvicorn: one process, one asyncio loop thread.
+"""Any WSGI application behind HTTP/1.1: one process, one asyncio loop thread.
 
 A view is called on the loop thread, so it owns all Python state without locks, and it must be quick. It can
 
@@ -10,13 +10,14 @@ The body is there before the view is called, in `environ[BODY]` besides WSGI's s
 or for which there is no room at the moment is thrown away; the view is called all the same and finds the RequestRefused
 or Unavailable in `environ[BODY_REFUSED]`, because what stops a client from trying for ever differs from route to route.
 
-serving.py      start, signals, stop
-connections.py  what uvicorn leaves open: slow and endless heads, answers in one piece
-adapter.py      ASGI on one side, WSGI on the other
-request_body.py the body of a request, within its limits of size, time and room
-streams.py      answers that are too large to be held
-patience.py     how long clients are waited for
-contract.py     what a view and the server say to each other
+serving.py     start, signals, stop
+service.py     what all connections share; once a second, who is too slow
+connection.py  one client: its requests are answered one after the other
+incoming.py    the requests in what it sends, read by httptools
+request.py     a request as it arrives, within its limits of size and room, and as WSGI has it
+answer.py      an answer as WSGI gives it, and as bytes
+streams.py     answers that are too large to be held
+contract.py    what a view and the server say to each other
 """
 
 from clickstream.server.contract import BODY, BODY_REFUSED, DEFERRED, Deferred, WsgiApp

@@ -18,19 +18,27 @@ OnAnswer = Callable[[str, int, float], None]  # method, status, seconds from the
 class Deferred:
     """An answer that is not known yet; whoever makes it resolves it once, on the loop thread."""
 
-    __slots__ = ("_future", "_instead", "_resolved")
+    __slots__ = ("_instead", "_is_resolved", "_send")
 
     def __init__(self) -> None:
-        self._resolved = False
+        self._is_resolved = False
         self._instead: WsgiApp | None = None
-        self._future: asyncio.Future[None] | None = None
+        self._send: Callable[[WsgiApp | None], None] | None = None
 
     def resolve(self, instead: WsgiApp | None = None) -> None:
         """Send the prepared answer, or `instead` of it another response; later calls change nothing."""
-        if not self._resolved:
-            self._resolved, self._instead = True, instead
-            if self._future is not None and not self._future.done():
-                self._future.set_result(None)
+        if not self._is_resolved:
+            self._is_resolved, self._instead = True, instead
+            send, self._send = self._send, None  # it knows the environ, which knows this object
+            if send is not None:
+                send(instead)
+
+    def then(self, send: Callable[[WsgiApp | None], None]) -> None:
+        """Call `send` with what is to be sent instead of the prepared answer, if anything: now, or once it is known."""
+        if self._is_resolved:
+            send(self._instead)
+        else:
+            self._send = send
 
     @classmethod
     def from_thread(
@@ -45,10 +53,3 @@ class Deferred:
 
         asyncio.get_running_loop().run_in_executor(threads, work).add_done_callback(done)
         return deferred
-
-    async def wait(self, loop: asyncio.AbstractEventLoop) -> WsgiApp | None:
-        """What to send instead of the prepared answer, if anything."""
-        if not self._resolved:
-            self._future = loop.create_future()
-            await self._future
-        return self._instead

@@ -6,21 +6,21 @@ import asyncio
 import errno
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NoReturn
 
-import uvicorn
 import uvloop
 
 from clickstream.errors import PortTaken
-from clickstream.server.adapter import Adapter
-from clickstream.server.connections import Connection, Server
+from clickstream.server.connection import Connection
 from clickstream.server.contract import OnAnswer, WsgiApp
+from clickstream.server.service import Service
 
-_IDLE_TIMEOUT_S: Final = 75  # of a kept connection between two requests
+_BACKLOG: Final = 1024
 _STOP_TIMEOUT_S: Final = 3
 _FAULTS_OF_THE_PORT: Final = (errno.EADDRINUSE, errno.EACCES, errno.EPERM)  # else the host is at fault
 
@@ -33,6 +33,7 @@ def serve(
     port_setting: str,
     max_body_bytes: int,
     body_timeout_s: float = 10,
+    reader_timeout_s: float = 60,
     on_start: Callable[[asyncio.AbstractEventLoop], None] | None = None,
     on_stopping: Callable[[], None] | None = None,
     on_stop: Callable[[], None] | None = None,
@@ -42,27 +43,29 @@ def serve(
 
     `on_start` runs on the loop before the first request, `on_stopping` when the signal has come; `on_stop` runs on a
     thread after the last request, while the loop still turns; `on_answer` runs on the loop for each answer. Bodies
-    larger than `max_body_bytes`, or slower than `body_timeout_s`, are BODY_REFUSED.
+    larger than `max_body_bytes`, or slower than `body_timeout_s`, are BODY_REFUSED; a client that takes nothing of its
+    answer for `reader_timeout_s` is left.
     Raises PortTaken when `host`:`port` cannot be listened on.
     """
     listener = _listen(host, port, port_setting)
 
-    def adapter(loop: asyncio.AbstractEventLoop) -> Adapter:
-        return Adapter(
+    def service(loop: asyncio.AbstractEventLoop) -> Service:
+        return Service(
             app,
             loop,
             host=host,
             port=port,
             max_body_bytes=max_body_bytes,
             body_timeout_s=body_timeout_s,
+            reader_timeout_s=reader_timeout_s,
             on_answer=on_answer,
         )
 
-    uvloop.run(_serve(adapter, listener, on_start, on_stopping, on_stop))
+    uvloop.run(_serve(service, listener, on_start, on_stopping, on_stop))
 
 
 async def _serve(
-    make_adapter: Callable[[asyncio.AbstractEventLoop], Adapter],
+    make_service: Callable[[asyncio.AbstractEventLoop], Service],
     listener: socket.socket,
     on_start: Callable[[asyncio.AbstractEventLoop], None] | None,
     on_stopping: Callable[[], None] | None,
@@ -70,32 +73,22 @@ async def _serve(
 ) -> None:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(_Readers(thread_name_prefix="reader"))
-    adapter = make_adapter(loop)
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # below that are greetings and what strangers do wrong
-    config = uvicorn.Config(
-        adapter,
-        http=Connection,
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        backlog=1024,
-        timeout_keep_alive=_IDLE_TIMEOUT_S,
-        timeout_graceful_shutdown=_STOP_TIMEOUT_S,
-    )
-    server = Server(config, on_stopping)
+    service = make_service(loop)
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
     if on_start is not None:
         on_start(loop)
-    watches = [loop.create_task(adapter.patience.watch()), loop.create_task(server.watch_clients())]
+    server = await loop.create_server(lambda: Connection(service), sock=listener, backlog=_BACKLOG)
+    watch = loop.create_task(service.watch())
     try:
-        await server.serve(sockets=[listener])
+        await stopped.wait()
+        if on_stopping is not None:
+            on_stopping()
+        server.close()
+        await service.stop(_STOP_TIMEOUT_S)
     finally:
-        for watch in watches:
-            watch.cancel()
-        adapter.close()
+        watch.cancel()
         if on_stop is not None:
             # Not on a reader's thread: those may have hours to read.
             with ThreadPoolExecutor(1, thread_name_prefix="stop") as thread:

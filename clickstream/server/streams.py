@@ -7,70 +7,72 @@ import logging
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
-
-from clickstream.server.asgi import Message, Receive, Send
-from clickstream.server.patience import Patience
+from typing import Final, Protocol
 
 _log: Final = logging.getLogger(__name__)
 
 _THREADS: Final = 2  # Python runs one at a time anyway, and each leaves some megabytes of freed memory behind
 _PIECE_BYTES: Final = 256 * 1024
-_READER_TIMEOUT_S: Final = 60  # a reader that takes nothing for so long is given up
+
+
+class Reader(Protocol):
+    """Whoever a stream is sent to."""
+
+    async def takes_more(self) -> bool:
+        """Wait until what was sent has been taken; False when the reader has gone."""
+        ...
+
+    def send_piece(self, piece: bytes) -> None:
+        """Send part of the body."""
+        ...
+
+    def end_stream(self, *, complete: bool) -> None:
+        """The body has ended; one that is not complete must look broken."""
+        ...
 
 
 class Streams:
     """Sends bodies that are given as generators."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, patience: Patience) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._patience = patience
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="stream")
         self._stopping = threading.Event()
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself keeps weak references only
 
-    async def send(self, chunks: Iterable[bytes], scope: Message, receive: Receive, send: Send) -> None:
-        """All of `chunks`, or those until the client goes, stops reading, or the server stops."""
-        iterator = iter(chunks)
-        gone = self._loop.create_task(_disconnected(receive))
+    def begin(self, chunks: Iterable[bytes], reader: Reader) -> None:
+        """Send all of `chunks`, or those until the reader goes or the server stops."""
+        task = self._loop.create_task(self._send(chunks, reader))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, chunks: Iterable[bytes], reader: Reader) -> None:
+        complete = False
         try:
-            while not (self._stopping.is_set() or gone.done()):
-                chunk = await self._loop.run_in_executor(self._threads, next, iterator, None)
-                if chunk is None:
-                    await self._send_in_time({"type": "http.response.body"}, send)
-                    return
-                for start in range(0, len(chunk), _PIECE_BYTES):
-                    piece = chunk[start : start + _PIECE_BYTES]
-                    await self._send_in_time({"type": "http.response.body", "body": piece, "more_body": True}, send)
-        except _ReaderGivenUp:
-            _log.warning("gave up on a reader client=%s timeout_s=%d", scope["client"], _READER_TIMEOUT_S)
+            complete = await self._send_all(chunks, reader)
+        except Exception:  # noqa: BLE001 - the outermost loop of what makes a body; its head has been sent
+            _log.exception("a body broke off")
         finally:
-            gone.cancel()
+            reader.end_stream(complete=complete)
             if not self._stopping.is_set():
                 await self._loop.run_in_executor(self._threads, close_chunks, chunks)
+
+    async def _send_all(self, chunks: Iterable[bytes], reader: Reader) -> bool:
+        iterator = iter(chunks)
+        while not self._stopping.is_set():
+            chunk = await self._loop.run_in_executor(self._threads, next, iterator, None)
+            if chunk is None:
+                return True
+            for start in range(0, len(chunk), _PIECE_BYTES):
+                if not await reader.takes_more():
+                    return False
+                reader.send_piece(chunk[start : start + _PIECE_BYTES])
+        return False
 
     def close(self) -> None:
         """End the streams under way; their clients see a broken transfer."""
         self._stopping.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-    async def _send_in_time(self, message: Message, send: Send) -> None:
-        """Send `message`, once the reader has taken what is on its way; raises _ReaderGivenUp."""
-        waiting = self._patience.begin(_READER_TIMEOUT_S)
-        try:
-            await send(message)
-        except asyncio.CancelledError:
-            raise _ReaderGivenUp from None
-        finally:
-            self._patience.end(waiting)
-
-
-class _ReaderGivenUp(Exception):
-    """The client takes nothing any more."""
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def close_chunks(chunks: Iterable[bytes]) -> None:

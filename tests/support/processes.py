@@ -140,6 +140,12 @@ def python(*arguments: str) -> list[str]:
     return [sys.executable, *arguments]
 
 
+def memory_mb(pid: int, name: str) -> float:
+    """VmRSS or VmHWM of a process in MB."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024
+
+
 def http_status(url: str, *, timeout_s: float = 2.0) -> int | None:
     """Status of a GET, or None when nobody answers."""
     try:

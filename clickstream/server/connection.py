@@ -1,0 +1,269 @@
+"""One client: its requests are answered one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final
+
+from clickstream.errors import RequestRefused
+from clickstream.server.answer import CHUNKED, CLOSE, CONTINUE, LAST_CHUNK, Answer, chunk, plain, stopping
+from clickstream.server.contract import DEFERRED, Deferred, WsgiApp
+from clickstream.server.incoming import Incoming, NotServed
+from clickstream.server.request import Request
+from clickstream.server.service import Service
+from clickstream.server.streams import close_chunks
+
+_log: Final = logging.getLogger(__name__)
+
+_HEAD_TIMEOUT_S: Final = 10  # from the first byte of a request, or a connection's start, to the end of its headers
+_IDLE_TIMEOUT_S: Final = 75  # of a kept connection between two requests
+
+
+class Connection(asyncio.Protocol):
+    """One client, which can harm nobody but itself.
+
+    A request is answered when the one before has been, and the client has taken that answer. What is no HTTP ends the
+    connection, after the answers that are due.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._incoming = Incoming(service.room)
+        self._transport: asyncio.Transport = None  # type: ignore[assignment]  # until connection_made
+        self.client = ""
+        self._answering: Request | None = None
+        self._deferred: Deferred | None = None  # that its answer waits for
+        self._is_chunked = False  # the stream that is its answer
+        self._taken: asyncio.Future[None] | None = None  # a stream waits for the client
+        self._deadline_s = 0.0  # for what arrives, or for a request to begin
+        self._is_full = False  # the client has yet to take what was sent
+        self._is_held_back = False  # nothing is read for now
+        self._is_deaf = False  # what is still read means nothing
+        self._is_ending = False  # closed once all that is complete has been answered
+
+    # What the event loop says.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to serve a client."""
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self.client = peer[0] if isinstance(peer, tuple) else ""
+        self._deadline_s = time.monotonic() + _HEAD_TIMEOUT_S
+        self._service.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone, or has been left."""
+        self._is_deaf = True
+        self._incoming.close()
+        self._wake_stream()
+        self._service.left(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what the client sent, and answer what is complete."""
+        if self._is_deaf:
+            return
+        incoming = self._incoming
+        try:
+            incoming.feed(data)
+        except NotServed as problem:
+            self._refuse(str(problem))
+        else:
+            if incoming.arriving is not None:
+                self._watch_arriving(incoming.arriving)
+        self._go_on()
+
+    def eof_received(self) -> bool:
+        """Answer a client that has said all and only listens now; otherwise close."""
+        self._is_deaf = True
+        self._close_when_answered()
+        return not self._transport.is_closing()
+
+    def pause_writing(self) -> None:
+        """Answer nothing more for now."""
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        """The client has taken what was sent."""
+        self._is_full = False
+        self._wake_stream()
+        self._go_on()
+
+    # Limits of what arrives.
+
+    def _watch_arriving(self, request: Request) -> None:
+        in_body = self._incoming.in_body
+        if self._incoming.is_new:
+            self._incoming.is_new = False
+            self._deadline_s = time.monotonic() + (self._service.body_timeout_s if in_body else _HEAD_TIMEOUT_S)
+        if in_body and request.is_continue_due and self._answering is None and not self._incoming.complete:
+            request.is_continue_due = False
+            self._write(CONTINUE)
+        if request.is_endless():
+            self._give_up_body()
+
+    def end_if_late(self, now_s: float) -> None:
+        """Refuse a body, and close for a head or a next request, that does not come."""
+        if self._answering is not None or now_s <= self._deadline_s:
+            return
+        arriving = self._incoming.arriving
+        if arriving is not None and self._incoming.in_body:
+            limit = f"{self._service.body_timeout_s:g} s (BODY_TIMEOUT_S)"
+            arriving.refuse(RequestRefused("timeout", f"the request body did not arrive within {limit}"))
+            self._give_up_body()
+            self._go_on()
+        else:
+            self._transport.close()
+
+    def _give_up_body(self) -> None:
+        self._is_deaf = True
+        self._incoming.give_up_body()
+
+    def _refuse(self, why: str) -> None:
+        self._is_deaf = True
+        if self._answering is None and not self._incoming.complete:
+            self._write(plain(HTTPStatus.BAD_REQUEST, why, self._service.date))
+        self._close_when_answered()
+
+    # Answers.
+
+    def _go_on(self) -> None:
+        """Answer what is complete, as fast as the client takes the answers."""
+        complete = self._incoming.complete
+        while complete and self._answering is None and not self._is_full:
+            self._answer(complete.popleft())
+        if bool(complete) is not self._is_held_back:
+            self._hold_back(bool(complete))
+
+    def _hold_back(self, hold: bool) -> None:
+        """Read nothing while requests wait."""
+        if not self._transport.is_closing():
+            self._is_held_back = hold
+            if hold:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    def _answer(self, request: Request) -> None:
+        self._answering = request
+        answer = Answer()
+        environ = request.environ(self._service.environ, self.client)
+        try:
+            answer.chunks = self._service.app(environ, answer.start)
+            self._deferred = environ.get(DEFERRED)
+            if self._deferred is None:
+                self._send(request, answer)
+            else:
+                self._deferred.then(partial(self._resolved, request, answer, environ))
+        except Exception:  # noqa: BLE001 - the outermost loop of the application
+            self._fail()
+
+    def _resolved(self, request: Request, answer: Answer, environ: dict[str, Any], instead: WsgiApp | None) -> None:
+        self._deferred = None
+        try:
+            if instead is not None:
+                answer = Answer(answer.began_s)
+                answer.chunks = instead(environ, answer.start)
+            self._send(request, answer)
+        except Exception:  # noqa: BLE001 - the outermost loop of the application
+            self._fail()
+        if self._incoming.complete:
+            self._service.loop.call_soon(self._go_on)  # not here: whoever resolves has others to tell
+
+    def _send(self, request: Request, answer: Answer) -> None:
+        if self._service.on_answer is not None:
+            self._service.on_answer(request.method, answer.status, time.perf_counter() - answer.began_s)
+        has_body = answer.may_have_body(request.method)
+        is_stream = has_body and not answer.has_length
+        self._is_chunked = is_stream and request.is_http_1_1
+        if not request.keep_alive or request.refused is not None:
+            self._incoming.complete.clear()
+            self._is_deaf = self._is_ending = True
+        is_last = self._is_ending and not self._incoming.complete
+        head = answer.head(self._service.date, CHUNKED if self._is_chunked else b"", CLOSE if is_last else b"")
+        if is_stream:
+            self._write(head)
+            self._service.streams.begin(answer.chunks, self)
+        else:
+            self._write(head + b"".join(answer.chunks) if has_body else head)
+            close_chunks(answer.chunks)
+            self._answered()
+
+    def _answered(self) -> None:
+        self._answering = None
+        self._deadline_s = self._service.now_s + _IDLE_TIMEOUT_S
+        arriving = self._incoming.arriving
+        if arriving is not None:
+            self._incoming.is_new = True  # its time begins now
+            self._watch_arriving(arriving)
+        if self._is_ending and not self._incoming.complete:
+            self._transport.close()
+
+    def _fail(self) -> None:
+        _log.exception("an answer failed")
+        self._incoming.complete.clear()
+        self._is_deaf = self._is_ending = True
+        self._write(plain(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error", self._service.date))
+        self._answered()
+
+    def _write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    # A stream is sent by streams.py.
+
+    async def takes_more(self) -> bool:
+        """Wait until the client has taken what was sent; False when it has gone."""
+        if self._is_full:
+            self._taken = self._service.loop.create_future()
+            await self._taken
+        return not self._transport.is_closing()
+
+    def send_piece(self, piece: bytes) -> None:
+        """Send part of a stream."""
+        self._write(chunk(piece) if self._is_chunked else piece)
+
+    def end_stream(self, *, complete: bool) -> None:
+        """A stream has ended."""
+        if self._is_chunked and complete:
+            self._write(LAST_CHUNK)
+        else:
+            self._transport.close()
+        self._answered()
+        self._go_on()
+
+    def _wake_stream(self) -> None:
+        if self._taken is not None and not self._taken.done():
+            self._taken.set_result(None)
+
+    # The end.
+
+    def unsent_bytes(self) -> int:
+        """How much the client has yet to take."""
+        return self._transport.get_write_buffer_size()
+
+    def abort(self) -> None:
+        """Leave a client that takes nothing."""
+        self._transport.abort()
+
+    def finish(self) -> None:
+        """Close now, or after the request whose body arrives or which is being answered."""
+        self._is_ending = True
+        if self._incoming.arriving is None or not self._incoming.in_body:
+            self._close_when_answered()
+
+    def _close_when_answered(self) -> None:
+        self._is_ending = True
+        if self._answering is None and not self._incoming.complete:
+            self._transport.close()
+
+    def leave(self) -> None:
+        """Close now, and tell a client that waits that nothing comes any more."""
+        self._is_ending = True
+        if self._deferred is not None:
+            self._deferred.resolve(stopping)
+        else:
+            self._transport.close()

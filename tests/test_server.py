@@ -1,0 +1,301 @@
+"""The server alone, before an application that does whatever a test asks of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.support.http_client import open_socket, said
+from tests.support.processes import ROOT, RunningProcess, environment, free_port, memory_mb, python, wait_until
+from tests.support.small_app import MAX_BODY_BYTES
+
+
+class Running:
+    """The application behind the server, in a process of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        command = python("-m", "tests.support.small_app", str(port))
+        self.process = RunningProcess(command, directory / "log", env=environment(), cwd=ROOT)
+        self.process.wait_for_http(self.url)
+
+    def streams(self) -> dict[str, Any]:
+        """Which streams were `closed`, and how many pieces of all were `made`."""
+        found: dict[str, Any] = requests.get(f"{self.url}/streams", timeout=20).json()
+        return found
+
+    def answers(self, sent: bytes) -> list[tuple[int, bytes]]:
+        """Status and body of every answer to `sent`, until the server closes."""
+        with open_socket(self.url) as connection:
+            connection.sendall(sent)
+            return parsed(said(connection))
+
+
+def parsed(text: bytes) -> list[tuple[int, bytes]]:
+    """Answers with a Content-Length, one behind the other."""
+    found = []
+    while text:
+        head, _, rest = text.partition(b"\r\n\r\n")
+        length = int(dict(re.findall(rb"\r\n([a-z-]+): ([^\r]*)", head))[b"content-length"])
+        found.append((int(head[9:12]), rest[:length]))
+        text = rest[length:]
+    return found
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One for all tests that leave it running."""
+    running = Running(tmp_path_factory.mktemp("server"))
+    yield running
+    running.process.stop()
+
+
+def ask(path: str, *headers: str, method: str = "GET", body: bytes = b"") -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "Host: x", *headers, *([f"Content-Length: {len(body)}"] if body else [])]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+LAST = ask("/last", "Connection: close")
+
+
+def test_requests_sent_at_once_are_answered_in_their_order(server: Running) -> None:
+    paths = ["/a", "/later?s=0.2", "/b", "/at-once", "/later?s=0.01", "/c"] * 3
+
+    found = server.answers(b"".join(map(ask, paths)) + LAST)
+
+    assert [status for status, _ in found] == [200] * 19
+    assert [json.loads(body)["path"] for _, body in found] == [*(path.partition("?")[0] for path in paths), "/last"]
+
+
+def test_wherever_the_network_cuts_a_request_it_is_the_same(server: Running) -> None:
+    sent = ask("/a%20b?c=%41", "X-One: 1", "X-One: 2", method="POST", body=b"0123456789") + LAST
+    whole = server.answers(sent)
+
+    for cut in range(1, len(sent)):
+        with open_socket(server.url) as connection:
+            connection.sendall(sent[:cut])
+            connection.sendall(sent[cut:])
+            assert parsed(said(connection)) == whole
+    seen = json.loads(whole[0][1])
+    assert (seen["path"], seen["query"], seen["body"]) == ("/a b", "c=%41", "0123456789")
+    assert seen["headers"] == {"HTTP_HOST": "x", "HTTP_X_ONE": "1,2"}
+
+
+def test_an_old_client_gets_no_chunks_and_its_connection_ends(server: Running) -> None:
+    old = b"GET /stream?name=old&pieces=3 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+    with open_socket(server.url) as connection:
+        connection.sendall(old)
+        head, _, body = said(connection).partition(b"\r\n\r\n")
+
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+    assert body == b"y" * 3 * 65536
+
+
+def test_a_stream_has_as_many_bytes_as_were_made_and_the_connection_goes_on(server: Running) -> None:
+    with requests.Session() as session:
+        for pieces in (0, 1, 40):
+            body = session.get(f"{server.url}/stream?name=whole&pieces={pieces}", timeout=20).content
+            assert body == b"y" * pieces * 65536
+        head = session.head(f"{server.url}/stream?name=head&pieces=5", timeout=20)
+        assert (head.status_code, head.content) == (200, b"")
+        assert session.get(f"{server.url}/next", timeout=20).json()["path"] == "/next"
+        assert "head" in server.streams()["closed"]
+
+
+def test_a_stream_that_breaks_looks_broken(server: Running) -> None:
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        requests.get(f"{server.url}/stream?name=breaks&pieces=3&breaks=1", timeout=20)
+
+    assert requests.get(f"{server.url}/next", timeout=20).ok
+
+
+def stalled(server: Running) -> bool:
+    """Whether no stream goes on."""
+    before = server.streams()["made"]
+    time.sleep(0.1)
+    return bool(server.streams()["made"] == before)
+
+
+def test_a_stream_whose_reader_takes_nothing_waits_and_is_let_go_of_when_the_reader_goes(server: Running) -> None:
+    with open_socket(server.url) as connection:
+        connection.sendall(ask("/stream?name=gone&pieces=100000"))
+        connection.recv(1)
+        wait_until(lambda: stalled(server), "a stream that waits")
+        assert "gone" not in server.streams()["closed"]
+
+    wait_until(lambda: "gone" in server.streams()["closed"], "the end of the stream")
+
+
+def test_a_reader_that_takes_nothing_for_too_long_is_left(server: Running) -> None:
+    with open_socket(server.url) as connection:
+        connection.sendall(ask("/stream?name=left&pieces=100000"))
+        connection.recv(1)
+
+        wait_until(lambda: "left" in server.streams()["closed"], "the end of the stream")
+
+
+def test_no_more_is_read_than_can_be_answered(server: Running) -> None:
+    with open_socket(server.url) as connection:
+        connection.sendall(ask("/later?s=3"))
+        connection.setblocking(False)
+        sent, behind, end = 0, ask("/behind") * 1000, time.monotonic() + 2
+        while time.monotonic() < end:
+            with contextlib.suppress(BlockingIOError):
+                sent += connection.send(behind)
+
+    assert sent < 20_000_000  # what the two sockets hold
+
+
+def test_who_asks_much_and_takes_nothing_is_not_worked_for(server: Running) -> None:
+    before = memory_mb(server.process.pid, "VmRSS")
+    with open_socket(server.url) as connection:
+        connection.sendall(ask("/bytes?n=1000000") * 500)
+        assert requests.get(f"{server.url}/next", timeout=20).ok
+        assert memory_mb(server.process.pid, "VmRSS") - before < 50
+        taken = 0
+        while taken < 500_000_000:
+            taken += len(connection.recv(1 << 20))
+
+
+@pytest.mark.parametrize("path", ["/breaks", "/later?s=0.01&broken=1", "/header?value=a%0D%0AX-Injected:1"])
+def test_an_application_that_breaks_is_a_500_and_the_next_client_is_served(server: Running, path: str) -> None:
+    found = server.answers(ask("/first") + ask(path) + ask("/never"))
+
+    assert [status for status, _ in found] == [200, 500]
+    assert found[1][1] == b"Internal Server Error"
+    assert requests.get(f"{server.url}/next", timeout=20).ok
+
+
+def test_a_body_that_does_not_come_is_refused_also_behind_another_request(server: Running) -> None:
+    begun = ask("/slow", "Content-Length: 5", method="POST") + b"abc"
+
+    found = server.answers(ask("/later?s=0.1") + begun)
+
+    assert [status for status, _ in found] == [200, 200]
+    seen = json.loads(found[1][1])
+    assert (seen["path"], seen["refused"], seen["body"]) == ("/slow", "timeout", "")
+
+
+def test_what_stands_behind_a_refused_body_is_not_served(server: Running) -> None:
+    found = server.answers(ask("/large", method="POST", body=b"x" * (MAX_BODY_BYTES + 1)) + LAST)
+
+    assert len(found) == 1
+    assert json.loads(found[0][1])["refused"] == "body_too_large"
+
+
+def test_what_stands_behind_the_last_request_is_not_served(server: Running) -> None:
+    assert [json.loads(body)["path"] for _, body in server.answers(LAST + ask("/never"))] == ["/last"]
+
+
+@pytest.mark.parametrize("packets", [1, 2])
+def test_who_may_go_on_is_told_when_it_is_its_turn(server: Running, packets: int) -> None:
+    sent = [ask("/later?s=0.2"), ask("/body", "Expect: 100-continue", "Content-Length: 2", method="PUT")]
+    with open_socket(server.url) as connection:
+        for packet in sent if packets == 2 else [b"".join(sent)]:
+            connection.sendall(packet)
+            requests.get(server.url, timeout=20)  # asked last: what came before has been read by now
+        text = b""
+        while not text.endswith(b"100 Continue\r\n\r\n"):
+            text += connection.recv(65536)
+        assert text.startswith(b"HTTP/1.1 200 OK")
+        connection.sendall(b"ok" + LAST)
+        found = parsed(said(connection))
+
+    assert [json.loads(body)["body"] for _, body in found] == ["ok", ""]
+
+
+SMUGGLED = [
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n01234",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\n01234",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5, 5\r\n\r\n01234",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length : 5\r\n\r\n01234",
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nX-Folded: a\r\n b\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nX-Null: \0\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nX-Return: a\rb\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nNo Colon\r\n\r\n",
+    b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+]
+
+
+@pytest.mark.parametrize("sent", SMUGGLED)
+def test_what_two_readers_could_read_differently_is_refused(server: Running, sent: bytes) -> None:
+    found = server.answers(sent + ask("/smuggled"))
+
+    assert [status for status, _ in found] == [400]
+
+
+def test_a_stop_answers_what_is_under_way_and_nothing_else(tmp_path: Path) -> None:
+    running = Running(tmp_path)
+    idle, busy, half = (open_socket(running.url) for _ in range(3))
+    busy.sendall(ask("/later?s=0.5") + ask("/second"))
+    half.sendall(ask("/half", "Content-Length: 4", method="POST") + b"ab")
+    idle.sendall(ask("/first"))
+    assert idle.recv(65536).startswith(b"HTTP/1.1 200 ")  # asked last: what came before has been read by now
+
+    running.process.send(signal.SIGTERM)
+
+    assert said(idle) == b""
+    with pytest.raises(OSError):
+        open_socket(running.url).close()
+    half.sendall(b"cd")
+    assert [json.loads(body)["body"] for _, body in parsed(said(half))] == ["abcd"]
+    assert [json.loads(body)["path"] for _, body in parsed(said(busy))] == ["/later", "/second"]
+    assert running.process.wait() == 0
+    for connection in (idle, busy, half):
+        connection.close()
+
+
+def test_a_stop_waits_for_no_endless_stream_and_no_answer_that_does_not_come(tmp_path: Path) -> None:
+    running = Running(tmp_path)
+    endless, waiting = (open_socket(running.url) for _ in range(2))
+    endless.sendall(ask("/stream?name=endless&pieces=1000000"))
+    waiting.sendall(ask("/later?s=60"))
+    endless.recv(65536)
+    began = time.monotonic()
+
+    running.process.send(signal.SIGTERM)
+
+    assert running.process.wait() == 0
+    assert time.monotonic() - began < 5
+    [(status, body)] = parsed(said(waiting))
+    assert (status, json.loads(body)["error"]["code"]) == (503, "unavailable")
+    for connection in (endless, waiting):
+        connection.close()
+
+
+def test_a_client_of_every_habit_at_once_is_served(server: Running) -> None:
+    """Two hundred connections: some leave, some say half, some ask much; everybody else gets what is theirs."""
+    connections: list[tuple[int, socket.socket]] = []
+    for number in range(200):
+        connection = open_socket(server.url)
+        habit = number % 4
+        connection.sendall(ask(f"/{number}") * 3 + (LAST if habit == 0 else b"GET /half HTTP/1.1\r\nHo"))
+        if habit == 1:
+            connection.close()
+        connections.append((number, connection))
+
+    for number, connection in connections:
+        if number % 4 == 0:
+            found: list[Any] = [json.loads(body)["path"] for _, body in parsed(said(connection))]
+            assert found == [f"/{number}"] * 3 + ["/last"]
+        connection.close()
