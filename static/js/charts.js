@@ -15,6 +15,24 @@ const NO_PLUGINS = { legend: false, title: false, subtitle: false, decimation: f
 let series = null;
 let mix = null;
 let latest = null;
+let drawn = { points: [], interval: 60, values: [], lines: "" }; // in the chart of events over time
+
+const LIBRARY = "../vendor/chart-4.6.1.umd.min.js"; // it sets window.Chart
+let absent = null; // why it did not come
+
+/** Fetch the library, half of what the page weighs: the numbers need not wait for it. */
+export async function load() {
+  try {
+    await import(LIBRARY);
+  } catch (error) {
+    absent = error;
+  }
+}
+
+function isLoaded() {
+  if (absent) throw absent;
+  return Boolean(window.Chart);
+}
 
 // A canvas out of sight says nothing to anybody: its chart keeps the data and is drawn when it comes near.
 const FAR = "200px";
@@ -29,7 +47,6 @@ const sight = new IntersectionObserver((changes) => {
 }, { rootMargin: FAR });
 
 function drawSoon(chart) {
-  sight.observe(chart.canvas);
   if (away.has(chart.canvas)) behind.add(chart);
   else chart.update("none");
 }
@@ -104,26 +121,24 @@ export function drawSeries(stats, view) {
   const byType = view.lines === "types";
   const values = points.map((point) => seen(point, view.hidden));
   values[values.length - 1] = estimate(stats, (point) => seen(point, view.hidden));
-  series ??= makeSeries();
-  series.data.labels = points.map((_, index) => index);
-  series.data.datasets = kept(byType ? typeSets(stats, view.hidden) : [totalSet(values)], view.lines);
-  series.options.scales.y.stacked = byType;
-  series.options.scales.x.max = points.length - 1;
-  series.points = points;
-  series.interval = interval;
-  series.values = values;
-  drawSoon(series);
+  const before = series && drawn.lines === view.lines ? series.data.datasets : [];
+  drawn = { points, interval, values, lines: view.lines };
   const span = ui.duration(interval * points.length * 1000);
   describe(points, values, span, interval);
   if (!byId("table-series").hidden) byId("table-series").replaceChildren(seriesTable(stats, view));
+  if (!isLoaded()) return;
+  const datasets = kept(before, byType ? typeSets(stats, view.hidden) : [totalSet(values)]);
+  const data = { labels: points.map((_, index) => index), datasets };
+  if (series) {
+    series.data = data;
+    series.options.scales.y.stacked = byType;
+    series.options.scales.x.max = points.length - 1;
+    drawSoon(series);
+  } else series = makeSeries(data, byType);
 }
 
-/** `sets` in the place of those drawn now, so that the chart moves its points instead of making them anew. */
-function kept(sets, lines) {
-  const before = series.lines === lines ? series.data.datasets : [];
-  series.lines = lines;
-  return sets.map((set, index) => (before[index] ? Object.assign(before[index], set) : set));
-}
+/** `sets` in the place of those before, so that the chart moves its points instead of making them anew. */
+const kept = (before, sets) => sets.map((set, index) => (before[index] ? Object.assign(before[index], set) : set));
 
 const totalSet = (values) => ({
   data: values, borderColor: colour("--accent"), backgroundColor: ui.faded(colour("--accent"), 0.1), fill: "origin", borderWidth: 2 * scale(), pointRadius: 0, pointHoverRadius: 5, tension: 0.2, cubicInterpolationMode: "monotone",
@@ -167,7 +182,7 @@ const runningEnd = {
 };
 
 /** The last two points of the one line; none when types are stacked. */
-const ends = (chart) => (series?.lines === "total" ? chart.getDatasetMeta(0).data.slice(-2) : []);
+const ends = (chart) => (drawn.lines === "total" ? chart.getDatasetMeta(0).data.slice(-2) : []);
 
 function typeSets(stats, hidden) {
   const { points } = stats.series;
@@ -192,29 +207,36 @@ const typeSet = (label, line, data) => ({
   label, data, borderColor: colour("--surface"), backgroundColor: line, fill: "-1", borderWidth: 1, pointRadius: 0, pointHoverRadius: 0, tension: 0.2, cubicInterpolationMode: "monotone",
 });
 
-function makeSeries() {
+/** A new chart draws itself at once, so it is given its data: drawing it empty first would double what it costs. */
+function makeSeries(data, stacked) {
   const text = colour("--muted");
-  return new window.Chart(byId("canvas-series"), {
+  return make("canvas-series", {
     type: "line",
     plugins: [runningEnd],
-    data: { labels: [], datasets: [] },
+    data,
     options: {
       animation: false, responsive: true, maintainAspectRatio: false, interaction: { mode: "index", intersect: false }, layout: { padding: { right: 6, top: 6 } },
       plugins: { ...NO_PLUGINS, tooltip: { ...tooltip(), callbacks: tooltipTexts } },
       scales: {
         x: {
-          type: "linear", min: 0, grid: { display: false }, border: { display: false }, afterBuildTicks: roundTimes,
-          ticks: { color: text, font: font(), maxRotation: 0, autoSkip: false, callback: (index) => ui.minute(series.points[index].start) },
+          type: "linear", min: 0, max: data.labels.length - 1, grid: { display: false }, border: { display: false }, afterBuildTicks: roundTimes,
+          ticks: { color: text, font: font(), maxRotation: 0, autoSkip: false, callback: (index) => ui.minute(drawn.points[index].start) },
         },
-        y: { beginAtZero: true, suggestedMax: 4, border: { display: false }, grid: { color: colour("--grid") }, ticks: { color: text, font: font(), precision: 0, maxTicksLimit: 6, padding: 8, callback: (value) => ui.count(value) } },
+        y: { stacked, beginAtZero: true, suggestedMax: 4, border: { display: false }, grid: { color: colour("--grid") }, ticks: { color: text, font: font(), precision: 0, maxTicksLimit: 6, padding: 8, callback: (value) => ui.count(value) } },
       },
     },
   });
 }
 
+function make(canvas, config) {
+  const chart = new window.Chart(byId(canvas), config);
+  sight.observe(chart.canvas);
+  return chart;
+}
+
 /** Ticks where a clock strikes: as many as there is room for, and no other one is measured. */
 function roundTimes(axis) {
-  const { points = [], interval = 60 } = series ?? {}; // none yet while the chart is being made
+  const { points, interval } = drawn;
   const most = Math.max(2, Math.floor(axis.chart.width / (6.5 * font().size)));
   const minutes = (points.length * interval) / 60;
   const step = STEPS_MIN.find((step) => minutes / step <= most) ?? STEPS_MIN.at(-1);
@@ -224,9 +246,9 @@ function roundTimes(axis) {
 const STEPS_MIN = [1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360];
 
 const tooltipTexts = {
-  title: ([item]) => (item ? ui.full(series.points[item.dataIndex].start) : ""),
+  title: ([item]) => (item ? ui.full(drawn.points[item.dataIndex].start) : ""),
   label: (item) => ` ${item.dataset.label ? `${item.dataset.label}: ` : ""}${ui.exact(item.parsed.y)}${item.dataset.label ? "" : " events"}`,
-  footer: ([item]) => (item?.dataIndex === series.points.length - 1 ? RUNNING : ""),
+  footer: ([item]) => (item?.dataIndex === drawn.points.length - 1 ? RUNNING : ""),
 };
 
 function describe(points, values, span, interval) {
@@ -242,8 +264,8 @@ function describe(points, values, span, interval) {
 
 /** What the reader's slider stands on, in words. */
 export function readPoint() {
-  if (!series) return;
-  const { points, values } = series;
+  const { points, values } = drawn;
+  if (!points.length) return;
   const index = Math.min(Number(byId("reader").value), points.length - 1);
   const text = `${ui.minute(points[index].start)}, ${ui.exact(values[index])} events${index === points.length - 1 ? ` (${RUNNING})` : ""}`;
   ui.attribute(byId("reader"), "aria-valuetext", text);
@@ -267,20 +289,21 @@ export function drawMix(stats, view) {
   const types = Object.entries(stats.events_by_type);
   const visible = types.filter(([type]) => !view.hidden.has(type));
   const total = visible.reduce((sum, [, count]) => sum + count, 0);
-  mix ??= makeMix();
-  const [set] = mix.data.datasets;
-  const data = total ? visible.map(([, count]) => count) : [1];
-  if (moves(data, set.data)) {
-    set.data = data;
-    set.backgroundColor = total ? visible.map(([type]) => colour(ui.typeColour(type))) : [colour("--border")];
-    mix.data.labels = visible.map(([type]) => ui.typeName(type));
-    mix.options.plugins.tooltip.enabled = total > 0;
-    drawSoon(mix);
-  }
   say(byId("mix-total"), ui.count(total));
   ui.attribute(byId("mix-total"), "title", ui.exact(total));
   say(byId("mix-unit"), view.hidden.size ? "shown" : total === 1 ? "event" : "events");
   drawLegend(types, total, view);
+  if (!isLoaded()) return;
+  const labels = visible.map(([type]) => ui.typeName(type));
+  const data = total ? visible.map(([, count]) => count) : [1];
+  const backgroundColor = total ? visible.map(([type]) => colour(ui.typeColour(type))) : [colour("--border")];
+  if (!mix) mix = makeMix(labels, { data, backgroundColor }, total > 0);
+  else if (moves(data, mix.data.datasets[0].data)) {
+    mix.data.labels = labels;
+    Object.assign(mix.data.datasets[0], { data, backgroundColor });
+    mix.options.plugins.tooltip.enabled = total > 0;
+    drawSoon(mix);
+  }
 }
 
 /** Whether an arc of the ring would end at another pixel. */
@@ -315,13 +338,13 @@ const makeLegendRow = () => ui.make(
   ui.make("td", {}), ui.make("td", { class: "muted" }),
 );
 
-function makeMix() {
-  return new window.Chart(byId("canvas-mix"), {
+function makeMix(labels, set, enabled) {
+  return make("canvas-mix", {
     type: "doughnut",
-    data: { labels: [], datasets: [{ data: [], borderColor: colour("--surface"), borderWidth: 2, hoverOffset: 0, hoverBorderColor: colour("--surface") }] },
+    data: { labels, datasets: [{ ...set, borderColor: colour("--surface"), borderWidth: 2, hoverOffset: 0, hoverBorderColor: colour("--surface") }] },
     options: {
       animation: false, responsive: true, maintainAspectRatio: false, cutout: "70%",
-      plugins: { ...NO_PLUGINS, tooltip: { ...tooltip(), callbacks: { label: (item) => ` ${item.label}: ${ui.share(item.parsed, mix.data.datasets[0].data.reduce((sum, value) => sum + value, 0))}` } } },
+      plugins: { ...NO_PLUGINS, tooltip: { ...tooltip(), enabled, callbacks: { label: (item) => ` ${item.label}: ${ui.share(item.parsed, mix.data.datasets[0].data.reduce((sum, value) => sum + value, 0))}` } } },
     },
   });
 }

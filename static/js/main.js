@@ -55,6 +55,7 @@ const PARTS = {
   "rejected events": () => panels.drawRejected(drawn),
   footer: () => panels.drawFooter(drawn),
 };
+const CHARTS = ["events over time", "event distribution"];
 let broken = [];
 
 function draw(names = Object.keys(PARTS)) {
@@ -70,10 +71,12 @@ function draw(names = Object.keys(PARTS)) {
   }
 }
 
-/** The first drawing part by part, so that a slow phone can scroll and tap in between. */
+/** The first drawing part by part, so that a slow phone can scroll and tap in between; the charts when they can be. */
 async function drawFirst() {
-  for (const name of Object.keys(PARTS)) {
-    draw([name]);
+  const names = Object.keys(PARTS);
+  for (const name of [...names, null, ...CHARTS]) {
+    if (name === null) await charts.load();
+    else draw([name]);
     await new Promise((resume) => setTimeout(resume));
   }
 }
@@ -145,7 +148,7 @@ const makeCheck = () => ui.make("li", {}, ui.make("label", {}, ui.make("input", 
 function changeTypes(change) {
   change(view.hidden);
   writeView();
-  draw(["events over time", "event distribution", "recent events"]);
+  draw([...CHARTS, "recent events"]);
   drawNotice();
   drawFilter();
 }

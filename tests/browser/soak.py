@@ -150,13 +150,14 @@ def _use(tab: Page) -> None:
 
 def _holds(tab: Page, session: CDPSession, refreshes: int) -> Holds:
     counted = []
-    for _ in range(4):  # what one collection has freed may have kept more, and a frame that is being drawn keeps rows
-        script_bytes = _script_bytes(session)
+    for _ in range(8):  # what one collection has freed may have kept more, and a frame that is being drawn keeps rows
+        session.send("HeapProfiler.collectGarbage")
         metrics = session.send("Performance.getMetrics")["metrics"]
         values = {metric["name"]: int(metric["value"]) for metric in metrics}
-        counted.append((script_bytes, values["Nodes"], values["JSEventListeners"]))
+        counted.append((values["Nodes"], values["JSEventListeners"]))
         tab.wait_for_timeout(100)
-    return Holds(refreshes, *map(min, zip(*counted, strict=True)))
+    nodes, listeners = map(min, zip(*counted, strict=True))
+    return Holds(refreshes, min(_script_bytes(session) for _ in range(2)), nodes, listeners)
 
 
 def _script_bytes(session: CDPSession) -> int:

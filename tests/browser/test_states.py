@@ -358,11 +358,37 @@ def test_long_names_leave_their_numbers_in_sight(scripted: Scripted, tab: Page, 
 def test_types_keep_their_colours_when_colours_are_forced(scripted: Scripted, tab: Page) -> None:
     tab.emulate_media(forced_colors="active")
     tab.goto(scripted.url)
-    expect(tab.locator("#value-events")).not_to_have_text(UNKNOWN)
+    until(lambda: tab.evaluate("Boolean(window.Chart?.getChart('canvas-mix'))"))
 
     painted = tab.evaluate("Chart.getChart('canvas-mix').data.datasets[0].backgroundColor")
 
     assert len(set(painted)) == len(painted) > 3
+
+
+def test_the_numbers_do_not_wait_for_the_library_that_draws_charts(scripted: Scripted, tab: Page) -> None:
+    held: list[Route] = []
+    tab.route("**/vendor/chart*", lambda route: held.append(route))  # noqa: PLW0108 - playwright marks what it calls
+    tab.goto(scripted.url)
+
+    expect(tab.locator("#value-events")).not_to_have_text(UNKNOWN)
+    expect(tab.locator("#legend tr")).not_to_have_count(0)
+    assert tab.evaluate("typeof Chart") == "undefined"
+    until(lambda: tab.evaluate("1") and held)
+    held[0].continue_()
+    until(lambda: tab.evaluate("Boolean(window.Chart?.getChart('canvas-series')?.getDatasetMeta(0).data.length)"))
+    expect(tab.locator("#banner")).to_be_hidden()
+
+
+def test_without_the_library_the_page_says_what_is_not_drawn_and_the_rest_goes_on(
+    scripted: Scripted, context: BrowserContext
+) -> None:
+    tab = context.new_page()  # its console says what failed
+    tab.route("**/vendor/chart*", lambda route: route.abort())
+    tab.goto(scripted.url)
+
+    expect(tab.locator("#banner")).to_contain_text("Could not draw: events over time, event distribution.")
+    expect(tab.locator("#value-events")).not_to_have_text(UNKNOWN)
+    expect(tab.locator("#feed .row-open")).not_to_have_count(0)
 
 
 REFUSED = {"received": 1, "accepted": 0, "duplicates": 0, "rejected": 1, "since": "2026-01-15T10:00:00Z"}
