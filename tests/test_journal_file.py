@@ -17,6 +17,7 @@ from clickstream.journal import Journal, JournalReader, Quarantine
 from clickstream.journal.quarantine import Refused
 from tests.support.journals import array_in, scratch, start, stored_record
 from tests.support.processes import ROOT, python
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -168,6 +169,65 @@ def test_fsync_everysec_keeps_everything_and_stops_cleanly(path: Path) -> None:
     journal.close()
 
     assert start(path).found.records == 5
+
+
+class ForgetfulDisk:
+    """A disk whose second sync fails, and which has then forgotten everything since the first, as kernels do."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._sync = os.fdatasync
+        self.syncs = 0
+        self.kept = b""
+
+    def __call__(self, fd: int) -> None:
+        self.syncs += 1
+        if self.syncs == 2:
+            size = self._path.stat().st_size
+            os.pwrite(fd, b"\0" * (size - len(self.kept)), len(self.kept))
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        self._sync(fd)
+        self.kept = self._path.read_bytes()
+
+
+@pytest.mark.parametrize("then", ["append", "close"])
+def test_fsync_everysec_has_everything_again_after_a_sync_that_failed(
+    path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    journal = opened(path, fsync="everysec")
+    disk = ForgetfulDisk(path)
+    monkeypatch.setattr(os, "fdatasync", disk)
+    journal.append([stored_record(0)])
+    until(lambda: disk.syncs == 1)
+    records = [stored_record(n, properties={"fill": "x" * 1000}) for n in range(1, 301)]  # several pages
+    for record in records:
+        journal.append([record])
+    until(lambda: disk.syncs == 2)
+    until(lambda: journal._sync_error is not None)
+
+    if then == "append":
+        journal.append([stored_record(301)])
+        records.append(stored_record(301))
+        assert served(journal) == [stored_record(0), *records]
+    journal.close()
+
+    assert array_in(path) == [json.loads(record) for record in [stored_record(0), *records]]
+    assert start(path).found.records == len(records) + 1
+
+
+def test_fsync_everysec_holds_a_bounded_copy_of_what_is_not_synced(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = opened(path, fsync="everysec")
+    syncs = []
+    monkeypatch.setattr(os, "fdatasync", syncs.append)
+    monkeypatch.setattr("clickstream.journal.file._MOST_UNSYNCED_BYTES", 300_000)
+    monkeypatch.setattr(journal, "_syncer", None)
+    journal._closing.set()  # no sync in the background from here on
+
+    for n in range(300):
+        journal.append([stored_record(n, properties={"fill": "x" * 3000})])
+
+    assert len(journal._tail) < 400_000
+    assert len(syncs) >= 2
 
 
 def test_a_reader_sees_what_was_durable_when_it_was_made(path: Path) -> None:

@@ -23,6 +23,7 @@ _log: Final = logging.getLogger(__name__)
 # alignment share a page with the next write, so a failed sync puts them in doubt as well.
 _PAGE: Final = 64 * 1024
 _SYNC_INTERVAL_S: Final = 1.0
+_MOST_UNSYNCED_BYTES: Final = 64 * 1024 * 1024  # with fsync=everysec; beyond, an append waits for a sync
 
 
 class Journal:
@@ -37,8 +38,9 @@ class Journal:
         self.crc = 0  # CRC-32 of the bytes before `end`
         self._fsync = fsync
         self._doubtful = True  # the file may not end as `end` says; rewrite and verify before the next append
-        self._tail = b""  # our own copy of the bytes from the last _PAGE boundary to `end`
-        self._sync_error: OSError | None = None
+        self._synced_end = 0  # the disk has what stands before it; behind `end` only with fsync=everysec
+        self._tail = bytearray()  # our own copy of the bytes from the last _PAGE boundary before that to `end`
+        self._sync_error: OSError | None = None  # of the background sync; nothing is synced until it is restored
         self._unsynced = threading.Event()
         self._closing = threading.Event()
         self._fd = _open_locked(path)
@@ -71,8 +73,8 @@ class Journal:
     def resume_at(self, end: int, crc: int) -> None:
         """Declare `end` the end of the last good record, make the file end there and let appends begin."""
         start = end - end % _PAGE
-        self._tail = os.pread(self._fd, end - start, start)
-        self.end, self.crc = end, crc
+        self._tail = bytearray(os.pread(self._fd, end - start, start))
+        self.end, self.crc, self._synced_end = end, crc, end
         closing = os.pread(self._fd, len(layout.CLOSING) + 1, end)
         if closing == layout.CLOSING:
             self._doubtful = False
@@ -108,7 +110,7 @@ class Journal:
             self._doubtful = True
             self._cut_back()
             raise _unavailable(self.path, "write", problem) from problem
-        if self._fsync == "always":
+        if self._fsync == "always" or len(self._tail) > _MOST_UNSYNCED_BYTES:
             try:
                 sync(self._fd)
             except OSError as problem:
@@ -116,6 +118,7 @@ class Journal:
                 # succeed without them. Trust nothing from the last page boundary on until rewritten.
                 self._doubtful = True
                 raise _unavailable(self.path, "sync", problem) from problem
+            self._synced_end = self.end + len(added)
         self._advance(added)
 
     def close(self) -> None:
@@ -125,17 +128,20 @@ class Journal:
         if self._syncer is not None:
             self._syncer.join()
         try:
-            if self._fsync != "always":
+            if self._sync_error is not None:
+                self._rewrite_tail()
+            elif self._fsync != "always":
                 sync(self._fd)
         finally:
             os.close(self._fd)
 
     def _advance(self, added: bytes) -> None:
         self.crc = zlib.crc32(added, self.crc)
+        self._tail += added
         self.end += len(added)
-        tail = self._tail + added
-        kept = self.end % _PAGE
-        self._tail = tail[len(tail) - kept :]
+        in_doubt_from = min(self._synced_end, self.end) if self._fsync == "everysec" else self.end
+        start = in_doubt_from - in_doubt_from % _PAGE
+        del self._tail[: max(0, start - (self.end - len(self._tail)))]
         if self._fsync == "everysec":
             self._unsynced.set()
 
@@ -149,9 +155,9 @@ class Journal:
         _log.info("journal restored path=%s end=%d", self.path, self.end)
 
     def _rewrite_tail(self) -> None:
-        """Write the last page again from our own copy, sync, drop it from the cache and compare what the disk says."""
+        """Write what is in doubt again from our own copy, sync, drop it from the cache, compare what the disk says."""
         start = self.end - len(self._tail)
-        wanted = self._tail + layout.CLOSING
+        wanted = bytes(self._tail) + layout.CLOSING
         write_fully(self._fd, wanted, start)
         os.ftruncate(self._fd, start + len(wanted))
         sync(self._fd)
@@ -159,6 +165,7 @@ class Journal:
         if os.pread(self._fd, len(wanted) + 1, start) != wanted:
             raise OSError(errno.EIO, "the end of the journal reads back differently")
         self._doubtful = False
+        self._synced_end = self.end
 
     def _cut_back(self) -> None:
         try:
@@ -171,11 +178,16 @@ class Journal:
         while not self._closing.is_set():
             self._unsynced.wait()
             self._unsynced.clear()
+            reached = self.end
             try:
                 sync(self._fd)
             except OSError as problem:
                 self._sync_error = problem
                 _log.error("journal sync failed path=%s error=%s", self.path, problem)
+            else:
+                # After a failure a sync succeeds without the pages that the kernel has dropped.
+                if self._sync_error is None:
+                    self._synced_end = reached
             self._closing.wait(_SYNC_INTERVAL_S)
 
 

@@ -14,7 +14,7 @@ def test_a_page_that_stays_open_and_is_used_keeps_no_more_than_at_first(busy_hou
     _, url = busy_hour
 
     # The first hundreds warm the page up: code is compiled, every type and reason has come once.
-    *_, early, late = soak(tab, url, 800, readings=4, types=25)
+    *_, early, late = soak(tab, url, 600, readings=3, types=25)
 
     assert late.nodes <= early.nodes + 50  # a leaked row each refresh would be 2,400, a leaked chart 200
     assert late.listeners <= early.listeners
