@@ -194,6 +194,18 @@ def test_money_is_shown_with_two_places(cents: int, shown_as: str) -> None:
     assert as_text(cents) == shown_as
 
 
+def test_an_average_order_is_told_of_one_currency_only() -> None:
+    def purchase(total: int, currency: str) -> Happening:
+        return Event(event_type="purchase", properties={"total": total, "currency": currency}), NOW_MS
+
+    alone = snapshot(folded([[purchase(30, "EUR"), purchase(10, "EUR")]], NOW_MS), "all", NOW_MS)["revenue"]
+    mixed = snapshot(folded([[purchase(30, "EUR"), purchase(10, "USD")]], NOW_MS), "all", NOW_MS)["revenue"]
+
+    assert (alone["orders"], alone["average_order"]) == (2, "20.00")
+    assert (mixed["orders"], mixed["average_order"]) == (2, None)
+    assert mixed["by_currency"] == {"EUR": 3000, "USD": 1000}
+
+
 def test_a_million_carts_out_of_order_cost_a_bounded_memory() -> None:
     events = [happening("add_to_cart", -10 - n / 1000) for n in range(1000)]
 

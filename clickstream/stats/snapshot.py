@@ -105,7 +105,7 @@ def _revenue(by_currency: dict[str, int], orders: int) -> dict[str, Any]:
         "total": as_text(cents),
         "cents": cents,
         "orders": orders,
-        "average_order": as_text(round(cents / orders)) if orders else None,
+        "average_order": as_text(round(cents / orders)) if orders and len(by_currency) <= 1 else None,
         "by_currency": dict(sorted(by_currency.items())),
     }
 

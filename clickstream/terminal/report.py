@@ -89,14 +89,19 @@ def _total_cells(numbers: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     accounting = numbers.get("accounting")
     amount, average = (words.money(revenue[name], revenue["currency"]) for name in ("total", "average_order"))
     others = len(revenue["by_currency"]) - 1
+    more = "+1 currency" if others == 1 else f"+{others} currencies"
     return [
         ("Events", words.count(total), f"{rate:,.1f} a second" if rate is not None else ""),
         ("Page views", words.count(views), f"{views / sessions['total']:.1f} a session" if sessions["total"] else ""),
         ("Sessions", words.count(sessions["total"]), f"{words.count(sessions['active'])} active"),
         ("Users", words.count(users["total"]), f"{words.count(users['active'])} active"),
         ("Conversion", words.percent(numbers["conversion"]["view_to_purchase"]), "view to purchase"),
-        ("Orders", words.count(revenue["orders"]), f"{average} each" if revenue["orders"] else ""),
-        ("Revenue", amount, f"+{others} currencies" if others > 0 else _change(numbers, revenue["cents"])),
+        ("Orders", words.count(revenue["orders"]), f"{average} each" if revenue["average_order"] else ""),
+        (
+            "Revenue",
+            amount,
+            more if others > 0 else _change(numbers, revenue["cents"]),
+        ),
         ("Rejected", words.count(accounting and accounting["rejected"]), _received(accounting)),
     ]
 

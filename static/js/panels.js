@@ -74,7 +74,9 @@ export function drawCards(stats) {
 
   const { cents, currency, orders, average_order: average } = stats.revenue;
   number("revenue", ui.money(cents, currency, 0), ui.money(cents, currency));
-  say(byId("aside-revenue"), average === null ? "" : `${ui.money(Number(average) * 100, currency, 0)} per order`);
+  const others = Object.keys(stats.revenue.by_currency).length - 1;
+  const aside = others > 0 ? `+${others} ${others === 1 ? "currency" : "currencies"}` : average === null ? "" : `${ui.money(Number(average) * 100, currency, 0)} per order`;
+  say(byId("aside-revenue"), aside);
   change("revenue", cents, before.revenue_cents, name, { otherwise: `${ui.count(orders)} orders`, format: (value) => ui.money(value, currency) });
   spark("revenue", points.map((point) => point.by_type.purchase ?? 0), "Purchases over time");
 
