@@ -87,6 +87,7 @@ class Pipeline:
         self._snapshots: dict[str, tuple[int, dict[str, Any]]] = {}
         self._replay = threading.Thread(target=self._recover, name="replay", daemon=True)
         self._ready = False
+        self._stopping = False
         self._progress = 0.0
         self._replayed = 0
         self._replay_failure: BaseException | None = None
@@ -105,13 +106,18 @@ class Pipeline:
     def stop(self) -> None:
         """Commit what waits and close the backend; after the server has answered its last request.
 
-        A replay that is far from its end is left alone: the process is expected to end.
+        Not on the loop thread, which must still turn. A replay that is far from its end is left alone: the process is
+        expected to end.
         """
+        self._on_loop(self._take_no_more)
+        self._commits.stop()
+        # The backend writes down what is counted and which ids are known: a group that has just been kept must be
+        # among them, and one that was not may not, or its repeat would be taken for a duplicate.
+        self._on_loop(lambda: None)
         self._replay.join(_STOP_PATIENCE_S)
         if self._replay.is_alive():
             _log.warning("stopped while the journal was being read; the next start reads it again")
             return  # nothing new has been taken in, and what is being mended survives any end
-        self._commits.stop()
         self.backend.close(self._ids.oldest_first() if self._ready else [])
 
     def rebuild(self, change: Callable[[], T], done: Callable[[T | None, BaseException | None], None]) -> None:
@@ -136,6 +142,10 @@ class Pipeline:
             self._run_soon(lambda: done(outcome[0] if outcome else None, problem))
 
         def drained(_: Unavailable | None) -> None:
+            if self._stopping:  # too late to begin
+                self._ready = True
+                done(None, _stopping())
+                return
             self._ids = RecentIds(self._ids.window)
             self._snapshots.clear()
             self._replay = threading.Thread(target=run, name="rebuild", daemon=True)
@@ -153,12 +163,28 @@ class Pipeline:
         return {"status": "replaying", "progress": round(self._progress, 3), "records": self._replayed}
 
     def require_ready(self) -> None:
-        """Raise Replaying until the journal has been replayed."""
+        """Raise Replaying until the journal has been replayed, and Unavailable once the pipeline stops."""
+        if self._stopping:
+            raise _stopping()
         if self._ready:
             return
         if self._replay_failure is not None:
             raise Unavailable(f"the journal could not be read: {self._replay_failure}", retry_after_s=30)
         raise Replaying(f"the journal is being read, {self._progress:.0%} done; try again shortly")
+
+    def _take_no_more(self) -> None:
+        self._stopping = True
+
+    def _on_loop(self, function: Callable[[], None]) -> None:
+        """Wait until the loop thread has called `function`, behind all that was handed to it before."""
+        called = threading.Event()
+
+        def call() -> None:
+            function()
+            called.set()
+
+        self._run_soon(call)
+        called.wait()
 
     def _recover(self) -> None:
         try:
@@ -340,6 +366,10 @@ class Pipeline:
             **self.backend.condition(),
         }
         return numbers
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("the server is stopping; try again in a moment")
 
 
 def _not_started(_: Callable[[], None]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -83,8 +85,13 @@ class Bench:
         return [json.loads(record)["event_id"] for record in self.backend.kept]
 
     def stop(self) -> None:
+        stopping = threading.Thread(target=self.pipeline.stop)
+        stopping.start()
+        self.loop.run_next()
         self.backend.gate.set()
-        self.pipeline.stop()
+        while stopping.is_alive():
+            with contextlib.suppress(queue.Empty):
+                self.loop.waiting.get(timeout=0.01)()
 
 
 @pytest.fixture
@@ -249,6 +256,33 @@ def test_nothing_is_taken_in_while_the_journal_is_replayed(benches: Callable[...
     bench.pipeline._replay.join()
     assert bench.send_and_wait("a").acknowledged
     assert bench.pipeline.readiness() == {"status": "ready"}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_is_left_at_a_stop_says_of_the_last_group_what_became_of_it(bench: Bench, *, kept: bool) -> None:
+    """The answer has been given up by then: what is repeated after the start is a duplicate only if it was kept."""
+    bench.backend.gate.clear()
+    sent = bench.send("a", "b")
+    bench.backend.fail_next = [None if kept else full_disk()]
+
+    bench.stop()
+
+    assert sent.acknowledged is kept
+    assert (bench.backend.old_ids, bench.backend.counted_at_close) == ((["a", "b"], 2) if kept else ([], 0))
+    with pytest.raises(Unavailable, match="stopping"):
+        bench.send("c")  # nobody would commit it
+
+
+def test_a_rewriting_that_waits_for_its_turn_at_a_stop_is_not_begun_and_costs_no_ids(bench: Bench) -> None:
+    bench.backend.gate.clear()
+    bench.send("a")
+    outcomes: list[BaseException | None] = []
+    bench.pipeline.rebuild(lambda: pytest.fail("begun"), lambda _, problem: outcomes.append(problem))
+
+    bench.stop()
+
+    assert [type(one) for one in outcomes] == [Unavailable]
+    assert bench.backend.old_ids == ["a"]
 
 
 @pytest.mark.parametrize("bad", [False, True])

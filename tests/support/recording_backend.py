@@ -23,6 +23,7 @@ class RecordingBackend:
         self.counted: list[Event] = []
         self.groups: list[int] = []
         self.old_ids: list[str] = []
+        self.counted_at_close = -1
         self.gate = threading.Event()
         self.gate.set()
         self.replay_gate = threading.Event()
@@ -64,7 +65,7 @@ class RecordingBackend:
         pass
 
     def close(self, ids: Sequence[str]) -> None:
-        self.old_ids = list(ids)
+        self.old_ids, self.counted_at_close = list(ids), len(self.counted)
 
 
 def full_disk() -> BackendUnavailable:
