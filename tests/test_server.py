@@ -121,6 +121,24 @@ def test_a_stream_that_breaks_looks_broken(server: Running) -> None:
     assert requests.get(f"{server.url}/next", timeout=20).ok
 
 
+def test_a_stream_that_breaks_looks_broken_to_an_old_client_too(server: Running) -> None:
+    """It knows the end of the body by the end of the connection: only a reset tells it that this was not the end."""
+    with open_socket(server.url) as connection, pytest.raises(ConnectionResetError):
+        connection.sendall(b"GET /stream?name=breaks&pieces=3&breaks=1 HTTP/1.0\r\n\r\n")
+        while connection.recv(65536):
+            pass
+
+
+def test_what_stands_behind_a_stream_that_breaks_is_not_worked_for(server: Running) -> None:
+    with open_socket(server.url) as connection:
+        behind = ask("/stream?name=behind&pieces=1")
+        connection.sendall(ask("/stream?name=breaks&pieces=3&breaks=1") + behind)
+        assert said(connection).endswith(b"y\r\n")
+
+    assert requests.get(f"{server.url}/next", timeout=20).ok
+    assert "behind" not in server.streams()["closed"]
+
+
 def stalled(server: Running) -> bool:
     """Whether no stream goes on."""
     before = server.streams()["made"]
@@ -267,10 +285,12 @@ def test_a_stop_answers_what_is_under_way_and_nothing_else(tmp_path: Path) -> No
 
 def test_a_stop_waits_for_no_endless_stream_and_no_answer_that_does_not_come(tmp_path: Path) -> None:
     running = Running(tmp_path)
-    endless, waiting = (open_socket(running.url) for _ in range(2))
+    endless, old, waiting = (open_socket(running.url) for _ in range(3))
     endless.sendall(ask("/stream?name=endless&pieces=1000000"))
+    old.sendall(b"GET /stream?name=old&pieces=1000000 HTTP/1.0\r\n\r\n")
     waiting.sendall(ask("/later?s=60"))
     endless.recv(65536)
+    old.recv(65536)
     began = time.monotonic()
 
     running.process.send(signal.SIGTERM)
@@ -279,7 +299,10 @@ def test_a_stop_waits_for_no_endless_stream_and_no_answer_that_does_not_come(tmp
     assert time.monotonic() - began < 5
     [(status, body)] = parsed(said(waiting))
     assert (status, json.loads(body)["error"]["code"]) == (503, "unavailable")
-    for connection in (endless, waiting):
+    with pytest.raises(ConnectionResetError):  # the end of the connection would look like the end of the body
+        while old.recv(1 << 20):
+            pass
+    for connection in (endless, old, waiting):
         connection.close()
 
 

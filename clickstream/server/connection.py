@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 import time
 from functools import partial
 from http import HTTPStatus
@@ -21,6 +23,7 @@ _log: Final = logging.getLogger(__name__)
 
 _HEAD_TIMEOUT_S: Final = 10  # from the first byte of a request, or a connection's start, to the end of its headers
 _IDLE_TIMEOUT_S: Final = 75  # of a kept connection between two requests
+_RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER
 
 
 class Connection(asyncio.Protocol):
@@ -38,6 +41,7 @@ class Connection(asyncio.Protocol):
         self._answering: Request | None = None
         self._deferred: Deferred | None = None  # that its answer waits for
         self._is_chunked = False  # the stream that is its answer
+        self._ends_by_close = False  # that stream: only the close says where
         self._taken: asyncio.Future[None] | None = None  # a stream waits for the client
         self._deadline_s = 0.0  # for what arrives, or for a request to begin
         self._is_full = False  # the client has yet to take what was sent
@@ -133,7 +137,7 @@ class Connection(asyncio.Protocol):
     def _go_on(self) -> None:
         """Answer what is complete, as fast as the client takes the answers."""
         complete = self._incoming.complete
-        while complete and self._answering is None and not self._is_full:
+        while complete and self._answering is None and not self._is_full and not self._transport.is_closing():
             self._answer(complete.popleft())
         if bool(complete) is not self._is_held_back:
             self._hold_back(bool(complete))
@@ -185,6 +189,7 @@ class Connection(asyncio.Protocol):
         is_last = self._is_ending and not self._incoming.complete
         head = answer.head(self._service.date, CHUNKED if self._is_chunked else b"", CLOSE if is_last else b"")
         if is_stream:
+            self._ends_by_close = not self._is_chunked
             self._write(head)
             self._service.streams.begin(answer.chunks, self)
         else:
@@ -228,12 +233,23 @@ class Connection(asyncio.Protocol):
 
     def end_stream(self, *, complete: bool) -> None:
         """A stream has ended."""
-        if self._is_chunked and complete:
+        if not complete:
+            self._break_off()
+        elif self._is_chunked:
             self._write(LAST_CHUNK)
         else:
             self._transport.close()
+        self._ends_by_close = False
         self._answered()
         self._go_on()
+
+    def _break_off(self) -> None:
+        """Close; a body that would end where the connection does must not look whole."""
+        if self._ends_by_close and not self._transport.is_closing():
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+            self._transport.abort()
+        else:
+            self._transport.close()
 
     def _wake_stream(self) -> None:
         if self._taken is not None and not self._taken.done():
@@ -247,6 +263,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Leave a client that takes nothing."""
+        self._break_off()
         self._transport.abort()
 
     def finish(self) -> None:
@@ -266,4 +283,4 @@ class Connection(asyncio.Protocol):
         if self._deferred is not None:
             self._deferred.resolve(stopping)
         else:
-            self._transport.close()
+            self._break_off()
