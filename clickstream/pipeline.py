@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from clickstream.backends.base import Backend
-from clickstream.errors import BackendUnavailable, ClickstreamError, Replaying, RequestRefused, Unavailable
+from clickstream.errors import BackendUnavailable, Replaying, RequestRefused, Unavailable
 from clickstream.events import AnyEvent, Batch, Limits, Rejection, validate
 from clickstream.group_commit import GroupCommit
 from clickstream.journal import Quarantine
@@ -135,7 +135,7 @@ class Pipeline:
             problem: BaseException | None = None
             try:
                 outcome.append(change())
-            except (ClickstreamError, OSError) as failed:
+            except Exception as failed:  # noqa: BLE001 - outermost frame of this thread; without it nothing goes on
                 _log.exception("rewriting failed; the events are what they were")
                 problem = failed
             self._recover()
@@ -293,8 +293,16 @@ class Pipeline:
 
     def _write(self, entries: Sequence[_Entry]) -> None:
         records = [record for entry in entries for record in entry.records]
-        if records:
-            self.backend.write(records)
+        try:
+            if records:
+                self.backend.write(records)
+        except BaseException:
+            # Whoever is told that nothing was kept sends again; bodies without records have had their verdict.
+            self._keep_refused([entry for entry in entries if not entry.receipt.rejections])
+            raise
+        self._keep_refused(entries)
+
+    def _keep_refused(self, entries: Sequence[_Entry]) -> None:
         refused = [one for entry in entries for one in entry.refused]
         if refused:
             try:

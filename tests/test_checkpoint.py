@@ -153,6 +153,50 @@ def test_a_damaged_checkpoint_is_left_aside(path: Path, spoil: Callable[[bytes],
     again.close(ids)
 
 
+def test_what_was_read_in_part_is_no_checkpoint(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = open_backend(path)
+    recover(backend)
+    ids = keep(backend, 0, 50)
+
+    def breaks(*_: object, **__: object) -> None:
+        raise OSError("the disk does not read")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("clickstream.backends.local.recover", breaks)
+        with pytest.raises(OSError, match="does not read"):
+            recover(backend)
+    backend.close([])
+
+    again = open_backend(path)
+    assert recover(again) == ids
+    assert again.statistics("all", NOW_MS)["total_events"] == 50
+    again.close([])
+
+
+def test_an_erasure_for_which_there_is_no_room_stays_a_wish_and_stops_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = open_backend(path)
+    recover(backend)
+    ids = keep(backend, 0, 50)
+
+    def full(*_: object) -> None:
+        raise OSError("no room")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("clickstream.backends.keeping.compact", full)
+        with pytest.raises(OSError, match="no room"):
+            backend.keeper().erase("u3")
+        assert recover(backend) == ids  # as Pipeline.rebuild does
+    keep(backend, 50, 10)
+    assert backend.statistics("all", NOW_MS)["total_events"] == 60
+    backend.close([])
+
+    again = open_backend(path)
+    assert set(ids) - set(recover(again)) == {"e3", "e36"}
+    again.close([])
+
+
 def test_a_checkpoint_of_a_longer_journal_does_not_hold(path: Path) -> None:
     backend = open_backend(path)
     recover(backend)

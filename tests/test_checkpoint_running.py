@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,28 @@ def test_an_erasure_leaves_no_checkpoint_that_knows_the_person(tmp_path: Path, i
     keep(backend, 50, 50)
     backend.close([])
     assert not any(PERSON.encode() in file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_an_event_is_kept_although_no_thread_is_left_to_make_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quarantine = Quarantine(tmp_path / "events_rejected.ndjson", max_bytes=1_000_000)
+    backend = LocalBackend(
+        tmp_path / "e.json", quarantine, fsync="always", clock_ms=lambda: NOW_MS, checkpoint_bytes=1000
+    )
+    recover(backend)
+
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as machine:
+        machine.setattr(threading.Thread, "start", none_left)
+        keep(backend, 0, 50)
+    assert not any(children(os.getpid()))
+
+    keep(backend, 50, 50)
+    until(checkpoint_of(tmp_path / "e.json").exists)
+    backend.close([])
 
 
 def test_zero_makes_none_before_the_stop(tmp_path: Path) -> None:

@@ -160,6 +160,32 @@ def test_killed_at_any_moment_of_an_erasure_nothing_is_lost_and_nothing_is_forgo
     assert wishes > 0
 
 
+def test_ids_of_an_erasure_that_a_start_finishes_are_forgotten_too(tmp_path: Path) -> None:
+    with platform(tmp_path) as api:
+        fill(api)
+    (tmp_path / "events_backup.json.erasing").write_text('["anna"]')
+
+    with platform(tmp_path) as api:
+        send(api, event(4, user_id="carl"), event(2, user_id="anna"))
+
+        assert [one["event_id"] for one in api.events()] == ["e-3", "e-4", "e-2"]
+
+
+def test_a_line_damaged_since_the_start_does_not_end_the_collecting_when_somebody_is_erased(
+    api: Platform, tmp_path: Path
+) -> None:
+    fill(api)
+    with (tmp_path / "events_backup.json").open("r+b") as file:
+        file.seek(file.read().index(b'"e-1"'))
+        file.write(b"}")
+
+    assert requests.delete(f"{api.url}/users/anna", timeout=20).status_code == 500
+    assert requests.delete(f"{api.url}/users/anna", timeout=20).ok
+
+    send(api, event(7, user_id="carl"))
+    assert [one["event_id"] for one in api.events()] == ["e-3", "e-4", "e-7"]
+
+
 def test_events_past_their_time_are_dropped_soon_after_the_start(tmp_path: Path) -> None:
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     old, new = event(1, user_id="u"), {**event(2, user_id="u"), "timestamp": now}

@@ -21,6 +21,7 @@ from clickstream.pipeline import Pipeline, Receipt
 from tests.support.journals import scratch
 from tests.support.native import LIMITS, NOW_MS, encoded, native_event
 from tests.support.recording_backend import RecordingBackend, full_disk
+from tests.support.waiting import until
 
 
 class Loop:
@@ -230,6 +231,35 @@ def test_rejected_records_reach_the_quarantine_with_reason_and_bytes(bench: Benc
         ("malformed_json", "nonsense"),
     ]
     assert bench.accounting() == {"received": 4, "accepted": 1, "duplicates": 0, "rejected": 3}
+
+
+def test_a_body_that_was_refused_is_kept_although_the_events_beside_it_are_not(bench: Bench) -> None:
+    bench.backend.gate.clear()
+    bench.send("first")
+    until(bench.pipeline._commits._waiting.empty)  # it is a group of its own
+    bench.send("a", bad=1)  # its sender is told to send again: then its bad record is kept, once
+    bench.pipeline.refuse(b"whole body", RequestRefused("malformed_json", "not JSON"), source="native")
+    bench.backend.fail_next = [None, full_disk()]
+    bench.backend.gate.set()
+    bench.loop.run_next()
+    bench.loop.run_next()
+
+    assert [entry["raw"] for entry in bench.quarantine.newest(limit=10)] == ["whole body"]
+    assert bench.accounting()["rejected"] == 1
+
+
+def test_whatever_breaks_a_rewriting_collecting_goes_on(bench: Bench) -> None:
+    outcomes: list[BaseException | None] = []
+
+    def breaks() -> None:
+        raise ValueError("as asked")
+
+    bench.pipeline.rebuild(breaks, lambda _, problem: outcomes.append(problem))
+    bench.loop.run_next()
+    bench.loop.run_next()
+
+    assert [type(one) for one in outcomes] == [ValueError]
+    assert bench.send_and_wait("a").acknowledged
 
 
 def test_good_events_do_not_suffer_from_a_quarantine_that_cannot_be_written(bench: Bench) -> None:

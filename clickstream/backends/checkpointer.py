@@ -63,12 +63,20 @@ class Checkpointer:
             return
         self._reached = end
         try:
-            self._process = self._start(end, self._journal.crc)
+            process = self._process = self._start(end, self._journal.crc)
         except OSError as problem:
             _log.warning("no checkpoint while running: its process does not start error=%s", problem)
             return
-        self._waiter = threading.Thread(target=self._wait, args=(self._process,), name="checkpoint", daemon=True)
-        self._waiter.start()
+        waiter = threading.Thread(target=self._wait, args=(process,), name="checkpoint", daemon=True)
+        try:
+            waiter.start()
+        except RuntimeError as problem:  # no thread is left; what has just been written is kept all the same
+            _log.warning("no checkpoint while running: nobody waits for its process error=%s", problem)
+            process.kill()
+            with process:
+                self._process = None
+            return
+        self._waiter = waiter
 
     def stop(self) -> None:
         """End what is under way; the last complete checkpoint stays."""

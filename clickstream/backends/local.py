@@ -64,11 +64,14 @@ class LocalBackend:
 
     def recover(self, on_replay: OnReplay) -> None:
         """Bring the statistics up to what the file holds; finishes erasures that a crash has interrupted."""
+        self._in_service = False  # until all has been read: half of it would make a checkpoint that looks right
         self._columns.tidy()
         checkpoint.discard_prepared(self._journal.path)
+        keeper = self.keeper()
+        if keeper.has_unfinished_erasures():
+            self._replay(_forget)  # the journal is mended before it is rewritten; ids that go are not remembered
+            keeper.finish_erasures()
         reached = self._replay(on_replay)
-        if self.keeper().finish_erasures():
-            reached = self._replay(on_replay)
         self._in_service = True
         self._checkpointer.begin(reached)
 
@@ -208,6 +211,10 @@ class _Known(NamedTuple):
     end: int
     crc: int
     ids: Sequence[str]
+
+
+def _forget(_: Sequence[str], __: float) -> None:
+    pass
 
 
 def _offset(cursor: str) -> int:
