@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 import requests
 
+from clickstream.server.contract import BODY
+from clickstream.server.request import Request, Room
 from tests.support.http_client import open_socket, said
 from tests.support.processes import ROOT, RunningProcess, environment, free_port, memory_mb, python, wait_until
 from tests.support.small_app import MAX_BODY_BYTES
@@ -232,6 +235,21 @@ def test_who_may_go_on_is_told_when_it_is_its_turn(server: Running, packets: int
         found = parsed(said(connection))
 
     assert [json.loads(body)["body"] for _, body in found] == ["ok", ""]
+
+
+def test_a_body_in_the_smallest_chunks_takes_the_memory_of_its_bytes() -> None:
+    request = Request(Room(10**6))
+    request.url, request.method = b"/", "POST"
+    tracemalloc.start()
+    try:
+        for number in range(100_000):
+            request.add(b"%d" % (10 + number % 90))
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held_bytes < 500_000
+    assert request.environ({}, "")[BODY] == b"".join(b"%d" % (10 + number % 90) for number in range(100_000))
 
 
 SMUGGLED = [
