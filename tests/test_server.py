@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -12,12 +13,15 @@ import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import requests
 
+from clickstream.server.connection import Connection
 from clickstream.server.contract import BODY
 from clickstream.server.request import Request, Room
+from clickstream.server.service import Service
 from tests.support.http_client import open_socket, said
 from tests.support.processes import ROOT, RunningProcess, environment, free_port, memory_mb, python, wait_until
 from tests.support.small_app import MAX_BODY_BYTES
@@ -250,6 +254,29 @@ def test_a_body_in_the_smallest_chunks_takes_the_memory_of_its_bytes() -> None:
 
     assert held_bytes < 500_000
     assert request.environ({}, "")[BODY] == b"".join(b"%d" % (10 + number % 90) for number in range(100_000))
+
+
+def test_however_many_offers_come_in_one_packet_all_are_answered(server: Running) -> None:
+    found = server.answers(ask("/", "Connection: Upgrade", "Upgrade: h2c") * 2000 + LAST)
+
+    assert [status for status, _ in found] == [200] * 2001
+
+
+def test_who_sends_much_at_once_is_read_on_in_the_next_turn_of_the_loop() -> None:
+    loop = asyncio.new_event_loop()
+    limits: dict[str, Any] = {"max_body_bytes": 10**6, "body_timeout_s": 1, "reader_timeout_s": 1}
+    service = Service(lambda *_: [], loop, host="", port=0, on_answer=None, **limits)
+    transport = Mock(asyncio.Transport)
+    transport.is_closing.return_value = False
+    connection = Connection(service)
+    connection.connection_made(transport)
+
+    connection.data_received(ask("/", "Transfer-Encoding: chunked", method="POST") + b"2\r\nab\r\n" * 20_000)
+
+    assert [call[0] for call in transport.method_calls[-2:]] == ["is_closing", "pause_reading"]
+    loop.run_until_complete(asyncio.sleep(0))
+    transport.resume_reading.assert_called_once_with()
+    loop.close()
 
 
 SMUGGLED = [

@@ -23,6 +23,7 @@ _log: Final = logging.getLogger(__name__)
 
 _HEAD_TIMEOUT_S: Final = 10  # from the first byte of a request, or a connection's start, to the end of its headers
 _IDLE_TIMEOUT_S: Final = 75  # of a kept connection between two requests
+_MUCH_BYTES: Final = 64 * 1024  # at once: behind them it is the turn of others
 _RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER
 
 
@@ -79,6 +80,8 @@ class Connection(asyncio.Protocol):
             if incoming.arriving is not None:
                 self._watch_arriving(incoming.arriving)
         self._go_on()
+        if len(data) > _MUCH_BYTES and not self._is_deaf and not self._is_held_back:
+            self._let_others_go_first()
 
     def eof_received(self) -> bool:
         """Answer a client that has said all and only listens now; otherwise close."""
@@ -150,6 +153,16 @@ class Connection(asyncio.Protocol):
                 self._transport.pause_reading()
             else:
                 self._transport.resume_reading()
+
+    def _let_others_go_first(self) -> None:
+        """Read on in the next turn of the loop, which would read the same client 32 times in this one."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+            self._service.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if not self._is_held_back and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _answer(self, request: Request) -> None:
         self._answering = request

@@ -63,11 +63,14 @@ class Incoming:
         del self._parser  # which knows this object
 
     def _parse(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade()
-            self._parse(data[upgrade.args[0] :])
+        while True:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._ignore_upgrade()
+                data = data[upgrade.args[0] :]
+            else:
+                return
 
     def _ignore_upgrade(self) -> None:
         """Go on behind the head with a parser that has not seen the offer: the old one would read no body."""
