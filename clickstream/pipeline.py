@@ -8,6 +8,7 @@ nothing is counted or acknowledged before the backend has kept it.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -137,7 +138,7 @@ class Pipeline:
                 outcome.append(change())
             except Exception as failed:  # noqa: BLE001 - outermost frame of this thread; without it nothing goes on
                 _log.exception("rewriting failed; the events are what they were")
-                problem = failed
+                problem = _not_rewritten(failed) if isinstance(failed, OSError) else failed
             self._recover()
             self._run_soon(lambda: done(outcome[0] if outcome else None, problem))
 
@@ -378,6 +379,13 @@ class Pipeline:
 
 def _stopping() -> Unavailable:
     return Unavailable("the server is stopping; try again in a moment")
+
+
+def _not_rewritten(problem: OSError) -> Unavailable:
+    reason = os.strerror(problem.errno) if problem.errno else str(problem)
+    return Unavailable(
+        f"the journal could not be rewritten: {reason}; make room on its disk, or check it, and ask again"
+    )
 
 
 def _not_started(_: Callable[[], None]) -> None:

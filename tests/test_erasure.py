@@ -171,6 +171,24 @@ def test_ids_of_an_erasure_that_a_start_finishes_are_forgotten_too(tmp_path: Pat
         assert [one["event_id"] for one in api.events()] == ["e-3", "e-4", "e-2"]
 
 
+def test_an_erasure_that_the_disk_refuses_is_a_503_that_stops_nobody_and_can_be_asked_for_again(
+    api: Platform, tmp_path: Path
+) -> None:
+    fill(api)
+    in_the_way = tmp_path / "events_backup.json.compacting"
+    in_the_way.mkdir()
+
+    refused = requests.delete(f"{api.url}/users/anna", timeout=20)
+    send(api, event(7, user_id="carl"))
+
+    assert refused.status_code == 503
+    assert "could not be rewritten: Is a directory; make room" in refused.json()["error"]["message"]
+    assert [one["event_id"] for one in api.events()] == ["e-1", "e-2", "e-3", "e-4", "e-7"]
+    in_the_way.rmdir()
+    assert requests.delete(f"{api.url}/users/anna", timeout=20).ok
+    assert [one["event_id"] for one in api.events()] == ["e-3", "e-4", "e-7"]
+
+
 def test_a_line_damaged_since_the_start_does_not_end_the_collecting_when_somebody_is_erased(
     api: Platform, tmp_path: Path
 ) -> None:

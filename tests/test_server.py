@@ -296,6 +296,8 @@ SMUGGLED = [
     b"GET / HTTP/1.1\r\nHost: x\r\nNo Colon\r\n\r\n",
     b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/0.9\r\nHost: x\r\n\r\n",
+    b"GET / HTTP/2.0\r\nHost: x\r\n\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 ]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -153,6 +154,7 @@ def _end_with_the_api() -> None:
 
 
 def _main() -> int:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the API, which ends this process
     threading.Thread(target=_end_with_the_api, daemon=True).start()
     os.nice(_NICENESS)
     journal, end, crc, dedupe_window = sys.argv[1:]

@@ -13,6 +13,7 @@ _MAX_HEAD_BYTES: Final = 64 * 1024
 _MAX_HEADERS: Final = 200
 _MAX_NAME_BYTES: Final = 200
 _MAX_FRAMING: Final = 6  # bytes around each byte of a body: chunks of one byte take five
+_VERSIONS: Final = ("1.0", "1.1")
 _FRAMING_HEADERS: Final = (b"content-length", b"transfer-encoding")
 
 
@@ -112,7 +113,10 @@ class Incoming:
         self.in_body = self.is_new = True
         self._beside_bodies = self._body_bytes = 0
         request.method = self._parser.get_method().decode("ascii")
-        request.is_http_1_1 = self._parser.get_http_version() != "1.0"
+        version = self._parser.get_http_version()
+        if version not in _VERSIONS:
+            raise ValueError(f"HTTP/{version} is not spoken here")
+        request.is_http_1_1 = version == "1.1"
         request.keep_alive = request.is_http_1_1 and self._parser.should_keep_alive()
         request.check_head()
 
