@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail("--watch needs a terminal; leave it out to write one report, or add --json", USAGE)
     try:
         _show(_source(options), console, options)
+        sys.stdout.flush()  # here, where a reader that has gone is no fault
     except ConfigError as problem:
         return _fail(str(problem), USAGE)
     except ApiProblem as problem:

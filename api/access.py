@@ -16,7 +16,8 @@ def refuse_strangers() -> None:
     if token:
         given = request.authorization
         if given is None or not holds(token, given.token):
-            raise RequestRefused("unauthorized", "send the header Authorization: Bearer READ_TOKEN")
+            wrong = "this is not the READ_TOKEN; " if given is not None else ""
+            raise RequestRefused("unauthorized", f"{wrong}send the header Authorization: Bearer READ_TOKEN")
     elif not is_this_machine(request.host, here.host):
         # Any web page can point a name of its own at 127.0.0.1 and read what answers; only the Host gives it away.
         raise RequestRefused(

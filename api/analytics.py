@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from flask import Blueprint, Response, request
@@ -36,10 +37,12 @@ def get_answer(name: str) -> Response:
         time_parameter(bound, request.args[bound]) if bound in request.args else None for bound in ("since", "until")
     )
     limit = integer_parameter("limit", default=1000, least=1, most=MOST_ROWS)
-    backend, pipe = ready_backend(), parts().pipeline
+    backend, pipe, asked_s = ready_backend(), parts().pipeline, time.perf_counter()
 
     def work() -> Response:
         pipe.require_ready()  # what was asked before may have waited into a time when the journal is rewritten
-        return reply(backend.ask(name, since_ms=since_ms, until_ms=until_ms, limit=limit).as_dict())
+        table = backend.ask(name, since_ms=since_ms, until_ms=until_ms, limit=limit).as_dict()
+        elapsed_s = time.perf_counter() - asked_s  # with what came first: its turn, and events to be copied to Parquet
+        return reply(table | {"elapsed_ms": round(elapsed_s * 1000, 1)})
 
     return turns("analytics").one_at_a_time(work)

@@ -29,8 +29,10 @@ def main() -> int:
         sentence = (command.__doc__ or "").strip().splitlines()[0]
         subparser = subparsers.add_parser(found.name, help=sentence, description=command.__doc__)
         command.add_arguments(subparser)
-        subparser.set_defaults(run=command.run, settings=_settings)
-    arguments = parser.parse_args()
+        subparser.set_defaults(run=command.run, settings=_settings, parser=subparser)
+    arguments, more = parser.parse_known_args()
+    if more:
+        arguments.parser.error(f"unrecognized arguments: {' '.join(more)} (conditions and names come before options)")
     try:
         return int(arguments.run(arguments))
     except ClickstreamError as problem:

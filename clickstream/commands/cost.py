@@ -23,8 +23,10 @@ def run(args: argparse.Namespace) -> int:
         args.events_per_second, args.event_bytes, args.events_per_session, args.queries_per_day, has_flink=args.flink
     )
     items = estimate(traffic)
-    monthly = traffic.events / 1e6
-    print(f"{args.events_per_second:g} events/s of {args.event_bytes:g} bytes: {monthly:,.1f} M events a month\n")
+    monthly, visit = traffic.events / 1e6, f"{args.events_per_session:g} events a session"
+    print(f"{args.events_per_second:g} events/s of {args.event_bytes:g} bytes: {monthly:,.1f} M events a month")
+    print(f"Assumed: {visit} (--events-per-session decides what DynamoDB costs), and records as they come")
+    print("at this rate, of which Kinesis bills whole kilobytes and Firehose five at a time.\n")
     sources = list(dict.fromkeys(item.price.source for item in items))
     for item in items:
         quantity = f"{item.quantity:>12,.1f} {item.unit} x {item.price.usd:g} USD"

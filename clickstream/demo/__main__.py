@@ -71,7 +71,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="./run_demo.sh",
         description="Starts the API, the dashboard and a generator; Ctrl-C stops all three.",
         epilog="Other ports: API_PORT=3001 DASHBOARD_PORT=5001 ./run_demo.sh. Your own events only: "
-        "EVENTS_FILE=mine.json ./run_demo.sh --generator none. All settings: docs/operations.md",
+        "mkdir -p mine; EVENTS_FILE=mine/events_backup.json ./run_demo.sh --generator none. "
+        "All settings: docs/operations.md",
     )
     parser.add_argument("--no-browser", action="store_true", help="do not open the dashboard in a browser")
     parser.add_argument("--duration", type=_seconds, metavar="SECONDS", help="stop by itself after so many seconds")

@@ -85,6 +85,7 @@ class Demo:
             if not self._wait_until_healthy(service, supervisor, signals):
                 return
             self._terminal.line(f"  ✓ {service.name} ready after {time.monotonic() - began:.1f} s")
+        self._tell_damage()
         generator = self._start_generator(supervisor)
         if generator is not None:
             self._terminal.line(f"  ✓ {generator.name} started")
@@ -98,13 +99,19 @@ class Demo:
         self._terminal.line("Stopping …")
         supervisor.stop(hurry=lambda: signals.count > asked, before=self._note_totals)
         took_s = time.monotonic() - began
-        if self._kept is not None and self._options.events_file is not None:
-            kept = "1 event is" if self._kept == 1 else f"{self._kept:,} events are"
-            self._terminal.line(f"{kept} kept in {self._options.events_file}.")
+        if self._options.events_file is not None:
+            kept = "1 event is" if self._kept == 1 else f"{self._kept:,} events are" if self._kept is not None else ""
+            self._terminal.line(f"{kept or 'What was acknowledged is'} kept in {self._options.events_file}.")
         if held := [port_problem(s, reason) for s in self._services if (reason := ports.why_not(s.host, s.port))]:
             raise DemoError("\n".join(["Stopped, but:", *held]))
         numbers = " and ".join(str(service.port) for service in self._services)
         self._terminal.line(f"Stopped in {took_s:.1f} s: nothing is left running, ports {numbers} are free.")
+
+    def _tell_damage(self) -> None:
+        damaged = ((self._stats() or {}).get("ingest") or {}).get("damaged_records", 0)
+        if damaged:
+            lines = "1 line" if damaged == 1 else f"{damaged:,} lines"
+            self._terminal.line(f"  ! {lines} of the journal damaged: taken out and kept among the rejected events")
 
     def _note_totals(self, child: Child) -> None:
         # Between the end of the generator and the end of the API: only then is the number final.

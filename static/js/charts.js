@@ -253,9 +253,11 @@ const tooltipTexts = {
 
 function describe(points, values, span, interval) {
   const complete = values.slice(0, -1);
-  const peak = Math.max(...complete);
+  const soFar = seen(points.at(-1), latest.view.hidden);
+  const peak = Math.max(...complete, soFar);
   say(byId("title-series"), interval === 60 ? "Events per minute" : `Events per ${interval / 60} minutes`);
-  const most = peak > 0 ? ` · peak ${ui.count(peak)} at ${ui.minute(points[complete.indexOf(peak)].start)}` : "";
+  const when = peak > Math.max(...complete) ? points.length - 1 : complete.indexOf(peak);
+  const most = peak > 0 ? ` · peak ${ui.count(peak)} at ${ui.minute(points[when].start)}` : "";
   say(byId("note-series"), peak > 0 || values.at(-1) > 0 ? `last ${span}${most}` : `none in the last ${span}`);
   const reader = byId("reader");
   ui.attribute(reader, "max", String(values.length - 1));

@@ -20,7 +20,7 @@ const joined = (...parts) => parts.filter((part) => part !== undefined && part !
 const TELLING = {
   page_view: (p) => joined(p.page ?? p.title ?? p.url, p.product_name),
   click: (p) => joined(p.element ?? p.target, p.page),
-  search: (p) => joined(p.query === undefined ? undefined : `“${short(p.query)}”`, p.results_count === undefined ? undefined : `${short(p.results_count)} results`),
+  search: (p) => joined(p.query === undefined ? undefined : `“${short(p.query)}”`, p.results_count === undefined ? undefined : `${short(p.results_count)} ${p.results_count === 1 ? "result" : "results"}`),
   add_to_cart: (p) => joined(p.product_name ?? p.product_id, price(p.price, p.currency), p.quantity > 1 ? `× ${p.quantity}` : undefined),
   remove_from_cart: (p) => joined(p.product_name ?? p.product_id, price(p.price, p.currency)),
   checkout: (p) => joined(price(p.cart_value, p.currency) ?? price(p.total, p.currency), p.order_id),

@@ -279,6 +279,7 @@ function start() {
 }
 
 listen();
+writeView(); // without what the address has that is no view
 drawControls();
 labelTheme(themeNow());
 setInterval(() => document.hidden || drawState({ source, drawn, paused, broken }), 1000);

@@ -139,6 +139,7 @@ export function drawFunnel(stats) {
     const [head, bar, slope] = node.children;
     const [label, number, part] = head.children;
     ui.attribute(head, "data-query", `event_type=${step.step}`);
+    ui.attribute(head, "data-title", ui.typeName(step.step));
     say(label, STEP_NAMES[step.step] ?? ui.typeName(step.step));
     say(number, ui.count(step.sessions));
     say(part, ui.share(step.sessions, first));
@@ -194,7 +195,7 @@ const TOP = {
 export function drawTop(stats, name) {
   const { what, unit, property } = TOP[name];
   const rows = stats.top[name] ?? [];
-  say(byId("top-what"), stats.top.exact ? what : `${what} (counts of rare ones are left out)`);
+  say(byId("top-what"), stats.top.exact ? what : `${what} (approximate: of many in a minute, the rarest are not counted)`);
   say(byId("top-unit"), unit);
   drawBars(byId("top-list"), rows, (row) => ({
     name: row.value,
@@ -265,7 +266,7 @@ export function drawFooter(stats) {
   if (typeof latency?.p99 === "number") parts.push(`commit p99 ${ui.decimal(latency.p99)} ms`);
   if (fsync) parts.push(`fsync ${fsync}`);
   if (dedupe) parts.push(`duplicates are known for the last ${ui.exact(dedupe.window)} ids`);
-  if (damaged) parts.push(`${ui.exact(damaged)} damaged records skipped`);
+  if (damaged) parts.push(`${ui.exact(damaged)} damaged ${damaged === 1 ? "record" : "records"} skipped`);
   if (spill?.waiting || spill?.records) parts.push(`${ui.exact(spill.waiting ?? spill.records)} events wait in the spill`);
   say(byId("ingest"), parts.join(" · "));
   say(byId("zone"), `Times in your zone (${ui.zone})`);
