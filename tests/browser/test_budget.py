@@ -16,9 +16,18 @@ from tests.support.shop import visits
 pytestmark = [pytest.mark.browser, pytest.mark.measures]
 
 REFRESHES = 10
-# One percent of a core is 20 ms of a poll: 13 to 17 here, 5 in the dashboard's process, when the machine does nothing
-# else. Beside other work caches are cold, and the same work takes up to half as long again.
-MAIN_THREAD_MS_PER_REFRESH = 25
+# One percent of a core is 20 ms of a poll, of which the dashboard's process takes 5. Machines, and hours of one
+# machine, differ by a factor of two, so the page is weighed against work of the same kind in the same page: 1.45 to 1.6
+# times that when a refresh takes 13 to 17 ms of the machine in docs/dashboard.md.
+MOST_REFERENCES_PER_REFRESH = 2.2
+REFERENCE = """() => {
+  const rows = Array.from({length: 2000}, (_, n) => ({id: n, name: `row ${n}`, page: `/p/${n % 50}`, at: n * 1.5}));
+  for (let round = 0; round < 10; round++) {
+    const again = JSON.parse(JSON.stringify(rows)).sort((a, b) => b.page.localeCompare(a.page));
+    const counts = new Map();
+    for (const row of again) counts.set(row.page, (counts.get(row.page) ?? 0) + row.at);
+  }
+}"""
 LEAST_SCORE = 0.98
 LIGHTHOUSE_RUNS = 3  # the best counts: what else the machine does can only lower a score
 
@@ -74,12 +83,20 @@ def test_a_refresh_costs_little_of_the_main_thread(busy_hour: tuple[str, str], t
             pass
 
     refresh(0)
+    references = [reference_ms(tab, session) for _ in range(4)]
     start = busy_ms(session)
     for number in range(1, REFRESHES + 1):
         refresh(number)
     per_refresh_ms = (busy_ms(session) - start) / REFRESHES
+    references += [reference_ms(tab, session) for _ in range(3)]
 
-    assert per_refresh_ms <= MAIN_THREAD_MS_PER_REFRESH
+    assert per_refresh_ms <= MOST_REFERENCES_PER_REFRESH * min(references)
+
+
+def reference_ms(tab: Page, session: CDPSession) -> float:
+    start = busy_ms(session)
+    tab.evaluate(REFERENCE)
+    return busy_ms(session) - start
 
 
 def busy_ms(session: CDPSession) -> float:

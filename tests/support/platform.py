@@ -28,7 +28,7 @@ class Platform:
 
     def get(self, path: str, **parameters: str) -> Any:  # noqa: ANN401 - any JSON
         """The JSON answer to a read."""
-        answer = requests.get(self.url + path, params=parameters, headers=self.headers, timeout=10)
+        answer = requests.get(self.url + path, params=parameters, headers=self.headers, timeout=30)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
