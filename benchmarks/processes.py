@@ -65,9 +65,13 @@ def api(
 
 @contextlib.contextmanager
 def starting_api(directory: Path, events_file: str) -> Iterator[Server]:
-    """Our ingestion API as soon as it answers at all; it may still be reading its journal."""
+    """Our ingestion API as soon as it answers at all; it may still be reading its journal.
+
+    Without checkpoints: the process that makes one after the replay would be measured too.
+    """
     port = _free_port()
     environ = {"API_PORT": str(port), "EVENTS_FILE": str(directory / events_file), "LOG_LEVEL": "warning"}
+    environ["CHECKPOINT_BYTES"] = "0"
     with _running([sys.executable, "local_api.py"], port, environ, ROOT) as server:
         yield server
 
