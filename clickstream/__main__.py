@@ -32,7 +32,8 @@ def main() -> int:
         subparser.set_defaults(run=command.run, settings=_settings, parser=subparser)
     arguments, more = parser.parse_known_args()
     if more:
-        arguments.parser.error(f"unrecognized arguments: {' '.join(more)} (conditions and names come before options)")
+        hint = "" if more[0].startswith("-") else " (conditions and names come before options)"
+        arguments.parser.error(f"unrecognized arguments: {' '.join(more)}{hint}")
     try:
         return int(arguments.run(arguments))
     except ClickstreamError as problem:

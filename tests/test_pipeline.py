@@ -85,11 +85,12 @@ class Bench:
     def kept_ids(self) -> list[str]:
         return [json.loads(record)["event_id"] for record in self.backend.kept]
 
-    def stop(self) -> None:
+    def stop(self, *, loop_is_busy_s: float = 0) -> None:
         stopping = threading.Thread(target=self.pipeline.stop)
         stopping.start()
         self.loop.run_next()
         self.backend.gate.set()
+        stopping.join(loop_is_busy_s)  # what a commit hands to the loop has to wait
         while stopping.is_alive():
             with contextlib.suppress(queue.Empty):
                 self.loop.waiting.get(timeout=0.01)()
@@ -295,7 +296,7 @@ def test_what_is_left_at_a_stop_says_of_the_last_group_what_became_of_it(bench: 
     sent = bench.send("a", "b")
     bench.backend.fail_next = [None if kept else full_disk()]
 
-    bench.stop()
+    bench.stop(loop_is_busy_s=0.2)
 
     assert sent.acknowledged is kept
     assert (bench.backend.old_ids, bench.backend.counted_at_close) == ((["a", "b"], 2) if kept else ([], 0))

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import re
 import signal
 import socket
+import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 import requests
 
-from clickstream.server.connection import Connection
 from clickstream.server.contract import BODY
 from clickstream.server.request import Request, Room
-from clickstream.server.service import Service
 from tests.support.http_client import open_socket, said
 from tests.support.processes import ROOT, RunningProcess, environment, free_port, memory_mb, python, wait_until
 from tests.support.small_app import MAX_BODY_BYTES
@@ -262,21 +259,35 @@ def test_however_many_offers_come_in_one_packet_all_are_answered(server: Running
     assert [status for status, _ in found] == [200] * 2001
 
 
-def test_who_sends_much_at_once_is_read_on_in_the_next_turn_of_the_loop() -> None:
-    loop = asyncio.new_event_loop()
-    limits: dict[str, Any] = {"max_body_bytes": 10**6, "body_timeout_s": 1, "reader_timeout_s": 1}
-    service = Service(lambda *_: [], loop, host="", port=0, on_answer=None, **limits)
-    transport = Mock(asyncio.Transport)
-    transport.is_closing.return_value = False
-    connection = Connection(service)
-    connection.connection_made(transport)
+@pytest.mark.measures
+def test_who_sends_bodies_in_the_smallest_chunks_does_not_hold_up_the_others(server: Running) -> None:
+    body = b"2\r\nab\r\n" * (MAX_BODY_BYTES // 2) + b"0\r\n\r\n"
+    requested = ask("/bytes?n=0", "Transfer-Encoding: chunked", method="POST") + body
+    stop = threading.Event()
 
-    connection.data_received(ask("/", "Transfer-Encoding: chunked", method="POST") + b"2\r\nab\r\n" * 20_000)
+    def feed() -> None:
+        with open_socket(server.url) as connection:
+            while not stop.is_set():
+                connection.sendall(requested * 20)
+                answers = b""
+                while answers.count(b"\r\n\r\n") < 20:
+                    answers += connection.recv(1 << 20)
 
-    assert [call[0] for call in transport.method_calls[-2:]] == ["is_closing", "pause_reading"]
-    loop.run_until_complete(asyncio.sleep(0))
-    transport.resume_reading.assert_called_once_with()
-    loop.close()
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    try:
+        waits = []
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            begin = time.monotonic()
+            assert requests.get(server.url, timeout=20).ok
+            waits.append(time.monotonic() - begin)
+    finally:
+        stop.set()
+        feeder.join()
+
+    print(f"\n{len(waits)} others, at most {max(waits):.2f} s")  # noqa: T201
+    assert max(waits) < 0.5
 
 
 SMUGGLED = [

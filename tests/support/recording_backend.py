@@ -59,7 +59,7 @@ class RecordingBackend:
         yield from self.kept
 
     def ask(self, name: str, *, since_ms: int | None, until_ms: int | None, limit: int) -> Table:
-        return Table(name, ["events"], [[len(self.kept)]], 0.0)
+        return Table(name, ["events"], [[len(self.kept)]])
 
     def hurry(self) -> None:
         pass
