@@ -30,8 +30,12 @@ def axe_violations(tab: Page) -> list[str]:
     ]
 
 
+class AuditBrokeOff(Exception):
+    """Lighthouse ended without a report of its own; the text is what it printed."""
+
+
 def lighthouse(url: str, report: Path, *, phone: bool) -> dict[str, Any]:
-    """Lighthouse's report on `url`."""
+    """Lighthouse's report on `url`; raises `AuditBrokeOff`."""
     command = [
         "node",
         str(MODULES / "lighthouse" / "cli" / "index.js"),
@@ -43,12 +47,15 @@ def lighthouse(url: str, report: Path, *, phone: bool) -> dict[str, Any]:
         f"--chrome-flags=--headless=new {' '.join(FLAGS)}",
         *([] if phone else ["--preset=desktop"]),
     ]
-    subprocess.run(
+    done = subprocess.run(
         command,
-        check=True,
+        check=False,
         capture_output=True,
+        text=True,
         timeout=180,
         env=environment(CHROME_PATH=PATH, HOME=str(report.parent)),
     )
+    if done.returncode != 0:
+        raise AuditBrokeOff(f"lighthouse ended with {done.returncode}: {done.stdout}{done.stderr}")
     found: dict[str, Any] = json.loads(report.read_text())
     return found
