@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from http import HTTPStatus
 from typing import Final
@@ -16,6 +16,7 @@ from api.parts import parts
 from clickstream.access import RateLimited
 from clickstream.backends.base import Backend
 from clickstream.errors import RequestRefused, Unavailable
+from clickstream.events import PlainEvent
 from clickstream.expectations import Refusal, checked_scope, refusals_of
 from clickstream.marks import marked
 from clickstream.pipeline import Receipt
@@ -40,25 +41,29 @@ def accept(
     key: str | None,
     answer: Callable[[Receipt], Response],
     unavailable: Callable[[Unavailable], Response] | None = None,
+    events: Sequence[PlainEvent] | None = None,
 ) -> Response:
     """`answer` over the verdicts on `records`, sent once everything accepted is kept; else `unavailable`.
 
     `family` is the SDK's, or native; `key` the name of the write key, where one was asked for. `unavailable` is called
-    when the request is over; without one the answer is our own.
+    when the request is over; without one the answer is our own. `events` is what `records` hold, where an adapter has
+    just written them.
     """
     here, environ = parts(), request.environ
     deferred = Deferred()
-    records = here.privacy.cleaned(
+    cleaned = here.privacy.cleaned(
         records, user_agent=environ.get("HTTP_USER_AGENT", ""), address=environ["REMOTE_ADDR"]
     )
     scope = checked_scope(environ.get("HTTP_X_CLICKSTREAM_TEST_ID"))
     if scope is not None:
-        records = marked(records, "test_id", scope)
+        cleaned = marked(cleaned, "test_id", scope)
+    if cleaned != records:
+        events = None
 
     def when_kept(problem: Unavailable | None) -> None:
         deferred.resolve(None if problem is None else (unavailable or failure)(problem))
 
-    receipt = here.pipeline.accept(records, source=key or family, when_kept=when_kept)
+    receipt = here.pipeline.accept(cleaned, events, source=key or family, when_kept=when_kept)
     if receipt.rejections:
         here.expectations.note_refused(refusals_of(receipt.rejections, scope, family))
     environ[DEFERRED] = deferred

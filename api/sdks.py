@@ -103,7 +103,9 @@ def _accept(route: Route, batch: WireBatch, origin: str | None) -> Response:
     def unavailable(_: Unavailable) -> Response:
         return _response(route.answers.unavailable, origin)
 
-    return accept(list(batch.records), family=route.family, key=key, answer=answer, unavailable=unavailable)
+    return accept(
+        list(batch.records), events=batch.events, family=route.family, key=key, answer=answer, unavailable=unavailable
+    )
 
 
 def _body() -> bytes:

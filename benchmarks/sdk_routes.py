@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from tests.support.platform import platform
 
 BATCH = 100
+ROUNDS = 15
 PATHS = {
     "native": "/events",
     "segment": "/v1/batch",
@@ -108,12 +109,12 @@ def cpu_s(pid: int) -> float:
 
 
 def main() -> None:
-    """Print the table; medians of five rounds in turn, because the machine may be shared."""
-    requests = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    """Print the table; medians of many short rounds in turn, because the machine may be shared."""
+    requests = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     rates: dict[str, list[float]] = {family: [] for family in PATHS}
     costs: dict[str, list[float]] = {family: [] for family in PATHS}
     with tempfile.TemporaryDirectory() as directory, platform(Path(directory)) as api:
-        for _ in range(5):
+        for _ in range(ROUNDS):
             for family, path in PATHS.items():
                 bodies = [body(family) for _ in range(requests)]
                 before = cpu_s(api.process.pid)

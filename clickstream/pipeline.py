@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 from clickstream.backends.base import Backend
 from clickstream.errors import BackendUnavailable, Replaying, RequestRefused, Unavailable
-from clickstream.events import AnyEvent, Batch, Limits, Rejection, validate
+from clickstream.events import AnyEvent, Batch, Limits, PlainEvent, Rejection, validate
 from clickstream.group_commit import GroupCommit
 from clickstream.journal import Quarantine
 from clickstream.journal.quarantine import Refused
@@ -204,8 +204,12 @@ class Pipeline:
 
     # -- the way in -----------------------------------------------------------------------------------------
 
-    def accept(self, records: Sequence[bytes], *, source: str, when_kept: OnKept) -> Receipt:
+    def accept(
+        self, records: Sequence[bytes], events: Sequence[PlainEvent] | None = None, *, source: str, when_kept: OnKept
+    ) -> Receipt:
         """Verdicts on `records`; send them only when `when_kept` is called with None.
+
+        `events` is what `records` hold, where they have just been written (see `validate`).
 
         `when_kept` is called on the loop thread once everything is kept and counted, or with the reason why
         nothing of this request may be acknowledged. Raises Unavailable when nothing can be taken in now.
@@ -214,7 +218,7 @@ class Pipeline:
         self._require_room()
         started_s = time.perf_counter()
         now_ms = self._clock_ms()
-        batch = validate(records, self.limits, now_ms)
+        batch = validate(records, self.limits, now_ms, events)
         duplicates = self._take_out_duplicates(batch)
         receipt = Receipt(len(batch.events), duplicates, batch.rejections)
         ids = [event.event_id or "" for event in batch.events]

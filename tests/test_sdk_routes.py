@@ -147,3 +147,13 @@ def test_while_nothing_can_be_written_sdks_are_told_to_come_back(api: Platform, 
 def _together(session: requests.Session, url: str, body: object) -> list[requests.Response]:
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(lambda _: session.post(f"{url}/v1/batch", json=body, timeout=10), range(8)))
+
+
+def test_what_is_counted_is_what_is_kept_where_a_secret_was_taken_out(api: Platform) -> None:
+    view = {"type": "page", "userId": "u", "messageId": "v", "timestamp": "2026-11-24T09:19:00.000Z"}
+    batch = [{**view, "properties": {"page": "/welcome?token=abc"}}]
+
+    requests.post(f"{api.url}/v1/batch", json={"batch": batch}, timeout=10)
+
+    assert api.get("/events", event_type="page_view")["events"][0]["properties"]["page"] == "/welcome?token=***"
+    assert [page["value"] for page in api.get("/stats")["top"]["pages"]] == ["/welcome?token=***"]

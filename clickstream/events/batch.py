@@ -7,13 +7,12 @@ from typing import Final, cast
 
 import msgspec
 
-from clickstream.events.model import IDENTITY_FIELDS, Batch, Limits, PlainEvent, Rejection
+from clickstream.events.model import IDENTITY_FIELDS, MAX_ID_LENGTH, Batch, Limits, PlainEvent, Rejection
 from clickstream.events.record import Fault, depth, examine, is_utf8, known_types, readable_id
 from clickstream.timestamps import DAY_MS, UtcClockReader, text
 
 _GROUP: Final = 16  # records judged together when their batch is not plainly right
-_DIGITS: Final = bytes.maketrans(b"123456789E", b"000000000e")
-_NOT_IN_EXPONENTS: Final = b"+-."
+_OF_NUMBERS: Final = bytes.maketrans(b"123456789+-.E", b"000000000000e")
 _LONGEST_DIGITS: Final = b"0" * 300  # a float holds 308 digits before the point
 _ENVELOPE_FIELDS: Final = frozenset({"event_id", "event_type", *IDENTITY_FIELDS, "timestamp", "properties"})
 _ENVELOPE_KEYS: Final = tuple(f'"{name}"'.encode() for name in sorted(_ENVELOPE_FIELDS))
@@ -34,8 +33,17 @@ _encode: Final = msgspec.json.encode
 _clock: Final = UtcClockReader()
 
 
-def validate(records: Sequence[bytes], limits: Limits, received_ms: int) -> Batch:
-    """Verdict on each record, in order; `received_ms` is the server's clock in milliseconds since 1970."""
+def validate(
+    records: Sequence[bytes], limits: Limits, received_ms: int, events: Sequence[PlainEvent] | None = None
+) -> Batch:
+    """Verdict on each record, in order; `received_ms` is the server's clock in milliseconds since 1970.
+
+    `events` is what `records` hold, where they have just been written by msgspec from values that it had read: such
+    bytes are sound, so that only what the events say is looked at.
+    """
+    plain = None if events is None else _plain_as_written(events, records, limits, received_ms)
+    if plain is not None:
+        return plain
     batch = Batch()
     _validate_range(records, 0, batch, limits, received_ms)
     return batch
@@ -72,15 +80,48 @@ def _all_plain(records: Sequence[bytes], limits: Limits, received_ms: int) -> Ba
         or b"\n" in blob
         or b"\r" in blob
         or not is_utf8(blob)
-        or (len(blob) > limits.max_event_bytes and max(map(len, records)) > limits.max_event_bytes)
     ):
         return None
     events = _decode_all(records)
     if (
         events is None
-        or not _is_shallow(records, limits.max_nesting)
+        or not _are_within(limits, records, blob)
         or not _has_sound_objects(events)
-        or not _has_sound_envelopes(events, blob)
+        or not (_is_compact(events, blob) or _has_unique_keys(events, blob))
+    ):
+        return None
+    return _timely(events, records, received_ms)
+
+
+def _plain_as_written(
+    events: Sequence[PlainEvent], records: Sequence[bytes], limits: Limits, received_ms: int
+) -> Batch | None:
+    """All of `events` when they are good ones, or None when any needs a closer look."""
+    texts = [event.event_type for event in events]
+    texts += [event.timestamp for event in events]
+    ids = [event.event_id for event in events]
+    ids += [one for event in events for one in (event.user_id, event.anonymous_id, event.session_id) if one is not None]
+    if (
+        not events
+        or set(map(type, texts + ids)) != {str}
+        or not 0 < len(min(ids, key=len)) <= len(max(ids, key=len)) <= MAX_ID_LENGTH
+        or not _are_objects([event.raw_properties for event in events])
+        or not _are_within(limits, records, b"\0".join(records))
+    ):
+        return None
+    return _timely(events, records, received_ms)
+
+
+def _are_within(limits: Limits, records: Sequence[bytes], blob: bytes) -> bool:
+    if len(blob) > limits.max_event_bytes and max(map(len, records)) > limits.max_event_bytes:
+        return False
+    return _is_shallow(records, blob, limits.max_nesting)
+
+
+def _timely(events: Sequence[PlainEvent], records: Sequence[bytes], received_ms: int) -> Batch | None:
+    """The batch of sound `events`; None unless every type is known, every event somebody's and none too far ahead."""
+    if not known_types.issuperset([event.event_type for event in events]) or not all(
+        event.session_id or event.user_id or event.anonymous_id for event in events
     ):
         return None
     times_ms = _clock.all_canonical_ms([event.timestamp for event in events])
@@ -88,15 +129,6 @@ def _all_plain(records: Sequence[bytes], limits: Limits, received_ms: int) -> Ba
         return None
     suffix = f',"received_at":"{text(received_ms)}"}}'.encode()
     return Batch(list(events), [record[:-1] + suffix for record in records], times_ms)
-
-
-def _has_sound_envelopes(events: Sequence[PlainEvent], blob: bytes) -> bool:
-    """True when no field stands twice in a record, every type is known and every event is somebody's."""
-    return (
-        known_types.issuperset([event.event_type for event in events])
-        and all(event.session_id or event.user_id or event.anonymous_id for event in events)
-        and (_is_compact(events, blob) or _has_unique_keys(events, blob))
-    )
 
 
 def _is_compact(events: Sequence[PlainEvent], blob: bytes) -> bool:
@@ -110,16 +142,20 @@ def _is_compact(events: Sequence[PlainEvent], blob: bytes) -> bool:
 def _has_sound_objects(events: Sequence[PlainEvent]) -> bool:
     """True when what stays raw are objects, and no number in them is out of range: the typed decoder sees neither."""
     raws = [event.raw_properties for event in events] + _sdk_parts(events)
-    blob = b"\0".join(raws)
-    if not blob.startswith(b"{") or blob.count(b"\0{") != len(raws) - 1:
+    if not _are_objects(raws):
         return False
-    if _may_hold_huge_number(blob):
+    if _may_hold_huge_number(b"\0".join(raws)):
         try:
             for raw in raws:
                 _anything.decode(raw)
         except (msgspec.MsgspecError, RecursionError):
             return False
     return True
+
+
+def _are_objects(raws: Sequence[msgspec.Raw]) -> bool:
+    blob = b"\0".join(raws)
+    return blob.startswith(b"{") and blob.count(b"\0{") == len(raws) - 1
 
 
 def _sdk_parts(events: Sequence[PlainEvent]) -> list[msgspec.Raw]:
@@ -131,7 +167,7 @@ def _sdk_parts(events: Sequence[PlainEvent]) -> list[msgspec.Raw]:
 
 def _may_hold_huge_number(blob: bytes) -> bool:
     """False when no number in `blob` can be beyond a 64-bit float: none has an exponent or hundreds of digits."""
-    digits = blob.translate(_DIGITS, _NOT_IN_EXPONENTS)
+    digits = blob.translate(_OF_NUMBERS)
     return b"0e0" in digits or _LONGEST_DIGITS in digits
 
 
@@ -179,10 +215,13 @@ def _has_unique_keys(events: Sequence[PlainEvent], blob: bytes) -> bool:
     return all(blob.count(key) == present.get(key, count) for key in _ENVELOPE_KEYS)
 
 
-def _is_shallow(records: Sequence[bytes], max_nesting: int) -> bool:
+def _is_shallow(records: Sequence[bytes], blob: bytes, max_nesting: int) -> bool:
     """True when no record nests deeper than `max_nesting`; those that open so many brackets are looked at closely."""
-    return not any(
-        record.count(b"{") + record.count(b"[") > max_nesting and depth(record) > max_nesting for record in records
+    opened = [record.count(b"{") for record in records]
+    if b"[" in blob:
+        opened = [count + record.count(b"[") for count, record in zip(opened, records, strict=True)]
+    return max(opened) <= max_nesting or not any(
+        count > max_nesting and depth(record) > max_nesting for count, record in zip(opened, records, strict=True)
     )
 
 

@@ -140,7 +140,9 @@ class Stats:
 
     def _visit(self, person: str, ms: int) -> Session:
         """The visit of `person` that `ms` belongs to: within 30 minutes of its events; it may join two into one."""
-        visits = self.visits.get(person) or []
+        visits = self.visits.young.get(person) or self.visits.get(person) or []
+        if len(visits) == 1 and visits[0].first_ms <= ms <= visits[0].last_ms + INACTIVITY_MS:
+            return visits[0]
         near = [v for v in visits if v.first_ms - INACTIVITY_MS <= ms <= v.last_ms + INACTIVITY_MS]
         if not near:
             visit = self._open_session(ms)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from clickstream.wire import mapping
 from clickstream.wire.base import Answer, Answers, WireBatch, WireRequest, json_answer
-from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier
+from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier, put
 
 # These SDKs know success (200) and "again": a batch with an event at fault would block all later ones for ever,
 # so it is answered 200 as well. Its events are in quarantine.
@@ -35,6 +37,7 @@ _ATTRIBUTES: Final = {
     "_traffic_source_medium": "utm_medium",
     "_traffic_source_campaign": "utm_campaign",
 }
+_FIELDS: Final = (("locale", "locale"), ("country_code", "country"))
 
 
 def decode_collect(request: WireRequest) -> WireBatch:
@@ -46,28 +49,28 @@ def decode_collect(request: WireRequest) -> WireBatch:
         return WireBatch([request.body], app_id)
     sent_at = request.query.get("upload_timestamp")
     skew = mapping.skew_ms(sent_at, mapping.milliseconds(request.received_at))
-    records = [_record(event, skew, request.user_agent) for event in events]
-    return WireBatch(mapping.encode_all(records, request.body), app_id)
+    agent = mapping.agent_of(request.user_agent)
+    return mapping.batch_of(events, partial(_record, skew, agent), request.body, app_id)
 
 
-def _record(event: object, skew: int, user_agent: str) -> object:
-    if not isinstance(event, dict):
-        return event
+def _record(skew: int, agent: Mapping[str, str], event: Object) -> Record:
     take = event.pop  # what has a place of its own in our event is taken; everything else is `sdk.fields`
-    name, user = take("event_type", None), as_object(event.get("user"))
+    name, user = take("event_type", None), event.get("user")
     attributes = take("attributes") if isinstance(event.get("attributes"), dict) else {}
     sdk = Sdk("aws_clickstream", take("sdk_name", None), take("sdk_version", None), name, fields=event)
     record = Record(
-        _event_type(name),
-        identifier(take("event_id", None)),
-        identifier(as_object(user.get("_user_id")).get("value")),
-        identifier(event.get("device_id") or event.get("unique_id")),
-        identifier(attributes.get("_session_id")),
-        properties=attributes,
+        event_type=_event_type(name),
+        event_id=identifier(take("event_id", None)),
+        user_id=identifier(as_object(as_object(user).get("_user_id")).get("value")) if user else None,
+        anonymous_id=identifier(take("device_id", None) or event.get("unique_id")),
+        session_id=identifier(attributes.get("_session_id")),
         sdk=sdk,
     )
     mapping.set_time(record, sdk, take("timestamp", None), skew)
-    _fill(attributes, event, record.event_type, user_agent)
+    _fill(attributes, event)
+    mapping.fill(attributes, agent)
+    mapping.fill_commerce(attributes, record.event_type)
+    record.raw_properties = mapping.raw(attributes)
     return record
 
 
@@ -77,17 +80,18 @@ def _event_type(name: object) -> str | None:
     return _TYPES.get(name) or mapping.snake_case(name)
 
 
-def _fill(attributes: Object, event: Object, event_type: str | None, user_agent: str) -> None:
-    additions = {_ATTRIBUTES[name]: attributes[name] for name in attributes if name in _ATTRIBUTES}
-    additions["page"] = mapping.path_of(attributes.get("_page_url")) or attributes.get("_screen_id")
-    additions["referrer"] = attributes.get("_page_referrer") or attributes.get("_latest_referrer")
-    additions["locale"] = event.get("locale")
-    additions["country"] = event.get("country_code")
-    if (platform := event.get("platform")) in ("Android", "iOS"):
-        additions["os"] = platform
-    mapping.fill(attributes, additions)
+def _fill(attributes: Object, event: Object) -> None:
+    for theirs in [name for name in attributes if name in _ATTRIBUTES]:
+        put(attributes, _ATTRIBUTES[theirs], attributes[theirs])
+    put(attributes, "page", mapping.path_of(attributes.get("_page_url")) or attributes.get("_screen_id"))
+    if referrer := attributes.get("_page_referrer") or attributes.get("_latest_referrer"):
+        put(attributes, "referrer", referrer)
+    for theirs, ours in _FIELDS:
+        if theirs in event:
+            put(attributes, ours, event[theirs])
+    if event.get("platform") in ("Android", "iOS"):
+        put(attributes, "os", event["platform"])
     if (items := event.get("items")) and isinstance(items, list):
-        mapping.fill(attributes, {"items": [mapping.line_item(as_object(item)) for item in items]})
-        mapping.fill(attributes, mapping.line_item(as_object(items[0])) if len(items) == 1 else {})
-    mapping.fill_agent(attributes, user_agent)
-    mapping.fill_commerce(attributes, event_type)
+        put(attributes, "items", [mapping.line_item(as_object(item)) for item in items])
+        if len(items) == 1:
+            mapping.fill(attributes, mapping.line_item(as_object(items[0])))

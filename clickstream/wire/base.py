@@ -5,11 +5,11 @@ send. What it cannot read becomes a record as it came, so that validation refuse
 quarantine keeps it: nothing an SDK sent disappears here. Whoever mounts the routes does this:
 
     batch = route.decode(request)
-    rejected = accept(batch.records)   -> route.answer(batch, rejected), rejected being the indexes of refused records;
-                                          a batch without records is a stub (settings, flags): the same call, no accept
-    RequestRefused (body too large, …) -> route.answers.refusal      stops this SDK's retries
-    Unavailable, Replaying             -> route.answers.unavailable  makes it keep the events and come back
-    OPTIONS                            -> preflight(request)
+    accept(batch.records, batch.events) -> route.answer(batch, rejected), with the indexes of refused records;
+                                           a batch without records is a stub (settings, flags): the same call, no accept
+    RequestRefused (body too large, …)  -> route.answers.refusal     stops this SDK's retries
+    Unavailable, Replaying              -> route.answers.unavailable makes it keep the events and come back
+    OPTIONS                             -> preflight(request)
 
 Every answer gets `cors_headers(origin)` on top.
 """
@@ -22,6 +22,8 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+
+from clickstream.events import PlainEvent
 
 JSON_TYPE: Final = {"Content-Type": "application/json"}
 
@@ -75,6 +77,8 @@ class WireBatch:
     accepted: Answer | None = None
     # Makes the answer from the indexes of the refused records, for SDKs that are told about each event.
     answer_each: Callable[[Collection[int]], Answer] | None = None
+    # What the records hold, where the adapter has written all of them: they need not be read again.
+    events: Sequence[PlainEvent] | None = None
 
 
 Decode = Callable[[WireRequest], WireBatch]

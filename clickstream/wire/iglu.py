@@ -11,10 +11,29 @@ _JSON_FIELDS: Final = (("ue_px", "ue_pr"), ("cx", "co"))
 _EMBEDDED: Final = tuple(name for names in _JSON_FIELDS for name in names)
 
 
-def open_json(event: Object) -> None:
-    """Put embedded JSON, plain or base64, in place of its text; text that holds none stays."""
+def unpack(event: Object) -> tuple[Any, Object, dict[str, list[Object]]]:
+    """Name and content of the event, and its entities by the name of their schema.
+
+    The name is that of its self-describing JSON, its structured action, or its kind. Embedded JSON, plain or base64,
+    is put in place of its text; text that holds none stays.
+    """
+    kind = event.get("e")
     if event.keys().isdisjoint(_EMBEDDED):
-        return
+        return _plain_name(event, kind), {}, {}
+    _open_json(event)
+    entities = _entities(event)
+    if kind != "ue":
+        return _plain_name(event, kind), {}, entities
+    inner = as_object(as_object(event.get("ue_pr")).get("data"))
+    name = _schema_name(inner["schema"]) if "schema" in inner else None
+    return name, as_object(inner.get("data")), entities
+
+
+def _plain_name(event: Object, kind: Any) -> Any:  # noqa: ANN401 - as sent
+    return event.get("se_ac") if kind == "se" else None if kind == "ue" else kind
+
+
+def _open_json(event: Object) -> None:
     for encoded, plain in _JSON_FIELDS:
         for name, read in ((encoded, mapping.decode_base64), (plain, mapping.decode_json)):
             value = read(event[name]) if isinstance(event.get(name), str) else None
@@ -23,27 +42,15 @@ def open_json(event: Object) -> None:
                 event[plain] = value
 
 
-def _schema_name(schema: object) -> str:
-    parts = str(schema).removeprefix("iglu:").split("/")
-    return parts[1] if len(parts) == 4 else str(schema)
-
-
-def described(event: Object) -> tuple[Any, Object]:
-    """Name and content of the event: of its self-describing JSON, its structured action, or its kind."""
-    kind = event.get("e")
-    if kind != "ue":
-        return event.get("se_ac") if kind == "se" else kind, {}
-    inner = as_object(as_object(event.get("ue_pr")).get("data"))
-    return (_schema_name(inner["schema"]) if "schema" in inner else None), as_object(inner.get("data"))
-
-
-def entities(event: Object) -> dict[str, list[Object]]:
-    """The attached entities by the name of their schema."""
+def _entities(event: Object) -> dict[str, list[Object]]:
     named: dict[str, list[Object]] = {}
-    if "co" not in event:
-        return named
     attached = as_object(event.get("co")).get("data")
     for entity in attached if isinstance(attached, list) else ():
         if isinstance(entity, dict) and isinstance(entity.get("data"), dict):
             named.setdefault(_schema_name(entity.get("schema")), []).append(entity["data"])
     return named
+
+
+def _schema_name(schema: object) -> str:
+    parts = str(schema).removeprefix("iglu:").split("/")
+    return parts[1] if len(parts) == 4 else str(schema)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from clickstream.events import PlainEvent
 from clickstream.timestamps import UtcClockReader, parse, text
 from clickstream.user_agents import describe
+from clickstream.wire.base import WireBatch
 
 Json = Any
 Object = dict[str, Any]
@@ -41,9 +43,10 @@ _WORD_BORDER: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NOT_WORD: Final = re.compile(r"[^a-z0-9]+")
 _MILLISECONDS_FROM: Final = 100_000_000_000  # as seconds this is the year 5138
 _MILLISECONDS_TO: Final = 100_000_000_000_000  # no time that we know: the year 5138 again
-_MILLISECOND_TEXTS: Final = tuple(f"{ms:03d}Z" for ms in range(1000))
-# How times in UTC end that lose nothing in our notation -> how ours end.
-_ENDINGS: Final = {f".{ms[:3]}{zone}": f".{ms}" for ms in _MILLISECOND_TEXTS for zone in ("Z", "+00:00")}
+_MILLISECOND_TEXTS: Final = tuple(f".{ms:03d}Z" for ms in range(1000))
+_OURS: Final = "2026-01-15T10:30:00.123Z"
+_OF_SNOWPLOW: Final = "1768473000123"
+_OF_PYTHON: Final = "2026-01-15T10:30:00.123+00:00"  # or with microseconds, which we do not keep
 
 
 class Sdk(msgspec.Struct, omit_defaults=True, gc=False):
@@ -58,30 +61,41 @@ class Sdk(msgspec.Struct, omit_defaults=True, gc=False):
     fields: Object = {}
 
 
-class Record(msgspec.Struct, omit_defaults=True, gc=False):
-    """The native event shape."""
+class Record(PlainEvent, kw_only=True, omit_defaults=True, gc=False):
+    """Our event, as complete and as sound as its SDK made it, and what else its SDK sent."""
 
-    event_type: str | None
+    event_type: Json
     event_id: Json = None
-    user_id: Json = None
-    anonymous_id: Json = None
-    session_id: Json = None
     timestamp: Json = None
-    properties: Object = {}
+    raw_properties: msgspec.Raw = msgspec.field(name="properties", default=msgspec.Raw(b"{}"))
     sdk: Sdk | None = None
 
 
-_encode_lines: Final = msgspec.json.Encoder().encode_lines
+_encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
 _clock: Final = UtcClockReader()
 
 
-def encode_all(events: Iterable[Record | Json], body: bytes) -> list[bytes]:
-    """Each of `events` as JSON; `body`, which held them, as it came when they nest too deep to be written."""
+def batch_of(sent: Sequence[Json], read: Callable[[Object], Record], body: bytes, write_key: str | None) -> WireBatch:
+    """What `read` makes of each object in `sent`; anything else in there is a record as it came.
+
+    Where they nest too deep to be written it is `body`, which held them.
+    """
     try:
-        return _encode_lines(events).split(b"\n")[:-1]  # no JSON that we write holds a line break
+        made = [read(one) if isinstance(one, dict) else one for one in sent]
+        records = [_encode(one) for one in made]
     except RecursionError:
-        return [body]
+        return WireBatch([body], write_key)
+    if not all(isinstance(one, Record) for one in made):
+        return WireBatch(records, write_key)
+    for one in made:
+        one.sdk = None  # it is written, and would only take room until the event is kept
+    return WireBatch(records, write_key, events=made)
+
+
+def raw(properties: Json) -> msgspec.Raw:
+    """`properties` as JSON."""
+    return msgspec.Raw(_encode(properties))
 
 
 def decode_json(body: bytes | str) -> Json:
@@ -189,15 +203,11 @@ def _skew_ms(sent_ms: int | None, received_ms: int) -> int:
 
 def set_time(record: Record, sdk: Sdk, stamp: Json, skew: int) -> None:
     """Give `record` the corrected time; what the sender wrote stays in `sdk` wherever ours says less or another."""
-    if skew == 0 and type(stamp) is str and len(stamp) > 19:
-        second, ending = stamp[:19], stamp[19:]
-        ours = _ENDINGS.get(ending)
-        if ours is not None and _is_second(second):
-            record.timestamp = second + ours
-            return
-        if ending[-6:] == "+00:00" and ending[4:-6].isdecimal() and ending[0] == "." and _is_second(second):
-            record.timestamp, sdk.original_timestamp = f"{stamp[:23]}Z", stamp
-            return
+    if skew == 0 and type(stamp) is str and (ours := _rewritten(stamp)) is not None:
+        record.timestamp = ours
+        if ours is not stamp and len(stamp) != len(_OF_PYTHON):
+            sdk.original_timestamp = stamp
+        return
     ms = epoch_ms(stamp)
     if ms is None:
         record.timestamp = stamp
@@ -210,6 +220,24 @@ def set_time(record: Record, sdk: Sdk, stamp: Json, skew: int) -> None:
         sdk.clock_skew_ms = skew
 
 
+def _rewritten(stamp: str) -> str | None:
+    """`stamp` in our notation, where that is only another way to write it; None where it takes arithmetic."""
+    length = len(stamp)
+    if length == len(_OURS) and stamp[-1] == "Z":
+        return stamp  # or validation says what is wrong with it
+    if length == len(_OF_SNOWPLOW):
+        return f"{_second_text(int(stamp[:10]))}.{stamp[10:]}Z" if stamp.isascii() and stamp.isdecimal() else None
+    if (
+        length >= len(_OF_PYTHON)
+        and stamp[-6:] == "+00:00"
+        and stamp[19] == "."
+        and stamp[20:-6].isdecimal()
+        and _is_second(stamp[:19])
+    ):
+        return f"{stamp[:23]}Z"
+    return None
+
+
 @lru_cache(maxsize=10_000)
 def _is_second(text: str) -> bool:
     return text.isascii() and _clock.canonical_ms(f"{text}Z") is not None
@@ -217,7 +245,7 @@ def _is_second(text: str) -> bool:
 
 @lru_cache(maxsize=10_000)
 def _second_text(seconds: int) -> str:
-    return text(seconds * 1000)[:-4]
+    return text(seconds * 1000)[:-5]
 
 
 def path_of(url: Json) -> str | None:
@@ -241,6 +269,12 @@ def number(value: Json) -> Json:
     return parsed if isinstance(parsed, _NUMBER) and not isinstance(parsed, bool) else value
 
 
+def put(properties: Object, name: str, value: Json) -> None:
+    """Add one thing that the SDK did not say itself; never overwrite what it did."""
+    if value is not None and value != "" and properties.get(name) is None:
+        properties[name] = value
+
+
 def fill(properties: Object, additions: Mapping[str, Json]) -> None:
     """Add what the SDK did not say itself; never overwrite what it did."""
     for name, value in additions.items():
@@ -248,29 +282,29 @@ def fill(properties: Object, additions: Mapping[str, Json]) -> None:
             properties[name] = value
 
 
-def fill_agent(properties: Object, user_agent: Json) -> None:
-    """Add device, browser and system of a browser."""
-    if isinstance(user_agent, str) and user_agent.startswith("Mozilla/"):
-        fill(properties, _agent(user_agent))
+def agent_of(user_agent: Json) -> Mapping[str, str]:
+    """Device, browser and system of a browser; empty for anything else."""
+    return _agent(user_agent) if isinstance(user_agent, str) and user_agent.startswith("Mozilla/") else {}
 
 
 @lru_cache(maxsize=4096)
-def _agent(user_agent: str) -> Object:
+def _agent(user_agent: str) -> Mapping[str, str]:
     agent = describe(user_agent)
-    return {"device": agent.device, "browser": agent.browser, "os": agent.os}
+    known = {"device": agent.device, "browser": agent.browser, "os": agent.os}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def fill_commerce(properties: Object, event_type: str | None) -> None:
     """Add the standard names of a product, and `items` and `total` of an order, from what SDKs call them."""
-    if "sku" in properties or ("product_id" in properties and "name" in properties):
+    if "sku" in properties or ("name" in properties and "product_id" in properties):
         fill(properties, {"product_id": properties.get("sku"), "product_name": properties.get("name")})
     if event_type != "purchase":
         return
     products = properties.get("products")
     if isinstance(products, list):
-        fill(properties, {"items": [line_item(product) for product in products if isinstance(product, dict)] or None})
+        put(properties, "items", [line_item(product) for product in products if isinstance(product, dict)] or None)
     for name in ("revenue", "value"):
-        fill(properties, {"total": properties.get(name)})
+        put(properties, "total", properties.get(name))
 
 
 def line_item(product: Object) -> Object:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 from clickstream.wire import mapping
 from clickstream.wire.base import Answer, Answers, WireBatch, WireRequest, json_answer
-from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier
+from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier, put
 
 _RETRY: Final = {"Retry-After": "1"}
 
@@ -26,6 +28,17 @@ ANSWERS: Final = Answers(
 )
 
 _TYPES: Final = {"$pageview": "page_view", "$screen": "page_view"}
+# PostHog's name -> ours, in the order in which they are asked.
+_PROPERTIES: Final = (
+    ("$pathname", "page"),
+    ("$title", "title"),
+    ("$locale", "locale"),
+    ("$browser_language", "locale"),
+    ("$geoip_country_code", "country"),
+    ("$browser", "browser"),
+    ("$os", "os"),
+    ("$el_text", "element"),
+)
 
 
 def decode_events(request: WireRequest) -> WireBatch:
@@ -38,8 +51,8 @@ def decode_events(request: WireRequest) -> WireBatch:
     received_ms = mapping.milliseconds(request.received_at)
     skew = mapping.skew_ms(whole.get("sent_at") or request.query.get("_"), received_ms)
     key = _write_key(request, whole, as_object(events[0]) if events else {})
-    records = [_record(event, skew, received_ms, request.user_agent) for event in events]
-    return WireBatch(mapping.encode_all(records, request.body), key)
+    agent = mapping.agent_of(request.user_agent)
+    return mapping.batch_of(events, partial(_record, skew, received_ms, agent), request.body, key)
 
 
 def decode_analytics_events(request: WireRequest) -> WireBatch:
@@ -58,7 +71,7 @@ def decode_analytics_events(request: WireRequest) -> WireBatch:
         }
         return json_answer(200, {"results": results})
 
-    return WireBatch(batch.records, batch.write_key, answer_each=answer_each)
+    return replace(batch, answer_each=answer_each)
 
 
 def _body(request: WireRequest) -> Any:  # noqa: ANN401 - any JSON
@@ -70,25 +83,29 @@ def _body(request: WireRequest) -> Any:  # noqa: ANN401 - any JSON
     return mapping.decode_json(text) or mapping.decode_base64(text)
 
 
-def _record(event: object, skew: int, received_ms: int, user_agent: str) -> object:
-    if not isinstance(event, dict):
-        return event
+def _record(skew: int, received_ms: int, agent: Mapping[str, str], event: Object) -> Record:
     take = event.pop  # what has a place of its own in our event is taken; everything else is `sdk.fields`
-    for name in ("api_key", "token"):
-        take(name, None)
-    sent = take("properties", None)
-    properties = {} if sent is None else sent
+    take("api_key", None)
+    take("token", None)
+    properties = take("properties", None)
+    if properties is None:
+        properties = {}
     said = as_object(properties)
     name = take("event", None)
+    event_type = _event_type(name, said)
     sdk = Sdk("posthog", said.get("$lib"), said.get("$lib_version"), name, fields=event)
-    record = Record(_event_type(name, said), identifier(take("uuid", None)), properties=properties, sdk=sdk)
+    record = Record(event_type=event_type, event_id=identifier(take("uuid", None)), sdk=sdk)
     _identify(record, take("distinct_id", None), take("session_id", None), said)
-    timestamp, offset = take("timestamp", None), event.get("offset")
-    if timestamp is None and isinstance(offset, int):
-        mapping.set_time(record, sdk, received_ms - offset, 0)
+    timestamp = take("timestamp", None)
+    if timestamp is None and isinstance(event.get("offset"), int):
+        mapping.set_time(record, sdk, received_ms - event["offset"], 0)
     else:
-        mapping.set_time(record, sdk, timestamp, 0 if said.get("$ignore_sent_at") else skew)
-    _fill(said, record.event_type, user_agent)
+        mapping.set_time(record, sdk, timestamp, 0 if skew and said.get("$ignore_sent_at") else skew)
+    _fill(said)
+    user_agent = said.get("$raw_user_agent")
+    mapping.fill(said, mapping.agent_of(user_agent) if user_agent else agent)
+    mapping.fill_commerce(said, event_type)
+    record.raw_properties = mapping.raw(properties)
     return record
 
 
@@ -109,21 +126,16 @@ def _event_type(name: object, said: Object) -> str | None:
     return _TYPES.get(name) or mapping.type_of(name) if isinstance(name, str) else None
 
 
-def _fill(said: Object, event_type: str | None, user_agent: str) -> None:
-    additions = {
-        "page": said.get("$pathname") or mapping.path_of(said.get("$current_url")),
-        "title": said.get("$title"),
-        "referrer": None if (referrer := said.get("$referrer")) == "$direct" else referrer,
-        "locale": said.get("$locale") or said.get("$browser_language"),
-        "country": said.get("$geoip_country_code"),
-        "device": str(kind).lower() if (kind := said.get("$device_type")) else None,
-        "browser": said.get("$browser"),
-        "os": said.get("$os"),
-        "element": said.get("$el_text"),
-    }
-    mapping.fill(said, additions)
-    mapping.fill_agent(said, said.get("$raw_user_agent") or user_agent)
-    mapping.fill_commerce(said, event_type)
+def _fill(said: Object) -> None:
+    for theirs, ours in _PROPERTIES:
+        if theirs in said:
+            put(said, ours, said[theirs])
+    if "$current_url" in said:
+        put(said, "page", mapping.path_of(said["$current_url"]))
+    if "$referrer" in said and said["$referrer"] != "$direct":
+        put(said, "referrer", said["$referrer"])
+    if kind := said.get("$device_type"):
+        put(said, "device", str(kind).lower())
 
 
 def _write_key(request: WireRequest, body: Object, first: Object) -> str | None:

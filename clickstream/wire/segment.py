@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from clickstream.wire import mapping
 from clickstream.wire.base import Answer, Answers, WireBatch, WireRequest, json_answer
-from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier
+from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier, put
 
 _RETRY: Final = {"Retry-After": "1"}
 
@@ -42,8 +44,9 @@ def decode_batch(request: WireRequest) -> WireBatch:
         return WireBatch([request.body], _write_key(request, as_object(body)))
     skew = mapping.skew_ms(body.get("sentAt"), mapping.milliseconds(request.received_at))
     context = as_object(body.get("context"))
-    records = [_record(event, context, skew, request.user_agent) for event in events]
-    return WireBatch(mapping.encode_all(records, request.body), _write_key(request, body))
+    agent = mapping.agent_of(request.user_agent)
+    read = partial(_record, context, skew, agent)
+    return mapping.batch_of(events, read, request.body, _write_key(request, body))
 
 
 def decode_single(request: WireRequest) -> WireBatch:
@@ -70,22 +73,20 @@ def _single(request: WireRequest, body: Object) -> WireBatch:
     kind = request.path.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gif")
     body.setdefault("type", _SHORT_NAMES.get(kind, kind))
     skew = mapping.skew_ms(body.get("sentAt"), mapping.milliseconds(request.received_at))
-    records = [_record(body, {}, skew, request.user_agent)]
-    return WireBatch(mapping.encode_all(records, request.body), _write_key(request, body))
+    read, key = partial(_record, {}, skew, mapping.agent_of(request.user_agent)), _write_key(request, body)
+    return mapping.batch_of([body], read, request.body, key)
 
 
-def _record(event: object, batch_context: Object, skew: int, user_agent: str) -> object:
-    if not isinstance(event, dict):
-        return event
+def _record(batch_context: Object, skew: int, agent: Mapping[str, str], event: Object) -> Record:
     take = event.pop  # what has a place of its own in our event is taken; everything else is `sdk.fields`
     take("writeKey", None)
     if event.get("integrations") == {}:
         take("integrations")
+    if batch_context:
+        event.setdefault("context", batch_context)
     context = event.get("context") or batch_context
     if not isinstance(context, dict):
         context = {}
-    if batch_context:
-        event.setdefault("context", batch_context)
     library = as_object(context.get("library"))
     if len(context) == 1 and len(library) == 2 and "name" in library and "version" in library:
         take("context", None)  # it says nothing that `sdk` does not say
@@ -93,35 +94,32 @@ def _record(event: object, batch_context: Object, skew: int, user_agent: str) ->
     name = take("event", None) if kind == "track" else kind
     sdk = Sdk("segment", library.get("name"), library.get("version"), name, fields=event)
     record = Record(
-        "page_view" if kind in ("page", "screen") else mapping.type_of(name),
-        identifier(take("messageId", None)),
-        identifier(take("userId", None)),
-        identifier(take("anonymousId", None)),
-        identifier(context.get("sessionId")),
+        event_type="page_view" if kind in ("page", "screen") else mapping.type_of(name),
+        event_id=identifier(take("messageId", None)),
+        user_id=identifier(take("userId", None)),
+        anonymous_id=identifier(take("anonymousId", None)),
+        session_id=identifier(context.get("sessionId")),
         sdk=sdk,
     )
     mapping.set_time(record, sdk, take("timestamp", None) or event.get("originalTimestamp"), skew)
-    properties, traits = take("properties", None), take("traits", None)
-    record.properties = {} if properties is None else properties
-    if isinstance(record.properties, dict):
-        _fill(record.properties, record.event_type, event.get("name"), traits, context)
-        mapping.fill_agent(record.properties, context.get("userAgent") or user_agent)
-        mapping.fill_commerce(record.properties, record.event_type)
-    elif traits is not None:
-        event["traits"] = traits
+    properties = take("properties", None)
+    if properties is None:
+        properties = {}
+    if isinstance(properties, dict):
+        if event.get("traits") and "traits" not in properties:
+            properties["traits"] = take("traits")
+        _fill(properties, record.event_type, event.get("name"), context, agent)
+    record.raw_properties = mapping.raw(properties)
     return record
 
 
-def _fill(properties: Object, event_type: str | None, name: Any, traits: Any, context: Object) -> None:  # noqa: ANN401 - as sent
-    additions: Object = {"traits": traits} if traits else {}
-    if event_type == "page_view":
-        additions["title"] = (as_object(context["page"]).get("title") if "page" in context else None) or name
+def _fill(properties: Object, event_type: Any, name: Any, context: Object, agent: Mapping[str, str]) -> None:  # noqa: ANN401 - as sent
     path = properties.get("path") or mapping.path_of(properties.get("url"))
-    if len(context) > 1:  # more than the name of the library
+    if len(context) > 1 or "library" not in context:
         page, campaign = as_object(context.get("page")), as_object(context.get("campaign"))
         path = path or page.get("path") or mapping.path_of(page.get("url"))
-        additions |= {
-            "title": page.get("title") or additions.get("title"),
+        additions = {
+            "title": page.get("title"),
             "referrer": page.get("referrer"),
             "locale": context.get("locale"),
             "country": as_object(context.get("location")).get("country"),
@@ -131,8 +129,14 @@ def _fill(properties: Object, event_type: str | None, name: Any, traits: Any, co
             "utm_medium": campaign.get("medium"),
             "utm_campaign": campaign.get("name"),
         }
-    additions["page"] = path
-    mapping.fill(properties, additions)
+        mapping.fill(properties, additions)
+        if user_agent := context.get("userAgent"):
+            agent = mapping.agent_of(user_agent)
+    put(properties, "page", path)
+    if event_type == "page_view":
+        put(properties, "title", name)
+    mapping.fill(properties, agent)
+    mapping.fill_commerce(properties, event_type)
 
 
 def _write_key(request: WireRequest, body: Object) -> str | None:

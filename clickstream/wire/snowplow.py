@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from clickstream.wire import iglu, mapping
 from clickstream.wire.base import Answer, Answers, WireBatch, WireRequest, json_answer
-from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier, number
+from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier, number, put
 from clickstream.wire.segment import PIXEL_ANSWERS as _SEGMENT_PIXEL
-
-_RETRY: Final = {"Retry-After": "1"}
 
 
 # Trackers try again, without end, after anything but 2xx, 400, 401, 403, 410, 422: never answer 413 here.
@@ -20,7 +20,7 @@ def _refused(reason: str) -> Answer:
 ANSWERS: Final = Answers(
     accepted=json_answer(200, {"status": "ok"}),
     refused=_refused("kept in GET /rejected"),
-    unavailable=json_answer(503, {"status": "unavailable"}, _RETRY),
+    unavailable=json_answer(503, {"status": "unavailable"}, {"Retry-After": "1"}),
     refused_because=_refused,
 )
 PIXEL_ANSWERS: Final = Answers(_SEGMENT_PIXEL.accepted, ANSWERS.refused, ANSWERS.unavailable, _refused)
@@ -34,26 +34,26 @@ _ECOMMERCE_ACTIONS: Final = {
     "checkout_step": "checkout",
     "transaction": "purchase",
 }
-# The tracker protocol's name -> ours; what is not in this list goes to sdk.fields.
-_PROPERTIES: Final = {
-    "page": "title",
-    "refr": "referrer",
-    "lang": "locale",
-    "se_ca": "se_category",
-    "se_ac": "se_action",
-    "se_la": "se_label",
-    "se_pr": "se_property",
-    "tr_id": "order_id",
-    "tr_cu": "currency",
-    "ti_id": "order_id",
-    "ti_sk": "product_id",
-    "ti_nm": "product_name",
-    "ti_ca": "category",
-    "ti_cu": "currency",
-    "se_va": "value",
-    "tr_tt": "total",
-    "ti_pr": "price",
-    "ti_qu": "quantity",
+# The tracker protocol's names -> ours, of every event and of those of one kind; all others go to sdk.fields.
+_PROPERTIES: Final = (("page", "title"), ("refr", "referrer"), ("lang", "locale"))
+_PROPERTIES_OF_KIND: Final = {
+    "se": (
+        ("se_ca", "se_category"),
+        ("se_ac", "se_action"),
+        ("se_la", "se_label"),
+        ("se_pr", "se_property"),
+        ("se_va", "value"),
+    ),
+    "tr": (("tr_id", "order_id"), ("tr_cu", "currency"), ("tr_tt", "total")),
+    "ti": (
+        ("ti_id", "order_id"),
+        ("ti_sk", "product_id"),
+        ("ti_nm", "product_name"),
+        ("ti_ca", "category"),
+        ("ti_cu", "currency"),
+        ("ti_pr", "price"),
+        ("ti_qu", "quantity"),
+    ),
 }
 _NUMBERS: Final = frozenset({"se_va", "tr_tt", "ti_pr", "ti_qu"})
 _DATA: Final = {
@@ -72,49 +72,45 @@ def decode_tp2(request: WireRequest) -> WireBatch:
         return WireBatch([request.body])
     received_ms = mapping.milliseconds(request.received_at)
     key = as_object(events[0]).get("aid") if events else None
-    records = [_record(event, received_ms, request.user_agent) for event in events]
-    return WireBatch(mapping.encode_all(records, request.body), key if isinstance(key, str) else None)
+    agent = mapping.agent_of(request.user_agent)
+    read = partial(_record, received_ms, agent)
+    return mapping.batch_of(events, read, request.body, key if isinstance(key, str) else None)
 
 
 def decode_pixel(request: WireRequest) -> WireBatch:
     """Read one event from the address of the one-pixel image."""
-    event = dict(request.query)
     received_ms = mapping.milliseconds(request.received_at)
-    records = [_record(event, received_ms, request.user_agent)]
-    return WireBatch(mapping.encode_all(records, request.body), request.query.get("aid"))
+    read = partial(_record, received_ms, mapping.agent_of(request.user_agent))
+    return mapping.batch_of([dict(request.query)], read, request.body, request.query.get("aid"))
 
 
-def _record(event: object, received_ms: int, user_agent: str) -> object:
-    if not isinstance(event, dict):
-        return event
-    iglu.open_json(event)
-    contexts = iglu.entities(event)
-    name, data = iglu.described(event)
+def _record(received_ms: int, agent: Mapping[str, str], event: Object) -> Record:
+    name, data, contexts = iglu.unpack(event)
     properties = dict(data)
-    session: Object = {}
-    if contexts:
-        session = contexts.get("client_session", [session])[0]
+    session = contexts["client_session"][0] if "client_session" in contexts else {}
+    event_type = _event_type(event.get("e"), name, data)
     take = event.pop  # what has a place of its own in our event is taken; everything else is `sdk.fields`
     sdk = Sdk("snowplow", take("tna", None), take("tv", None), name, fields=event)
     record = Record(
-        _event_type(event.get("e"), name, data),
-        identifier(take("eid", None)),
-        identifier(take("uid", None)),
-        identifier(event.get("duid") or event.get("nuid") or session.get("userId")),
-        identifier(take("sid", None) or session.get("sessionId")),
-        properties=properties,
+        event_type=event_type,
+        event_id=identifier(take("eid", None)),
+        user_id=identifier(take("uid", None)),
+        anonymous_id=identifier(event.get("duid") or event.get("nuid") or session.get("userId")),
+        session_id=identifier(take("sid", None) or session.get("sessionId")),
         sdk=sdk,
     )
     skew = mapping.skew_ms(take("stm", None), received_ms)
     sent, true_time = take("dtm", None), event.get("ttm")
+    mapping.set_time(record, sdk, true_time or sent, 0 if true_time else skew)
     _spread(event, properties)
     if data:
         _fill_from_data(properties, data)
     if contexts:
         _fill_from_contexts(properties, contexts)
-    mapping.set_time(record, sdk, true_time or sent, 0 if true_time else skew)
-    mapping.fill_agent(properties, event.get("ua") or user_agent)
-    mapping.fill_commerce(properties, record.event_type)
+    user_agent = event.get("ua")
+    mapping.fill(properties, mapping.agent_of(user_agent) if user_agent else agent)
+    mapping.fill_commerce(properties, event_type)
+    record.raw_properties = mapping.raw(properties)
     return record
 
 
@@ -129,14 +125,12 @@ def _event_type(kind: object, name: object, data: Object) -> str | None:
 
 def _spread(event: Object, properties: Object) -> None:
     """Move what has a standard name from `event` into `properties`."""
-    for key in [key for key in event if key in _PROPERTIES]:
-        ours = _PROPERTIES[key]
-        if ours in properties:
-            continue
-        # Numbers stay in the event as well, as they were written.
-        properties[ours] = number(event[key]) if key in _NUMBERS else event.pop(key)
-    if "page" not in properties and (page := mapping.path_of(event.get("url"))):
-        properties["page"] = page
+    for names in (_PROPERTIES, _PROPERTIES_OF_KIND.get(str(event.get("e")), ())):
+        for theirs, ours in names:
+            if theirs in event and ours not in properties:
+                # Numbers stay in the event as well, as they were written.
+                properties[ours] = number(event[theirs]) if theirs in _NUMBERS else event.pop(theirs)
+    put(properties, "page", mapping.path_of(event.get("url")))
 
 
 def _fill_from_data(properties: Object, data: Object) -> None:
