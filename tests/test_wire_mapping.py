@@ -451,3 +451,71 @@ def _is_json(body: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+NONSENSE = 79_999_999_999_999  # as milliseconds the year 4505
+VIEW = {"event": "s", "type": "track", "messageId": "m", "userId": "u", "timestamp": "2026-11-24T09:19:00.000Z"}
+
+
+@pytest.mark.parametrize(
+    ("path", "document"),
+    [
+        ("/v1/batch", {"sentAt": NONSENSE, "batch": [VIEW]}),
+        ("/batch/", {"sent_at": NONSENSE, "batch": [{"event": "s", "distinct_id": "u", "timestamp": 1795511940000}]}),
+        (TP2, {"data": [{"e": "pv", "eid": "m", "uid": "u", "dtm": "1795511940000", "stm": str(NONSENSE)}]}),
+        (
+            f"/collect?upload_timestamp={NONSENSE}",
+            [{"event_type": "s", "event_id": "m", "device_id": "d", "timestamp": 1795511940000}],
+        ),
+    ],
+)
+def test_a_moment_of_sending_that_no_clock_shows_changes_no_time(path: str, document: object) -> None:
+    (event,) = events(request(path, document))
+
+    assert event["timestamp"] == "2026-11-24T09:19:00.000Z"
+    assert "clock_skew_ms" not in event["sdk"]
+
+
+@pytest.mark.parametrize(
+    ("stamp", "ours"),
+    [
+        ("0001795511940", "2026-11-24T09:19:00.000Z"),  # seconds, by its value
+        ("1795511940123", "2026-11-24T09:19:00.123Z"),
+        ("2026-11-24T09:18:60.123Z", "2026-11-24T09:19:00.123Z"),
+        ("2026-11-24 09:18:00.123Z", "2026-11-24T09:18:00.123Z"),
+        ("2026-11-24t09:18:00.123Z", "2026-11-24T09:18:00.123Z"),
+        ("2026-11-24T09:18:00.123456+00:00", "2026-11-24T09:18:00.123Z"),
+    ],
+)
+def test_a_time_written_otherwise_is_rewritten_and_kept_as_it_came(stamp: str, ours: str) -> None:
+    event = segment(type="track", event="s", timestamp=stamp)
+
+    assert (event["timestamp"], event["sdk"]["original_timestamp"]) == (ours, stamp)
+
+
+@pytest.mark.parametrize("stamp", ["2026-11-24T09:18:00.123Z", "2026-11-24T09:18:00.123+00:00"])
+def test_a_time_of_which_nothing_is_lost_is_not_kept_twice(stamp: str) -> None:
+    event = segment(type="track", event="s", timestamp=stamp)
+
+    assert event["timestamp"] == "2026-11-24T09:18:00.123Z"
+    assert "original_timestamp" not in event["sdk"]
+
+
+def test_a_pixel_that_nests_too_deep_is_kept_for_the_quarantine() -> None:
+    for depth in range(900, 1010):
+        data = base64.b64encode(b'{"event":"s","userId":"u","z":' + b"[" * depth + b"]" * depth + b"}").decode()
+
+        (record,) = decode(request(f"/v1/pixel/track?{urlencode({'data': data})}", method="GET")).records
+
+        assert len(record) > depth
+
+
+def test_names_that_say_nothing_do_not_hide_those_that_do() -> None:
+    assert posthog("$pageview", **{"$pathname": False, "$current_url": "http://h/p"})["properties"]["page"] == "/p"
+    assert segment(type="page", name="N", context={"page": {"title": False}})["properties"]["title"] == "N"
+    assert segment(type="track", event="s", traits={"a": 1}, properties={"traits": None})["properties"]["traits"] == {
+        "a": 1
+    }
+    both = {"_screen_name": "S", "_page_title": "P"}
+    assert aws("_screen_view", attributes=both)["properties"]["title"] == "P"
+    assert aws("_click", device_id=0, unique_id="q")["sdk"]["fields"]["device_id"] == 0

@@ -26,17 +26,18 @@ _TYPES: Final = {
     "_search": "search",
     "begin_checkout": "checkout",
 }
-_ATTRIBUTES: Final = {
-    "_page_title": "title",
-    "_screen_name": "title",
-    "_search_term": "query",
-    "_link_url": "element",
-    "_value": "value",
-    "_currency": "currency",
-    "_traffic_source_source": "utm_source",
-    "_traffic_source_medium": "utm_medium",
-    "_traffic_source_campaign": "utm_campaign",
-}
+# Where two say the same thing, the first in this list counts.
+_ATTRIBUTES: Final = (
+    ("_page_title", "title"),
+    ("_screen_name", "title"),
+    ("_search_term", "query"),
+    ("_link_url", "element"),
+    ("_value", "value"),
+    ("_currency", "currency"),
+    ("_traffic_source_source", "utm_source"),
+    ("_traffic_source_medium", "utm_medium"),
+    ("_traffic_source_campaign", "utm_campaign"),
+)
 _FIELDS: Final = (("locale", "locale"), ("country_code", "country"))
 
 
@@ -62,7 +63,7 @@ def _record(skew: int, agent: Mapping[str, str], event: Object) -> Record:
         event_type=_event_type(name),
         event_id=identifier(take("event_id", None)),
         user_id=identifier(as_object(as_object(user).get("_user_id")).get("value")) if user else None,
-        anonymous_id=identifier(take("device_id", None) or event.get("unique_id")),
+        anonymous_id=identifier(take("device_id") if event.get("device_id") else event.get("unique_id")),
         session_id=identifier(attributes.get("_session_id")),
         sdk=sdk,
     )
@@ -81,8 +82,9 @@ def _event_type(name: object) -> str | None:
 
 
 def _fill(attributes: Object, event: Object) -> None:
-    for theirs in [name for name in attributes if name in _ATTRIBUTES]:
-        put(attributes, _ATTRIBUTES[theirs], attributes[theirs])
+    for theirs, ours in _ATTRIBUTES:
+        if theirs in attributes:
+            put(attributes, ours, attributes[theirs])
     put(attributes, "page", mapping.path_of(attributes.get("_page_url")) or attributes.get("_screen_id"))
     if referrer := attributes.get("_page_referrer") or attributes.get("_latest_referrer"):
         put(attributes, "referrer", referrer)

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
 from clickstream.events import PlainEvent
 from clickstream.timestamps import UtcClockReader, parse, text
 from clickstream.user_agents import describe
-from clickstream.wire.base import WireBatch
+from clickstream.wire.base import WireBatch, WireRequest
 
 Json = Any
 Object = dict[str, Any]
@@ -91,6 +91,11 @@ def batch_of(sent: Sequence[Json], read: Callable[[Object], Record], body: bytes
     for one in made:
         one.sdk = None  # it is written, and would only take room until the event is kept
     return WireBatch(records, write_key, events=made)
+
+
+def as_sent(request: WireRequest) -> bytes:
+    """The body of `request`, or of a pixel, which has none, its parameters."""
+    return request.body or urlencode(request.query).encode()
 
 
 def raw(properties: Json) -> msgspec.Raw:
@@ -212,6 +217,8 @@ def set_time(record: Record, sdk: Sdk, stamp: Json, skew: int) -> None:
     if ms is None:
         record.timestamp = stamp
         return
+    if ms + skew < 0:  # no clock goes wrong by so much: the moment of sending is nonsense
+        skew = 0
     ms += skew
     record.timestamp = corrected = _second_text(ms // 1000) + _MILLISECOND_TEXTS[ms % 1000]
     if corrected != stamp:
@@ -224,9 +231,10 @@ def _rewritten(stamp: str) -> str | None:
     """`stamp` in our notation, where that is only another way to write it; None where it takes arithmetic."""
     length = len(stamp)
     if length == len(_OURS) and stamp[-1] == "Z":
-        return stamp  # or validation says what is wrong with it
-    if length == len(_OF_SNOWPLOW):
-        return f"{_second_text(int(stamp[:10]))}.{stamp[10:]}Z" if stamp.isascii() and stamp.isdecimal() else None
+        # Blanks, a small t and leap seconds are written anew; what is no time at all is left to validation.
+        return stamp if stamp[10] == "T" and stamp[17] != "6" else None
+    if length == len(_OF_SNOWPLOW) and stamp[0] != "0" and stamp.isdecimal() and stamp.isascii():
+        return f"{_second_text(int(stamp[:10]))}.{stamp[10:]}Z"
     if (
         length >= len(_OF_PYTHON)
         and stamp[-6:] == "+00:00"

@@ -128,8 +128,8 @@ def _event_type(name: object, said: Object) -> str | None:
 
 def _fill(said: Object) -> None:
     for theirs, ours in _PROPERTIES:
-        if theirs in said:
-            put(said, ours, said[theirs])
+        if value := said.get(theirs):
+            put(said, ours, value)
     if "$current_url" in said:
         put(said, "page", mapping.path_of(said["$current_url"]))
     if "$referrer" in said and said["$referrer"] != "$direct":

@@ -74,7 +74,7 @@ def _single(request: WireRequest, body: Object) -> WireBatch:
     body.setdefault("type", _SHORT_NAMES.get(kind, kind))
     skew = mapping.skew_ms(body.get("sentAt"), mapping.milliseconds(request.received_at))
     read, key = partial(_record, {}, skew, mapping.agent_of(request.user_agent)), _write_key(request, body)
-    return mapping.batch_of([body], read, request.body, key)
+    return mapping.batch_of([body], read, mapping.as_sent(request), key)
 
 
 def _record(batch_context: Object, skew: int, agent: Mapping[str, str], event: Object) -> Record:
@@ -106,7 +106,7 @@ def _record(batch_context: Object, skew: int, agent: Mapping[str, str], event: O
     if properties is None:
         properties = {}
     if isinstance(properties, dict):
-        if event.get("traits") and "traits" not in properties:
+        if event.get("traits") and properties.get("traits") is None:
             properties["traits"] = take("traits")
         _fill(properties, record.event_type, event.get("name"), context, agent)
     record.raw_properties = mapping.raw(properties)
@@ -119,7 +119,7 @@ def _fill(properties: Object, event_type: Any, name: Any, context: Object, agent
         page, campaign = as_object(context.get("page")), as_object(context.get("campaign"))
         path = path or page.get("path") or mapping.path_of(page.get("url"))
         additions = {
-            "title": page.get("title"),
+            "title": page.get("title") or None,
             "referrer": page.get("referrer"),
             "locale": context.get("locale"),
             "country": as_object(context.get("location")).get("country"),

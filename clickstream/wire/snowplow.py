@@ -34,26 +34,26 @@ _ECOMMERCE_ACTIONS: Final = {
     "checkout_step": "checkout",
     "transaction": "purchase",
 }
-# The tracker protocol's names -> ours, of every event and of those of one kind; all others go to sdk.fields.
-_PROPERTIES: Final = (("page", "title"), ("refr", "referrer"), ("lang", "locale"))
-_PROPERTIES_OF_KIND: Final = {
-    "se": (
-        ("se_ca", "se_category"),
-        ("se_ac", "se_action"),
-        ("se_la", "se_label"),
-        ("se_pr", "se_property"),
-        ("se_va", "value"),
-    ),
-    "tr": (("tr_id", "order_id"), ("tr_cu", "currency"), ("tr_tt", "total")),
-    "ti": (
-        ("ti_id", "order_id"),
-        ("ti_sk", "product_id"),
-        ("ti_nm", "product_name"),
-        ("ti_ca", "category"),
-        ("ti_cu", "currency"),
-        ("ti_pr", "price"),
-        ("ti_qu", "quantity"),
-    ),
+# The tracker protocol's name -> ours; what is not in this list goes to sdk.fields.
+_PROPERTIES: Final = {
+    "page": "title",
+    "refr": "referrer",
+    "lang": "locale",
+    "se_ca": "se_category",
+    "se_ac": "se_action",
+    "se_la": "se_label",
+    "se_pr": "se_property",
+    "tr_id": "order_id",
+    "tr_cu": "currency",
+    "ti_id": "order_id",
+    "ti_sk": "product_id",
+    "ti_nm": "product_name",
+    "ti_ca": "category",
+    "ti_cu": "currency",
+    "se_va": "value",
+    "tr_tt": "total",
+    "ti_pr": "price",
+    "ti_qu": "quantity",
 }
 _NUMBERS: Final = frozenset({"se_va", "tr_tt", "ti_pr", "ti_qu"})
 _DATA: Final = {
@@ -81,7 +81,7 @@ def decode_pixel(request: WireRequest) -> WireBatch:
     """Read one event from the address of the one-pixel image."""
     received_ms = mapping.milliseconds(request.received_at)
     read = partial(_record, received_ms, mapping.agent_of(request.user_agent))
-    return mapping.batch_of([dict(request.query)], read, request.body, request.query.get("aid"))
+    return mapping.batch_of([dict(request.query)], read, mapping.as_sent(request), request.query.get("aid"))
 
 
 def _record(received_ms: int, agent: Mapping[str, str], event: Object) -> Record:
@@ -125,11 +125,11 @@ def _event_type(kind: object, name: object, data: Object) -> str | None:
 
 def _spread(event: Object, properties: Object) -> None:
     """Move what has a standard name from `event` into `properties`."""
-    for names in (_PROPERTIES, _PROPERTIES_OF_KIND.get(str(event.get("e")), ())):
-        for theirs, ours in names:
-            if theirs in event and ours not in properties:
-                # Numbers stay in the event as well, as they were written.
-                properties[ours] = number(event[theirs]) if theirs in _NUMBERS else event.pop(theirs)
+    for theirs in tuple(event):
+        ours = _PROPERTIES.get(theirs)
+        if ours is not None and ours not in properties:
+            # Numbers stay in the event as well, as they were written.
+            properties[ours] = number(event[theirs]) if theirs in _NUMBERS else event.pop(theirs)
     put(properties, "page", mapping.path_of(event.get("url")))
 
 
