@@ -467,7 +467,7 @@ def test_a_chart_out_of_sight_is_drawn_when_it_comes_near_or_is_printed(shop: Sh
     shop.send(view())
     tab.goto(shop.url)
     expect(tab.locator("#value-events")).to_have_text("1")
-    tab.wait_for_function("id => window.Chart?.getChart(id)", arg=f"canvas-{chart}")
+    tab.wait_for_function("id => Boolean(window.Chart?.getChart(id))", arg=f"canvas-{chart}")
     tab.evaluate("scrollTo(0, document.body.scrollHeight)")
     expect(tab.locator(f"#canvas-{chart}")).not_to_be_in_viewport()
     tab.wait_for_timeout(300)  # until the browser has told the page

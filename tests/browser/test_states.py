@@ -160,7 +160,7 @@ def test_the_dashboard_killed_under_the_page_is_not_called_the_api(
         with dashboard(tmp_path, api.url, POLL_INTERVAL_S="1") as url:
             tab.goto(url)
             expect(tab.locator("#status")).to_have_attribute("data-state", ALIVE)
-            tab.wait_for_function("window.Chart")  # or its loading breaks off, which is another fault
+            tab.wait_for_function("() => Boolean(window.Chart)")  # or its loading breaks off, which is another fault
 
         expect(tab.locator("#banner")).to_contain_text("The dashboard is not answering.", timeout=5000)
         expect(tab.locator("#banner")).to_contain_text("python dashboard.py")
