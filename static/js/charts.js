@@ -29,37 +29,7 @@ export async function load() {
   }
 }
 
-function isLoaded() {
-  if (absent) throw absent;
-  return Boolean(window.Chart);
-}
-
-// A canvas out of sight says nothing to anybody: its chart keeps the data and is drawn when it comes near.
-const FAR = "200px";
-const away = new Set();
-const behind = new Set();
-const sight = new IntersectionObserver((changes) => {
-  for (const { target, isIntersecting } of changes) {
-    if (isIntersecting) away.delete(target);
-    else away.add(target);
-  }
-  catchUp((chart) => !away.has(chart.canvas));
-}, { rootMargin: FAR });
-
-function drawSoon(chart) {
-  if (away.has(chart.canvas)) behind.add(chart);
-  else chart.update("none");
-}
-
-/** Draw those of the charts left behind that are `due`. */
-function catchUp(due) {
-  for (const chart of behind) {
-    if (due(chart) && behind.delete(chart)) chart.update("none");
-  }
-}
-
-/** Draw all, seen or not: the page is about to be printed. */
-export const drawAll = () => catchUp(() => true);
+const isLoaded = () => Boolean(window.Chart);
 
 /** The theme has changed, or the size of text: draw both again. */
 export function recolour() {
@@ -67,7 +37,6 @@ export function recolour() {
   pixels = 0;
   series?.destroy();
   mix?.destroy();
-  behind.clear();
   series = mix = null;
   if (latest) {
     drawSeries(latest.stats, latest.view);
@@ -118,22 +87,27 @@ const seen = (point, hidden) => (hidden.size
 export function drawSeries(stats, view) {
   latest = { stats, view };
   const { interval_s: interval, points } = stats.series;
-  const byType = view.lines === "types";
   const values = points.map((point) => seen(point, view.hidden));
   values[values.length - 1] = estimate(stats, (point) => seen(point, view.hidden));
-  const before = series && drawn.lines === view.lines ? series.data.datasets : [];
   drawn = { points, interval, values, lines: view.lines };
-  const span = ui.duration(interval * points.length * 1000);
-  describe(points, values, span, interval);
+  if (isLoaded()) ui.whenSeen("canvas-series", drawLines); // before the words: measuring text would lay them out
+  describe(points, values, ui.duration(interval * points.length * 1000), interval);
   if (!byId("table-series").hidden) byId("table-series").replaceChildren(seriesTable(stats, view));
-  if (!isLoaded()) return;
+  if (absent) throw absent;
+}
+
+function drawLines() {
+  const { stats, view } = latest;
+  const { points, values, lines } = drawn;
+  const byType = lines === "types";
+  const before = series?.options.scales.y.stacked === byType ? series.data.datasets : [];
   const datasets = kept(before, byType ? typeSets(stats, view.hidden) : [totalSet(values)]);
   const data = { labels: points.map((_, index) => index), datasets };
   if (series) {
     series.data = data;
     series.options.scales.y.stacked = byType;
     series.options.scales.x.max = points.length - 1;
-    drawSoon(series);
+    series.update("none");
   } else series = makeSeries(data, byType);
 }
 
@@ -210,7 +184,7 @@ const typeSet = (label, line, data) => ({
 /** A new chart draws itself at once, so it is given its data: drawing it empty first would double what it costs. */
 function makeSeries(data, stacked) {
   const text = colour("--muted");
-  return make("canvas-series", {
+  return new window.Chart(byId("canvas-series"), {
     type: "line",
     plugins: [runningEnd],
     data,
@@ -226,12 +200,6 @@ function makeSeries(data, stacked) {
       },
     },
   });
-}
-
-function make(canvas, config) {
-  const chart = new window.Chart(byId(canvas), config);
-  sight.observe(chart.canvas);
-  return chart;
 }
 
 /** Ticks where a clock strikes: as many as there is room for, and no other one is measured. */
@@ -294,8 +262,12 @@ export function drawMix(stats, view) {
   say(byId("mix-total"), ui.count(total));
   ui.attribute(byId("mix-total"), "title", ui.exact(total));
   say(byId("mix-unit"), view.hidden.size ? "shown" : total === 1 ? "event" : "events");
+  if (isLoaded()) ui.whenSeen("canvas-mix", () => drawRing(visible, total));
   drawLegend(types, total, view);
-  if (!isLoaded()) return;
+  if (absent) throw absent;
+}
+
+function drawRing(visible, total) {
   const labels = visible.map(([type]) => ui.typeName(type));
   const data = total ? visible.map(([, count]) => count) : [1];
   const backgroundColor = total ? visible.map(([type]) => colour(ui.typeColour(type))) : [colour("--border")];
@@ -304,7 +276,7 @@ export function drawMix(stats, view) {
     mix.data.labels = labels;
     Object.assign(mix.data.datasets[0], { data, backgroundColor });
     mix.options.plugins.tooltip.enabled = total > 0;
-    drawSoon(mix);
+    mix.update("none");
   }
 }
 
@@ -341,7 +313,7 @@ const makeLegendRow = () => ui.make(
 );
 
 function makeMix(labels, set, enabled) {
-  return make("canvas-mix", {
+  return new window.Chart(byId("canvas-mix"), {
     type: "doughnut",
     data: { labels, datasets: [{ ...set, borderColor: colour("--surface"), borderWidth: 2, hoverOffset: 0, hoverBorderColor: colour("--surface") }] },
     options: {

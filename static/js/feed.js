@@ -36,6 +36,11 @@ export function telling(event) {
 }
 
 export function drawFeed(stats, view) {
+  if (rows.size === 0) drawRows(stats, view); // old rows are better than none
+  else ui.whenSeen("panel-feed", () => drawRows(stats, view));
+}
+
+function drawRows(stats, view) {
   const fresh = stats.recent_events.filter((event) => event !== null && typeof event === "object");
   const first = rows.size === 0 && events.length === 0;
   events = fresh;

@@ -266,7 +266,8 @@ function listen() {
   byId("banner-action").addEventListener("click", () => source.poll());
   document.addEventListener("visibilitychange", () => (document.hidden ? source.stop() : source.poll()));
   matchMedia("(forced-colors: active)").addEventListener("change", charts.recolour);
-  addEventListener("beforeprint", charts.drawAll);
+  addEventListener("beforeprint", ui.drawUnseen);
+  ui.watch("canvas-series", "canvas-mix", "panel-feed");
   new ResizeObserver(charts.rescale).observe(document.querySelector(".mark")); // as large as the text
   window.addEventListener("popstate", () => location.reload());
 }

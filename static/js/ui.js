@@ -72,6 +72,35 @@ export function tabKeys(list) {
   });
 }
 
+// ---- what is dear to draw waits until the reader is about to see it; numbers in words never do
+
+const FAR = "200px";
+const away = new Set();
+const waiting = new Map();
+
+const sight = new IntersectionObserver((changes) => {
+  for (const { target, isIntersecting } of changes) {
+    if (isIntersecting) away.delete(target.id);
+    else away.add(target.id);
+  }
+  drawWaiting((id) => !away.has(id));
+}, { rootMargin: FAR });
+
+export const watch = (...ids) => ids.forEach((id) => sight.observe(byId(id)));
+
+/** Draw now what stands in the element `id`, or, where that is out of sight, when it comes near: the last `draw` counts. */
+export function whenSeen(id, draw) {
+  waiting.set(id, draw);
+  drawWaiting((other) => other === id && !away.has(id));
+}
+
+function drawWaiting(due) {
+  for (const [id, draw] of waiting) if (due(id) && waiting.delete(id)) draw();
+}
+
+/** Draw all that waits, seen or not: the page is about to be printed. */
+export const drawUnseen = () => drawWaiting(() => true);
+
 // ---- numbers
 
 const whole = new Intl.NumberFormat();

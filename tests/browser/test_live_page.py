@@ -62,6 +62,11 @@ def show(tab: Page, url: str) -> None:
     expect(tab.locator("#value-events")).not_to_have_text(UNKNOWN)
 
 
+def look_at(tab: Page, selector: str) -> None:
+    """Bring a part into sight: charts and recent events are drawn only there."""
+    tab.locator(selector).scroll_into_view_if_needed()
+
+
 def text(tab: Page, selector: str) -> str:
     return (tab.locator(selector).text_content() or "").strip()
 
@@ -111,8 +116,16 @@ def test_a_new_event_shows_within_one_poll_everywhere(busy: Shop, tab: Page) -> 
     )
 
     expect(tab.locator("#value-events")).to_have_text(f"{before + 1:,}", timeout=2500)
+    look_at(tab, "#panel-feed")
     expect(tab.locator("#feed tr").first).to_contain_text("$12.50 · o-new")
+
+    busy.send(
+        view("purchase", timestamp=stamp(datetime.now(timezone.utc)), properties={"total": 12.5, "order_id": "o-newer"})
+    )
+
+    expect(tab.locator("#feed tr").first).to_contain_text("$12.50 · o-newer", timeout=2500)
     expect(tab.locator("#feed tr").first).to_have_attribute("data-fresh", "")
+    expect(tab.locator("#value-events")).to_have_text(f"{before + 2:,}")
 
 
 def test_the_cards_say_what_the_api_says(busy: Shop, tab: Page) -> None:
@@ -157,6 +170,7 @@ def test_hiding_a_type_changes_charts_and_feed_but_never_funnel_or_cards(busy: S
     tab.get_by_role("button", name="Page view", exact=True).click()
 
     expect(tab.locator("#notice")).to_contain_text("Hidden from both charts and the recent events: Page view.")
+    look_at(tab, "#panel-feed")
     expect(tab.locator("#feed .chip", has_text="Page view")).to_have_count(0)
     assert text(tab, "#funnel") == funnel
     assert text(tab, "#value-views") == cards
@@ -185,6 +199,7 @@ def test_pausing_holds_the_page_and_says_how_many_wait(busy: Shop, tab: Page) ->
 
     expect(tab.locator("#status")).to_have_text("Paused · 2 new", timeout=4000)
     assert text(tab, "#value-events") == before
+    look_at(tab, "#panel-feed")
     assert "/while-paused" not in text(tab, "#feed")
     tab.get_by_role("button", name="Resume").click()
     expect(tab.locator("#feed")).to_contain_text("/while-paused")
@@ -467,6 +482,7 @@ def test_a_chart_out_of_sight_is_drawn_when_it_comes_near_or_is_printed(shop: Sh
     shop.send(view())
     tab.goto(shop.url)
     expect(tab.locator("#value-events")).to_have_text("1")
+    look_at(tab, f"#canvas-{chart}")
     tab.wait_for_function("id => Boolean(window.Chart?.getChart(id))", arg=f"canvas-{chart}")
     tab.evaluate("scrollTo(0, document.body.scrollHeight)")
     expect(tab.locator(f"#canvas-{chart}")).not_to_be_in_viewport()
@@ -482,7 +498,25 @@ def test_a_chart_out_of_sight_is_drawn_when_it_comes_near_or_is_printed(shop: Sh
 
     shop.send(*[view("search") for _ in range(500)])
     expect(tab.locator("#value-events")).to_have_text("551", timeout=5000)
-    tab.locator(f"#canvas-{chart}").scroll_into_view_if_needed()
+    look_at(tab, f"#canvas-{chart}")
     tab.wait_for_function(
         "([id, old]) => document.getElementById(id).toDataURL() !== old", arg=[f"canvas-{chart}", printed]
     )
+
+
+def test_recent_events_out_of_sight_come_when_they_are_looked_at_or_printed(shop: Shop, tab: Page) -> None:
+    tab.set_viewport_size({"width": 800, "height": 500})
+    shop.send(view(properties={"page": "/first"}))
+    show(tab, shop.url)
+    expect(tab.locator("#feed")).to_contain_text("/first")
+
+    shop.send(view(properties={"page": "/second"}))
+    expect(tab.locator("#value-events")).to_have_text("2", timeout=5000)
+    assert "/second" not in text(tab, "#feed")
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert "/second" in text(tab, "#feed")
+
+    shop.send(view(properties={"page": "/third"}))
+    expect(tab.locator("#value-events")).to_have_text("3", timeout=5000)
+    look_at(tab, "#feed")
+    expect(tab.locator("#feed tr").first).to_contain_text("/third", timeout=1000)
