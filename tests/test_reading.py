@@ -96,7 +96,16 @@ def test_a_compressed_bomb_is_cut_off_at_its_real_size() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b"null", b'{"total_events": NaN, "events_by_type": {}}', b"[" * 100_000]
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"null",
+        b'{"total_events": NaN, "events_by_type": {}}',
+        b"[" * 100_000,
+        b'{"a":"\\ud800"}',
+    ],
 )
 def test_anything_but_a_json_object_is_garbage(body: bytes) -> None:
     assert problem_with(says(body)).kind == "garbage"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
+
+import msgspec
 
 from clickstream.client.reading import ApiProblem
 from clickstream.dashboard.snapshots import Snapshot
@@ -16,6 +17,7 @@ MAX_SHOWN_EVENT_BYTES: Final = (
     4096  # larger events are shown without their properties; the page fetches them when opened
 )
 
+_json: Final = msgspec.json.encode
 _MOVING: Final = ("generated_at", "window")  # they move without anything having happened
 _SHOWN_OF_LARGE: Final = ("event_id", "event_type", "user_id", "anonymous_id", "session_id", "timestamp", "received_at")
 
@@ -64,10 +66,6 @@ def _encoded(status: int, numbers: dict[str, Any], moving: dict[str, Any], ident
     return SnapshotJson(status, tag, body, gzip.compress(body, 5, mtime=0))
 
 
-def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
 def _problem(problem: ApiProblem) -> dict[str, Any]:
     told = {"message": str(problem), "status": problem.status, "code": problem.code, "progress": problem.progress}
     return {name: value for name, value in told.items() if value is not None}
@@ -76,7 +74,7 @@ def _problem(problem: ApiProblem) -> dict[str, Any]:
 def _small(event: object) -> object:
     if not isinstance(event, dict):
         return event
-    size = len(json.dumps(event))
-    if size <= MAX_SHOWN_EVENT_BYTES:
-        return event
-    return {name: event[name] for name in _SHOWN_OF_LARGE if name in event} | {"left_out_bytes": size}
+    written = _json(event)
+    if len(written) <= MAX_SHOWN_EVENT_BYTES:
+        return msgspec.Raw(written)
+    return {name: event[name] for name in _SHOWN_OF_LARGE if name in event} | {"left_out_bytes": len(written)}

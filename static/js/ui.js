@@ -78,15 +78,17 @@ const FAR = "200px";
 const away = new Set();
 const waiting = new Map();
 
-const sight = new IntersectionObserver((changes) => {
-  for (const { target, isIntersecting } of changes) {
-    if (isIntersecting) away.delete(target.id);
-    else away.add(target.id);
-  }
-  drawWaiting((id) => !away.has(id));
-}, { rootMargin: FAR });
-
-export const watch = (...ids) => ids.forEach((id) => sight.observe(byId(id)));
+/** Learn when the elements `ids` come near and go. */
+export function watch(...ids) {
+  const sight = new IntersectionObserver((changes) => {
+    for (const { target, isIntersecting } of changes) {
+      if (isIntersecting) away.delete(target.id);
+      else away.add(target.id);
+    }
+    drawWaiting((id) => !away.has(id));
+  }, { rootMargin: FAR });
+  for (const id of ids) sight.observe(byId(id));
+}
 
 /** Draw now what stands in the element `id`, or, where that is out of sight, when it comes near: the last `draw` counts. */
 export function whenSeen(id, draw) {
