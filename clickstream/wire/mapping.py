@@ -284,10 +284,9 @@ def put(properties: Object, name: str, value: Json) -> None:
 
 
 def fill(properties: Object, additions: Mapping[str, Json]) -> None:
-    """Add what the SDK did not say itself; never overwrite what it did."""
+    """`put` each of `additions`."""
     for name, value in additions.items():
-        if value is not None and value != "" and properties.get(name) is None:
-            properties[name] = value
+        put(properties, name, value)
 
 
 def agent_of(user_agent: Json) -> Mapping[str, str]:
