@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,11 @@ from benchmarks.processes import Server
 
 CONNECTIONS: Final = 32
 
+# What wrk counts, in the order of the line that requests.lua prints.
+_FAILURES: Final = ("were refused", "took too long", "found no connection", "lost their answer", "could not be written")
 _SCRIPT: Final = Path(__file__).with_name("requests.lua")
+# A slow answer is a figure and no failure: wrk by itself would count one after two seconds as none.
+_WRK_OPTIONS: Final = ("--timeout", "60s", "--script", str(_SCRIPT))
 _RUN_NUMBERS: Final = 1 << 20  # id numbers of one run; no run sends as many requests
 _runs: Final = itertools.count(int.from_bytes(os.urandom(2), "big"))
 
@@ -39,7 +44,7 @@ def start(server: Server, bodies: Path, seconds: float) -> subprocess.Popen[str]
     first = next(_runs) * _RUN_NUMBERS
     if shutil.which("wrk") is not None:
         url = f"http://127.0.0.1:{server.port}/events"
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "-s", str(_SCRIPT), url, "--"]
+        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", *_WRK_OPTIONS, url, "--"]
     else:
         command = [sys.executable, "-m", "benchmarks.socket_load", str(server.port), str(seconds)]
     return subprocess.Popen([*command, str(bodies), str(first)], stdout=subprocess.PIPE, text=True)
@@ -51,9 +56,10 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, float, float]:
     results = [line.split()[1:] for line in output.splitlines() if line.startswith("RESULT ")]
     if not results:
         raise SystemExit(f"the load generator said:\n{output}")
-    requests, duration_us, p99_us, refused, broken = map(int, results[0])
-    if refused or broken:
-        raise SystemExit(f"{refused} of {requests} requests were refused, {broken} failed: the figures are void")
+    requests, duration_us, p99_us, *failures = map(int, results[0])
+    if any(failures):
+        told = ", ".join(f"{count} {what}" for count, what in zip(failures, _FAILURES, strict=True) if count)
+        raise SystemExit(f"{shlex.join(map(str, process.args))}\nof {requests} requests {told}: the figures are void")
     return requests, duration_us / 1e6, p99_us / 1e3
 
 

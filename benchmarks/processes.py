@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from clickstream.ports import free_port
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 _START_TIMEOUT_S: Final = 60
@@ -55,7 +57,7 @@ def api(
     directory: Path, events_file: str = "events.json", *, root: Path = ROOT, settings: Mapping[str, str] | None = None
 ) -> Iterator[Server]:
     """Our ingestion API over a journal in `directory`, ready; `settings` are more variables for it."""
-    port = _free_port()
+    port = free_port()
     environ = {"API_PORT": str(port), "EVENTS_FILE": str(directory / events_file), "LOG_LEVEL": "warning"}
     environ.update(settings or {})
     with _running([sys.executable, "local_api.py"], port, environ, root) as server:
@@ -69,7 +71,7 @@ def starting_api(directory: Path, events_file: str) -> Iterator[Server]:
 
     Without checkpoints: the process that makes one after the replay would be measured too.
     """
-    port = _free_port()
+    port = free_port()
     environ = {"API_PORT": str(port), "EVENTS_FILE": str(directory / events_file), "LOG_LEVEL": "warning"}
     environ["CHECKPOINT_BYTES"] = "0"
     with _running([sys.executable, "local_api.py"], port, environ, ROOT) as server:
@@ -79,7 +81,7 @@ def starting_api(directory: Path, events_file: str) -> Iterator[Server]:
 @contextlib.contextmanager
 def null_on_granian() -> Iterator[Server]:
     """The null endpoint on granian's WSGI server with one blocking thread: the fastest Flask can be here."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", "1", "--blocking-threads", "1"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--no-log", "--factory", "benchmarks.null_app:create_app"]
     with _running(command, port, {}, ROOT) as server:
@@ -89,7 +91,7 @@ def null_on_granian() -> Iterator[Server]:
 @contextlib.contextmanager
 def null_on_our_transport(file: Path, *, root: Path = ROOT) -> Iterator[Server]:
     """The null endpoint on clickstream/server/, which also streams `file`."""
-    port = _free_port()
+    port = free_port()
     with _running([sys.executable, "-m", "benchmarks.null_app", str(port), str(file)], port, {}, root) as server:
         yield server
 
@@ -97,7 +99,7 @@ def null_on_our_transport(file: Path, *, root: Path = ROOT) -> Iterator[Server]:
 @contextlib.contextmanager
 def old_design(directory: Path) -> Iterator[Server]:
     """The baseline that this platform replaces."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "benchmarks.old_app", str(port), str(directory / "old.json")]
     with _running(command, port, {}, ROOT) as server:
         yield server
@@ -140,10 +142,3 @@ def _wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
             return
         time.sleep(0.02)
     raise SystemExit(f"{process.args!r} does not serve port {port} after {_START_TIMEOUT_S} s")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

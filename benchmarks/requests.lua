@@ -35,8 +35,8 @@ end
 function done(summary, latency, _)
   local errors = summary.errors
   io.write(string.format(
-    "RESULT %d %d %d %d %d\n",
+    "RESULT %d %d %d %d %d %d %d %d\n",
     summary.requests, summary.duration, latency:percentile(99),
-    errors.status, errors.connect + errors.read + errors.write + errors.timeout
+    errors.status, errors.timeout, errors.connect, errors.read, errors.write
   ))
 end

@@ -45,7 +45,7 @@ def main(port: int, seconds: float, bodies: Path, number: int) -> None:
             send(connection)
     latencies_us.sort()
     p99_us = latencies_us[len(latencies_us) * 99 // 100]
-    print(f"RESULT {len(latencies_us)} {round((now - begun) * 1e6)} {p99_us} {refused} 0")
+    print(f"RESULT {len(latencies_us)} {round((now - begun) * 1e6)} {p99_us} {refused} 0 0 0 0")
 
 
 def sockets(key: selectors.SelectorKey) -> socket.socket:

@@ -14,7 +14,8 @@ The way of an event, and the file that answers for each step:
 10. simulation/   shoppers, their faults, and the truth about both
 
 server/ carries any Flask application; dashboard/ and terminal/ show numbers; demo/ runs it all; commands/ are
-the operator's tools; place.py and packages.py know which Python runs and whether it has the packages.
+the operator's tools; place.py and packages.py know which Python runs and whether it has the packages,
+ports.py who holds a port.
 """
 
 __version__ = "0.1.0"

@@ -8,7 +8,6 @@ def test_checkout_is_tracked(clickstream_api):
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import requests
 
 from clickstream.client.expecting import expect, report
 from clickstream.place import scripts
+from clickstream.ports import free_port
 from clickstream.query import written
 
 # The settings go in as an argument: the test's own environment neither leaks in nor is changed.
@@ -66,9 +66,7 @@ class ClickstreamApi:
 def clickstream_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickstreamApi]:
     """One platform for the whole run, with a journal of its own."""
     directory = tmp_path_factory.mktemp("clickstream")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     settings = {"API_PORT": str(port), "EVENTS_FILE": str(directory / "events_backup.json")}
     log = directory / "api.log"
     with log.open("wb") as output:

@@ -15,8 +15,9 @@ import pytest
 import requests
 
 from clickstream.events import STANDARD_TYPES
+from clickstream.ports import free_port
 from tests.support.lossy_proxy import lossy_proxy
-from tests.support.processes import ROOT, RunningProcess, environment, free_port, python, running
+from tests.support.processes import ROOT, RunningProcess, environment, python, running
 from tests.support.recording_api import error, named, recording_api
 
 FAULTS = [

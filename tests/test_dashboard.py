@@ -18,9 +18,10 @@ import pytest
 import requests
 from werkzeug.wrappers import Request, Response
 
+from clickstream.ports import free_port
 from tests.support.dashboards import dashboard
 from tests.support.platform import Platform, platform
-from tests.support.processes import ROOT, environment, free_port, python
+from tests.support.processes import ROOT, environment, python
 from tests.support.scripted_api import numbers, says, scripted_api
 from tests.support.shop import visits
 from tests.support.waiting import until

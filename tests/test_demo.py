@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from clickstream.demo import ports
+from clickstream import ports
 from tests.support.demo import StandIns
-from tests.support.processes import RunningProcess, free_port, python, running, wait_until
+from tests.support.processes import RunningProcess, python, running, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -314,13 +314,3 @@ def test_piped_output_has_no_escape_sequences(demo: StandIns) -> None:
 
     assert "\x1b" not in process.log
     assert "\r" not in process.log
-
-
-def test_the_next_free_port_is_really_free() -> None:
-    port = free_port()
-
-    with socket.create_server(("127.0.0.1", port)):
-        free = ports.next_free("127.0.0.1", port)
-
-    assert free is not None
-    assert free > port

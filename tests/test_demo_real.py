@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from clickstream.demo import ports
-from tests.support.processes import ROOT, RunningProcess, environment, free_port, http_status, python, wait_until
+from clickstream import ports
+from clickstream.ports import free_port
+from tests.support.processes import ROOT, RunningProcess, environment, http_status, python, wait_until
 
 pytestmark = pytest.mark.e2e
 

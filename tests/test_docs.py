@@ -18,7 +18,8 @@ import pytest
 
 import config
 from clickstream.errors import RECORD_CODES, REQUEST_CODES
-from tests.support.processes import ROOT, environment, free_port, python, running
+from clickstream.ports import free_port
+from tests.support.processes import ROOT, environment, python, running
 
 README = ROOT / "README.md"
 API_PAGE = ROOT / "docs" / "api.md"

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import free_port, http_status, python, running, wait_until
-
-
-def test_a_free_port_can_be_bound() -> None:
-    with socket.socket() as taker:
-        taker.bind(("127.0.0.1", free_port()))
+from clickstream.ports import free_port
+from tests.support.processes import http_status, python, running, wait_until
 
 
 def test_waiting_in_vain_says_what_was_awaited() -> None:

@@ -10,7 +10,7 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from clickstream.client.reading import ApiProblem, ApiReader
-from tests.support.processes import free_port
+from clickstream.ports import free_port
 from tests.support.scripted_api import Answer, numbers, says, scripted_api
 
 FIFTY_MB = 50_000_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from clickstream.ports import free_port
 from tests.support.crashes import Ledger, Load, check_kept, wait_for
 from tests.support.http_client import Client, open_socket, said
 from tests.support.journals import array_in, stored_record
@@ -60,9 +60,7 @@ def _refuses(url: str) -> bool:
 
 def test_a_second_api_on_the_same_file_ends_within_a_second_and_says_why(tmp_path: Path) -> None:
     with platform(tmp_path) as api:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         environ = {
             "PATH": os.environ["PATH"],
             "EVENTS_FILE": str(tmp_path / "events_backup.json"),

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 import requests
 
+from clickstream.ports import free_port
 from clickstream.server.contract import BODY
 from clickstream.server.request import Request, Room
 from tests.support.http_client import open_socket, said
-from tests.support.processes import ROOT, RunningProcess, environment, free_port, memory_mb, python, wait_until
+from tests.support.processes import ROOT, RunningProcess, environment, memory_mb, python, wait_until
 from tests.support.small_app import MAX_BODY_BYTES
 
 

@@ -24,13 +24,14 @@ from werkzeug.wrappers import Request, Response
 from clickstream.client.reading import ApiProblem
 from clickstream.errors import JournalDamaged
 from clickstream.place import command
+from clickstream.ports import free_port
 from clickstream.terminal import words
 from clickstream.terminal.bars import bar, sparkline
 from clickstream.terminal.counting import count_file
 from clickstream.terminal.report import Paper, lines
 from clickstream.terminal.watch import Screen
 from tests.support.platform import Platform, platform
-from tests.support.processes import ROOT, environment, free_port, python
+from tests.support.processes import ROOT, environment, python
 from tests.support.scripted_api import numbers, says, scripted_api
 from tests.support.shop import visits
 

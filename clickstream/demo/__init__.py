@@ -5,7 +5,6 @@ steps.py       what is done in which order, and what is said about it
 service.py     one server: is its port free, is it healthy
 supervisor.py  child processes that never outlive this one
 watchdog.py    the process that sees to that when this one is killed
-ports.py       who holds a port
 terminal.py    lines that a closed terminal cannot turn into a crash
 
 Standard library only, so that it can say what is wrong when packages are.

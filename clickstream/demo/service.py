@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from clickstream.demo import ports
+from clickstream import ports
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from clickstream.demo import ports
+from clickstream import ports
 from clickstream.demo.service import Service, port_problem
 from clickstream.demo.supervisor import Child, StopSignals, Supervisor
 from clickstream.demo.terminal import SEPARATOR, Terminal

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clickstream.aws.local.emulator import free_port
+from clickstream.ports import free_port
 from tests.support.aws_cloud import Cloud, send
 from tests.support.platform import Platform
 from tests.support.waiting import until

@@ -24,9 +24,10 @@ from clickstream.aws.local.runner import EventSource
 from clickstream.aws.local.shards import ShardReader
 from clickstream.aws.packing import line_of
 from clickstream.aws.sink import KinesisSink, Outcome
+from clickstream.ports import free_port
 from tests.aws.test_consumer import Setting, expected_numbers
 from tests.support.event_sample import sample_events
-from tests.support.processes import ROOT, environment, free_port
+from tests.support.processes import ROOT, environment
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.aws, pytest.mark.usefixtures("aws_environment")]

@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 from clickstream.aws.clients import Emulated, client
 from clickstream.aws.local.emulator import REGION, Emulator
 from clickstream.aws.local.resources import Names, create
-from tests.support.processes import free_port, http_status
+from clickstream.ports import free_port
+from tests.support.processes import http_status
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.aws

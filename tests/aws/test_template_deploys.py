@@ -16,7 +16,8 @@ from botocore.exceptions import BotoCoreError
 
 from clickstream.aws.clients import Emulated, client
 from clickstream.aws.local.template import TEMPLATE, load_template
-from tests.support.processes import ROOT, environment, free_port
+from clickstream.ports import free_port
+from tests.support.processes import ROOT, environment
 from tests.support.waiting import until
 
 MINISTACK = Path(os.environ.get("MINISTACK", ROOT / ".venv-ministack" / "bin" / "ministack"))

@@ -15,10 +15,11 @@ import requests
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from werkzeug.wrappers import Request, Response
 
+from clickstream.ports import free_port
 from tests.browser import audits
 from tests.support.dashboards import dashboard
 from tests.support.platform import platform
-from tests.support.processes import RunningProcess, environment, free_port, python, running
+from tests.support.processes import RunningProcess, environment, python, running
 from tests.support.scripted_api import ScriptedApi, numbers, says, scripted_api
 from tests.support.shop import visits
 from tests.support.waiting import until

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.processes import environment, free_port, python, running
+from clickstream.ports import free_port
+from tests.support.processes import environment, python, running
 
 
 @contextmanager

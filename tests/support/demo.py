@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.processes import RunningProcess, environment, free_port, python, wait_until
+from clickstream.ports import free_port
+from tests.support.processes import RunningProcess, environment, python, wait_until
 
 # Every stand-in leaves its process id; a stubborn one ignores TERM and INT and has a child that does too.
 _PREAMBLE = """

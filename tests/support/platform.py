@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 import requests
 
+from clickstream.ports import free_port
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -53,9 +53,7 @@ def platform(
     **settings: str,
 ) -> Iterator[Platform]:
     """Run `program` in `directory` until the block ends; with `wait` it has replayed its journal when that begins."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     environ = {**inherited, "EVENTS_FILE": str(directory / "events_backup.json"), "API_PORT": str(port), **settings}
     log = ((log_directory or directory) / "api.log").open("ab")

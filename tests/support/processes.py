@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,13 +18,6 @@ ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
 PATIENCE_S = 30.0  # with a machine that does other things too; what is promised within a time is measured by its test
 _POLL_S = 0.02
-
-
-def free_port() -> int:
-    """A loopback port that nobody has now; use it at once, another process may take it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], T], what: str, *, deadline_s: float = PATIENCE_S) -> T:

@@ -1,17 +1,26 @@
-"""Whether a TCP port can be listened on, who holds it, and which one nearby is free."""
+"""Whether a TCP port can be listened on, who holds it, and which one is free."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
+import os
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-_LISTENING = "0A"  # state TCP_LISTEN in /proc/net/tcp
+_LISTENING: Final = "0A"  # state TCP_LISTEN in /proc/net/tcp
+
+# Below what systems give to outgoing connections (32768 and up), above those that browsers refuse (10080 is the last).
+_FIRST_FREE, _FREE = 11_000, 21_000
+# Each process tries one after the other from a place of its own. Steps of the golden section keep processes that
+# were started one after the other far apart: a port that one has chosen and not opened yet is not chosen by another.
+_turns = itertools.count(os.getpid() * round(_FREE * 0.618034))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +36,28 @@ def why_not(host: str, port: int) -> OSError | None:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
-            probe.settimeout(0.5)
-            # BSD kernels let a socket bind 127.0.0.1 beside a listener on *: there a bind alone proves nothing.
-            if probe.connect_ex(address) == 0:
-                return OSError(errno.EADDRINUSE, "somebody answers there")
-        with socket.socket(family, kind, protocol) as probe:
             # As servers do it: connections of an earlier run that are in TIME_WAIT do not count as taken.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)
+        # After that, so that nobody calls at the address of another machine.
+        with socket.socket(family, kind, protocol) as probe:
+            probe.settimeout(0.5)
+            # BSD kernels let a socket bind 127.0.0.1 beside a listener on *: there a bind alone proves nothing.
+            if probe.connect_ex(address) == 0:
+                return OSError(errno.EADDRINUSE, "somebody answers there")
     except OSError as reason:  # socket.gaierror is one too
         return reason
     return None
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on, and that no other process is about to get from here."""
+    for turn in _turns:
+        port = _FIRST_FREE + turn % _FREE
+        if why_not("127.0.0.1", port) is None:
+            return port
+    raise AssertionError("the turns have no end")
 
 
 def next_free(host: str, port: int, *, avoid: Iterable[int] = ()) -> int | None:
