@@ -11,7 +11,7 @@ from api.access import refuse_other_sites, refuse_strangers
 from api.answers import failure, ready_backend, reply
 from api.parts import parts
 from clickstream.backends.keeping import Erased, Keeper, Keeping
-from clickstream.errors import ClickstreamError, RequestRefused
+from clickstream.errors import RequestRefused
 from clickstream.server import DEFERRED, Deferred
 
 persons: Final = Blueprint("persons", __name__)
@@ -42,7 +42,7 @@ def delete_user(person_id: str) -> Response:
                 pipeline.rebuild(lambda: keeper.erase(person_id), done)
             else:
                 deferred.resolve(_answer(nothing))
-        except (ClickstreamError, OSError) as problem:  # for instance another erasure has begun
+        except Exception as problem:  # noqa: BLE001 - outermost frame; its client waits, also where another erasure has begun
             deferred.resolve(failure(problem))
 
     def done(erased: Erased | None, problem: BaseException | None) -> None:

@@ -12,7 +12,7 @@ from api.access import refuse_other_sites, refuse_strangers
 from api.answers import failure, reply, request_body
 from api.parts import parts
 from clickstream import replay
-from clickstream.errors import ClickstreamError, Unavailable
+from clickstream.errors import Unavailable
 from clickstream.pipeline import Pipeline
 from clickstream.server import DEFERRED, Deferred
 from clickstream.timestamps import now_ms
@@ -37,7 +37,7 @@ def post_replay() -> Response:
 async def _replay(pipe: Pipeline, selection: replay.Selection, deferred: Deferred) -> None:
     try:
         deferred.resolve(reply(await _replayed(pipe, selection)))
-    except (ClickstreamError, OSError) as problem:
+    except Exception as problem:  # noqa: BLE001 - outermost frame of this task; its client waits for an answer
         deferred.resolve(failure(problem))
 
 

@@ -197,7 +197,9 @@ def test_a_line_damaged_since_the_start_does_not_end_the_collecting_when_somebod
         file.seek(file.read().index(b'"e-1"'))
         file.write(b"}")
 
-    assert requests.delete(f"{api.url}/users/anna", timeout=20).status_code == 500
+    refused = requests.delete(f"{api.url}/users/anna", timeout=20)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    assert "a line of the journal is damaged" in refused.json()["error"]["message"]
     assert requests.delete(f"{api.url}/users/anna", timeout=20).ok
 
     send(api, event(7, user_id="carl"))

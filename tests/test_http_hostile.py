@@ -58,7 +58,9 @@ def test_an_endless_head_is_cut_off_and_one_that_nobody_sends_is_refused(api: Pl
     for headers in (b"".join(b"X-%d: y\r\n" % n for n in range(250)), b"X-" + b"y" * 300 + b": z\r\n"):
         assert answered(api, begun + headers + b"\r\n").startswith(b"HTTP/1.1 400 ")
     with open_socket(api.url) as connection:
-        connection.sendall(b"GET /health HTTP/1.1\r\nConnection: close\r\nX-Long: " + b"x" * 30_000 + b"\r\n\r\n")
+        connection.sendall(
+            b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Long: " + b"x" * 30_000 + b"\r\n\r\n"
+        )
         assert said(connection).startswith(b"HTTP/1.1 200 ")
 
 
@@ -300,7 +302,7 @@ def test_a_client_that_only_listens_on_gets_its_answer(api: Platform) -> None:
 
 def test_a_body_that_a_get_need_not_have_is_no_second_request(api: Platform) -> None:
     answer = answered(
-        api, b"GET /health HTTP/1.1\r\nConnection: close\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000
+        api, b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000
     )
     assert answer.count(b"HTTP/1.1 ") == 1
     assert answer.startswith(b"HTTP/1.1 200 ")

@@ -14,6 +14,7 @@ import msgspec
 from clickstream.analytics.columns import ColumnCopy
 from clickstream.backends.checkpointer import Checkpointer
 from clickstream.erasure import PendingErasures, Person
+from clickstream.errors import Unavailable
 from clickstream.journal import Journal, JournalReader, Quarantine
 from clickstream.journal.compaction import compact
 from clickstream.timestamps import parse
@@ -86,7 +87,11 @@ class Keeping:
     def erase(self, person_id: str) -> Erased:
         """Take the person out of all that is kept or derived; a kill on the way is made up for at the start."""
         self._pending.add(person_id)
-        return self._erase(person_id)
+        try:
+            return self._erase(person_id)
+        except msgspec.MsgspecError:  # a line damaged since the start: what follows reads all anew and finishes this
+            reason = "a line of the journal is damaged; it is set aside now, and the erasure is done then; ask again"
+            raise Unavailable(reason) from None
 
     def has_unfinished_erasures(self) -> bool:
         """Whether a crash or a full disk has left wishes."""

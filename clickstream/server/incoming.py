@@ -44,8 +44,9 @@ class Incoming:
         self._beside_bodies += len(data)
         try:
             self._parse(data)
-        except httptools.HttpParserError:
-            raise NotServed("This is not an HTTP request that is served here.") from None
+        except httptools.HttpParserError as problem:
+            why = f": {problem.__context__}" if isinstance(problem.__context__, ValueError) else ""
+            raise NotServed(f"This is not an HTTP request that is served here{why}.") from None
         if self._beside_bodies > _MAX_HEAD_BYTES + _MAX_FRAMING * self._body_bytes:
             raise NotServed(f"The head of the request is larger than {_MAX_HEAD_BYTES:,} bytes.")
 
@@ -102,7 +103,7 @@ class Incoming:
             return
         self._headers += 1
         if self._headers > _MAX_HEADERS or len(name) > _MAX_NAME_BYTES:
-            raise ValueError("headers that nobody sends")
+            raise ValueError(f"at most {_MAX_HEADERS} headers are read, with names of {_MAX_NAME_BYTES} bytes")
         self.arriving.headers.append((name, value))
 
     def on_headers_complete(self) -> None:

@@ -61,10 +61,14 @@ class Request:
         self.refused: RequestRefused | Unavailable | None = None
 
     def check_head(self) -> None:
-        """Look at a complete head; raises HttpParserInvalidURLError when its address cannot be read."""
+        """Look at a complete head; raises HttpParserInvalidURLError or ValueError when it makes no sense."""
         _target(self.url)
-        expects = [value.lower() for name, value in self.headers if name.lower() == b"expect"]
-        self.is_continue_due = self.is_http_1_1 and b"100-continue" in expects
+        names = [name.lower() for name, _ in self.headers]
+        hosts = names.count(b"host")
+        if hosts > 1 or (hosts == 0 and self.is_http_1_1):  # RFC 9112, section 3.2
+            raise ValueError("it must have exactly one Host")
+        if self.is_http_1_1 and b"expect" in names:
+            self.is_continue_due = self.headers[names.index(b"expect")][1].lower() == b"100-continue"
 
     def add(self, part: bytes) -> None:
         """Keep `part` of the body if there is room; if not, who were cut off would not see the answer that says why."""
