@@ -8,7 +8,7 @@ const snippets = (url) => ({
   "Segment SDK": `// npm install @segment/analytics-node\nimport { Analytics } from "@segment/analytics-node";\n\nconst analytics = new Analytics({ writeKey: "local", host: "${url}" });\nanalytics.page({ userId: "user_123", name: "Products", properties: { path: "/products" } });\nawait analytics.closeAndFlush();`,
   Browser: `fetch("${url}/events", {\n  method: "POST",\n  keepalive: true,\n  headers: { "Content-Type": "text/plain" },\n  body: JSON.stringify({\n    event_type: "page_view",\n    anonymous_id: "visitor_1",\n    properties: { page: location.pathname },\n  }),\n});`,
 });
-const GENERATOR = ".venv/bin/python advanced_generator.py";
+const generator = (url) => `.venv/bin/python advanced_generator.py --endpoint ${url}/events`;
 
 let built = false;
 
@@ -46,13 +46,13 @@ function build(section, url) {
   ui.tabKeys(tabs);
   copy.addEventListener("click", () => ui.copy(code.textContent, copy));
   const start = ui.make("button", { type: "button", class: "link" }, "Copy");
-  start.addEventListener("click", () => ui.copy(GENERATOR, start));
+  start.addEventListener("click", () => ui.copy(generator(url), start));
   section.replaceChildren(
     ui.make("h2", { id: "welcome-title" }, "No events yet"),
     ui.make("p", {}, "The platform is up and nothing has been accepted so far. Send one event; this page turns into the dashboard within two seconds."),
     ui.make("p", { class: "refused", hidden: "" }, ui.make("span", {}), ui.make("button", { type: "button", class: "link", "data-open": "rejected" }, "See why")),
     ui.make("div", { class: "snippet" }, ui.make("div", { class: "snippet-head" }, tabs, copy), panel),
-    ui.make("p", {}, "Or let simulated shoppers in: ", ui.make("code", {}, GENERATOR), " ", start),
+    ui.make("p", {}, "Or let simulated shoppers in: ", ui.make("code", {}, generator(url)), " ", start),
   );
   choose("curl");
 }

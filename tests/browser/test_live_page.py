@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,6 +18,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.support.dashboards import dashboard
 from tests.support.platform import platform
+from tests.support.processes import ROOT, python
 from tests.support.shop import stamp, visits
 
 pytestmark = pytest.mark.browser
@@ -84,18 +88,26 @@ def test_the_first_event_turns_the_empty_page_into_the_dashboard(shop: Shop, tab
 
 
 def test_the_curl_and_python_snippets_work_as_shown(shop: Shop, tab: Page) -> None:
-    import subprocess
-    import sys
-
     tab.goto(shop.url)
     curl = text(tab, "#snippet")
     tab.get_by_role("tab", name="Python").click()
-    python = text(tab, "#snippet")
+    program = text(tab, "#snippet")
 
     subprocess.run(["bash", "-c", curl], check=True, capture_output=True, timeout=20)
-    subprocess.run([sys.executable, "-c", python], check=True, capture_output=True, timeout=20)
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=20)
 
     expect(tab.locator("#value-events")).to_have_text("2")
+
+
+def test_the_shoppers_of_the_empty_page_come_to_this_api(shop: Shop, tab: Page) -> None:
+    tab.goto(shop.url)
+    interpreter, *words = shlex.split(text(tab, ".welcome > p:last-child code"))
+
+    assert interpreter == ".venv/bin/python"  # where run_demo.sh has put it; the tests may use another
+    subprocess.run(python(*words, "--duration", "1"), cwd=ROOT, check=True, capture_output=True, timeout=30)
+
+    expect(tab.locator("#dashboard")).to_be_visible(timeout=3000)
+    assert requests.get(f"{shop.api_url}/stats", timeout=5).json()["total_events"] > 0
 
 
 def test_when_only_refused_events_came_the_empty_page_says_so_and_why(shop: Shop, tab: Page) -> None:
