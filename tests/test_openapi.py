@@ -183,7 +183,7 @@ def test_schemathesis_finds_nothing_that_the_description_does_not_say(running: P
     ]
     environ = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks", "PYTHONPATH": str(ROOT)}
 
-    done = subprocess.run(command, capture_output=True, text=True, env=environ, cwd=tmp_path, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, cwd=tmp_path, timeout=900, check=False)
 
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     accounting = running.accounting()
