@@ -324,6 +324,11 @@ def test_what_is_accepted_is_json_for_everybody() -> None:
     check()
 
 
+def named(*names: str) -> bytes:
+    """An event without faults that has fields of these names besides."""
+    return encoded(native_event())[:-1] + b"".join(b',"%b":1' % name.encode() for name in names) + b"}"
+
+
 @pytest.mark.parametrize(
     "records",
     [
@@ -334,8 +339,13 @@ def test_what_is_accepted_is_json_for_everybody() -> None:
         [encoded(native_event(event_type="Click"))] * 10_000,
         [b'"' * 260_000] * 20,
         [b'{"' + b"\\u0061" * 40_000 + b'":1}'] * 20,
+        [named(*(f"k{index}" for index in range(20_000)), "k19999")] * 20,
+        [named(*(f"k{index}_{number}" for index in range(40))) for number in range(8_000)],
     ],
-    ids=["unclosed strings", "open brackets", "deep", "wide", "wrong type", "quotes", "escapes"],
+    ids=[
+        *("unclosed strings", "open brackets", "deep", "wide", "wrong type", "quotes", "escapes"),
+        *("one name twice", "names of their own"),
+    ],
 )
 def test_five_megabytes_of_hostile_records_hold_the_loop_up_for_seconds_at_most(records: list[bytes]) -> None:
     gc.freeze()  # as the API does at its start: the collector must not look through what other tests left

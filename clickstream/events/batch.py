@@ -14,6 +14,7 @@ from clickstream.timestamps import DAY_MS, UtcClockReader, text
 _GROUP: Final = 16  # records judged together when their batch is not plainly right
 _OF_NUMBERS: Final = bytes.maketrans(b"123456789+-.E", b"000000000000e")
 _LONGEST_DIGITS: Final = b"0" * 300  # a float holds 308 digits before the point
+_MOST_EXTRAS: Final = 64  # names beside the envelope's that are looked for in every record of a batch
 _ENVELOPE_FIELDS: Final = frozenset({"event_id", "event_type", *IDENTITY_FIELDS, "timestamp", "properties"})
 _ENVELOPE_KEYS: Final = tuple(f'"{name}"'.encode() for name in sorted(_ENVELOPE_FIELDS))
 _SERVER_FIELDS: Final = frozenset({"received_at", "original_timestamp"})
@@ -193,7 +194,7 @@ def _decode_with_extras(records: Sequence[bytes]) -> Sequence[PlainEvent] | None
     except (msgspec.MsgspecError, RecursionError):
         return None
     extras = set().union(*objects) - _ENVELOPE_FIELDS
-    if extras & _SERVER_FIELDS:
+    if extras & _SERVER_FIELDS or len(extras) > _MOST_EXTRAS:
         return None
     for name in extras:
         key = _encode(name)

@@ -126,14 +126,19 @@ def is_utf8(blob: bytes) -> bool:
 
 
 def repeated_key(record: bytes) -> str | None:
-    """The first key that stands more than once in the outermost object of `record`, which is valid JSON."""
+    """The first key that has stood before in the outermost object of `record`, which is valid JSON."""
     keys: list[str] = []
 
     def keep_outermost(pairs: list[tuple[str, Any]]) -> None:
         keys[:] = [key for key, _ in pairs]
 
     json.loads(record, object_pairs_hook=keep_outermost)
-    return next(key for key in keys if keys.count(key) > 1) if len(set(keys)) < len(keys) else None
+    seen: set[str] = set()
+    for key in keys if len(set(keys)) < len(keys) else ():
+        if key in seen:
+            return key
+        seen.add(key)
+    return None
 
 
 def _check_unique_keys(record: bytes) -> None:
