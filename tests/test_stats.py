@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 import pytest
@@ -259,13 +261,72 @@ def test_at_least_the_last_used_keys_are_kept(steps: list[tuple[int, bool]]) -> 
         assert len(recent) <= 10
 
 
-def test_a_sum_that_fits_no_checkpoint_costs_the_checkpoint_and_nothing_else(tmp_path: Path) -> None:
+def test_a_sum_beyond_64_bits_is_in_the_checkpoint_exactly(tmp_path: Path) -> None:
     path = tmp_path / "events_backup.json"
     quarantine = Quarantine(tmp_path / "rejected.ndjson", max_bytes=10**6)
-    for _ in range(2):  # the journal is closed and unlocked although no checkpoint could be written
-        backend = LocalBackend(path, quarantine, fsync="always", clock_ms=lambda: NOW_MS)
-        backend.recover(lambda *_: None)
-        backend._stats.revenue["USD"] = 2**70
-        backend.close([])
+    backend = LocalBackend(path, quarantine, fsync="always", clock_ms=lambda: NOW_MS)
+    backend.recover(lambda *_: None)
+    backend._stats.revenue |= {"USD": 2**64, "EUR": -(2**63) - 1, "CHF": 2**64 - 1}
+    backend._stats.minutes.at(NOW_MS // MINUTE).revenue["USD"] = 2**70
+    backend.close([])
 
-    assert not path.with_name("events_backup.json.checkpoint").exists()
+    again = LocalBackend(path, quarantine, fsync="always", clock_ms=lambda: NOW_MS)
+    again.recover(lambda *_: None)
+
+    assert again.statistics("all", NOW_MS)["revenue"]["by_currency"] == {
+        "CHF": 2**64 - 1,
+        "EUR": -(2**63) - 1,
+        "USD": 2**64,
+    }
+    assert again.statistics("15m", NOW_MS)["revenue"]["cents"] == 2**70
+    again.close([])
+
+
+def test_purchases_whose_sum_passes_64_bits_can_be_kept_and_read() -> None:
+    event = Event(event_type="purchase", user_id="u", properties={"total": -(10**13)})
+    stats = folded([[(event, NOW_MS)] * 5_000, [(event, NOW_MS)] * 5_000], NOW_MS)
+
+    again = Stats()
+    state.decode(state.encode(stats, []), again)
+
+    assert again.revenue == {"USD": -10_000 * 10**15}
+    assert snapshot(again, "15m", NOW_MS)["revenue"]["cents"] == -10_000 * 10**15
+
+
+def invented_names() -> list[Happening]:
+    """700 types and 700 currencies that nobody else uses, and among the last ones a checkout and an amount in euros."""
+    codes = ["".join(letters) for letters in product(ascii_uppercase, ascii_uppercase, "JV")][:700]  # no currency's
+    clicks = [Event(event_type=f"kind{number}", user_id="u", properties={}) for number in range(700)]
+    orders = [Event(event_type="purchase", user_id="u", properties={"total": 2, "currency": code}) for code in codes]
+    real = [
+        Event(event_type="checkout", user_id="u", properties={}),
+        Event(event_type="purchase", user_id="u", properties={"total": 5, "currency": "EUR"}),
+    ]
+    return [(event, NOW_MS - MINUTE) for event in [*clicks, *orders, *real]]
+
+
+@pytest.mark.parametrize("window", ["all", "15m"])
+def test_names_beyond_the_bound_count_together_whatever_the_batches_were(window: str) -> None:
+    events = invented_names()
+
+    numbers = snapshot(folded([events], NOW_MS), window, NOW_MS)
+
+    types, cents = numbers["events_by_type"], numbers["revenue"]["by_currency"]
+    assert numbers["total_events"] == sum(types.values()) == 1402
+    assert (types["purchase"], types["checkout"], types["(other)"], len(types)) == (701, 1, 200, 503)
+    assert (cents["EUR"], cents["XXX"], len(cents)) == (500, 200 * 200, 502)
+    one_by_one = snapshot(folded([[one] for one in events], NOW_MS), window, NOW_MS)
+    assert (one_by_one["events_by_type"], one_by_one["revenue"]["by_currency"]) == (types, cents)
+
+
+def test_a_checkpoint_from_before_names_were_bounded_gives_what_a_replay_gives() -> None:
+    events = invented_names()
+    earlier = Stats(most_names=10**9)
+    earlier.fold([event for event, _ in events], [ms for _, ms in events], NOW_MS)
+    assert len(earlier.types) == 702
+
+    again = Stats()
+    state.decode(state.encode(earlier, []), again)
+
+    for window in WINDOWS:
+        assert snapshot(again, window, NOW_MS) == snapshot(folded([events], NOW_MS), window, NOW_MS)

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from typing import Final
 
-import msgspec
-
-from clickstream.aws.consumer.table import CounterTable, ShardState, hour_pk, shard_key
+from clickstream.aws.consumer.table import CounterTable, ShardState, decode_minute, decode_state, hour_pk, shard_key
 from clickstream.stats import Stats
 from clickstream.stats.minutes import Minute
+from clickstream.stats.names import sum_of_currencies, sum_of_types
 from clickstream.stats.top import TopCounts, merged
 
 _log: Final = logging.getLogger(__name__)
-
-_decode_state: Final = msgspec.msgpack.Decoder(ShardState).decode
-_decode_minute: Final = msgspec.msgpack.Decoder(Minute).decode
 
 Hour = dict[int, Minute]
 
@@ -32,8 +27,8 @@ class LiveCounters:
         """All shards together, as of now. Shards are read one after the other: at rest it is exact."""
         states = self._states()
         stats = Stats()
-        stats.types = _sum(state.types for state in states)
-        stats.revenue = _sum(state.revenue for state in states)
+        stats.types = sum_of_types(state.types for state in states)
+        stats.revenue = sum_of_currencies(state.revenue for state in states)
         for state in states:
             stats.session_depths = [one + more for one, more in zip(stats.session_depths, state.depths, strict=True)]
         stats.users = sum(state.users for state in states)
@@ -67,7 +62,7 @@ class LiveCounters:
     def _states(self) -> list[ShardState]:
         shards = self._table.query("shards")
         stored = self._table.load(shard_key(shard) for shard in shards)
-        return [_decode_state(item.body) for item in stored.values()]
+        return [decode_state(item.body) for item in stored.values()]
 
     def _hour(self, hour: int, times_written: int) -> Hour:
         known = self._hours.get(hour)
@@ -78,7 +73,7 @@ class LiveCounters:
     def _read_hour(self, hour: int) -> Hour:
         parts: dict[int, list[Minute]] = {}
         for sk, item in self._table.query(hour_pk(hour)).items():
-            parts.setdefault(hour * 60 + int(sk[:2]), []).append(_decode_minute(item.body))
+            parts.setdefault(hour * 60 + int(sk[:2]), []).append(decode_minute(item.body))
         return {minute: _together(of_minute) for minute, of_minute in parts.items()}
 
 
@@ -87,8 +82,8 @@ def _together(parts: list[Minute]) -> Minute:
         return parts[0]
     tops = [part.top for part in parts if part.top is not None]
     return Minute(
-        types=_sum(part.types for part in parts),
-        revenue=_sum(part.revenue for part in parts),
+        types=sum_of_types(part.types for part in parts),
+        revenue=sum_of_currencies(part.revenue for part in parts),
         first_sessions=[sum(column) for column in zip(*(part.first_sessions for part in parts), strict=True)],
         last_sessions=[sum(column) for column in zip(*(part.last_sessions for part in parts), strict=True)],
         last_users=sum(part.last_users for part in parts),
@@ -105,12 +100,4 @@ def _sum_of_hours(states: list[ShardState]) -> dict[int, int]:
     for state in states:
         for hour, times in state.hours.items():
             total[hour] = total.get(hour, 0) + times
-    return total
-
-
-def _sum(parts: Iterable[dict[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for part in parts:
-        for name, count in part.items():
-            total[name] = total.get(name, 0) + count
     return total

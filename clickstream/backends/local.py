@@ -200,7 +200,7 @@ class LocalBackend:
             try:
                 content = state.encode(self._stats, list(ids))
                 checkpoint.save(journal.path, Checkpoint(journal.end, journal.crc, content), form=state.FORM)
-            except (OSError, OverflowError) as problem:  # a sum beyond 64 bits does not fit the checkpoint
+            except OSError as problem:
                 _log.warning("no checkpoint written, the next start reads the whole journal error=%s", problem)
         self._journal.close()
 

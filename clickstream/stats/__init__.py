@@ -6,6 +6,7 @@ sessions.py  one visit and its way through the funnel
 minutes.py   counts by minute, so that a window is a sum
 top.py       most frequent values
 money.py     purchases -> exact hundredths
+names.py     counts by type and by currency, bounded
 recency.py   exact memory of the most recent keys
 """
 

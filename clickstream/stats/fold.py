@@ -10,6 +10,7 @@ from typing import Final
 from clickstream.events import AnyEvent
 from clickstream.stats.minutes import Minutes
 from clickstream.stats.money import revenue
+from clickstream.stats.names import MOST_NAMES, add_currencies, add_types
 from clickstream.stats.recency import RecentMap
 from clickstream.stats.sessions import FUNNEL, INACTIVITY_MS, Session
 from clickstream.stats.top import TopCounts, count_values
@@ -25,7 +26,8 @@ _FUNNEL_STEPS: Final = frozenset(FUNNEL)
 class Stats:
     """Counts over every event folded so far; `snapshot` turns them into the numbers that are shown."""
 
-    def __init__(self, *, exact_window: int = EXACT_WINDOW) -> None:
+    def __init__(self, *, exact_window: int = EXACT_WINDOW, most_names: int = MOST_NAMES) -> None:
+        self._most_names = most_names
         self.types: dict[str, int] = {}
         self.revenue: dict[str, int] = {}  # hundredths by currency
         self.session_depths = [0] * (len(FUNNEL) + 1)
@@ -43,7 +45,7 @@ class Stats:
             return
         self.minutes.move_horizon(now_ms // MINUTE_MS)
         self.minutes.count_seconds(times_ms, now_ms)
-        _add(self.types, Counter([event.event_type for event in events]))
+        add_types(self.types, Counter([event.event_type for event in events]), most=self._most_names)
         earliest = min(times_ms)
         self.first_ms = earliest if self.first_ms is None else min(self.first_ms, earliest)
         minutes = [ms // MINUTE_MS for ms in times_ms]
@@ -53,7 +55,7 @@ class Stats:
     def _count_by_time(self, events: Sequence[AnyEvent], minutes: list[int]) -> None:
         for minute, part in self._by_minute(events, minutes):
             counts = self.minutes.at(minute)
-            _add(counts.types, Counter([event.event_type for event in part]))
+            add_types(counts.types, Counter([event.event_type for event in part]), most=self._most_names)
             self._count_revenue(part, counts.revenue)
             found = count_values(part)
             self.top.add(found)
@@ -68,8 +70,8 @@ class Stats:
         for event in events:
             if event.event_type == "purchase" and (amount := revenue(event.properties)) is not None:
                 currency, cents = amount
-                _add(self.revenue, {currency: cents})
-                _add(of_minute, {currency: cents})
+                add_currencies(self.revenue, {currency: cents}, most=self._most_names)
+                add_currencies(of_minute, {currency: cents}, most=self._most_names)
 
     def _count_sessions_and_users(
         self, events: Sequence[AnyEvent], times_ms: Sequence[int], minutes: Sequence[int]
@@ -171,8 +173,3 @@ def _grouped(events: Sequence[AnyEvent], keys: list[int]) -> list[tuple[int, Seq
         return [(keys[0], events)]
     pairs = sorted(zip(keys, range(len(keys)), strict=True))
     return [(key, [events[index] for _, index in group]) for key, group in groupby(pairs, key=lambda pair: pair[0])]
-
-
-def _add(counts: dict[str, int], more: dict[str, int]) -> None:
-    for key, count in more.items():
-        counts[key] = counts.get(key, 0) + count

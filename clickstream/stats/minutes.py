@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from clickstream.stats.money import storable
 from clickstream.stats.top import TopCounts
 from clickstream.timestamps import MINUTE_MS
 
@@ -27,6 +28,10 @@ class Minute(msgspec.Struct, array_like=True):
     last_sessions: list[int] = msgspec.field(default_factory=lambda: [0] * 5)  # by funnel depth
     last_users: int = 0
     top: TopCounts | None = None
+
+    def storable(self) -> Minute:
+        """The same for an encoder, whatever the revenue has come to."""
+        return msgspec.structs.replace(self, revenue=storable(self.revenue))
 
 
 class Minutes:

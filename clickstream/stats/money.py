@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any, Final
 
 DEFAULT_CURRENCY: Final = "USD"
 _LARGEST: Final = Decimal(10) ** 13  # beyond any order; keeps one absurd number from drowning the sum
+_SMALLEST, _GREATEST = -(2**63), 2**64 - 1  # what msgpack writes as a number
 # As analytics/sql/events.sql reads it: Decimal also knows digits of other scripts, spaces, underscores and infinity.
 _WRITTEN: Final = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
 
@@ -37,6 +39,11 @@ def in_cents(amount: object) -> int | None:
         return int((value * 100).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
     except InvalidOperation:
         return None
+
+
+def storable(cents: Mapping[str, int]) -> dict[str, Any]:
+    """`cents` as msgpack can hold them: sums beyond 64 bits as text; a decoder with strict=False reads them exactly."""
+    return {currency: total if _SMALLEST <= total <= _GREATEST else str(total) for currency, total in cents.items()}
 
 
 def as_text(cents: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from clickstream.stats.fold import Stats
 from clickstream.stats.minutes import Minute
 from clickstream.stats.money import DEFAULT_CURRENCY, as_text
+from clickstream.stats.names import sum_of_currencies, sum_of_types
 from clickstream.stats.sessions import FUNNEL
 from clickstream.stats.top import TopCounts, merged
 from clickstream.timestamps import MINUTE_MS, minute_text, text
@@ -69,14 +70,14 @@ def _windowed(stats: Stats, first: int, last: int) -> dict[str, Any]:
             strict=True,
         )
     ]
-    types = _sum(minute.types for minute in minutes)
+    types = sum_of_types(minute.types for minute in minutes)
     return {
         "total_events": sum(types.values()),
         "events_by_type": _largest_first(types),
         "sessions": {"total": sum(depths)},
         "users": {"total": sum(minute.last_users for minute in reaching)},
         **_funnel(depths),
-        "revenue": _revenue(_sum(minute.revenue for minute in minutes), types.get("purchase", 0)),
+        "revenue": _revenue(sum_of_currencies(minute.revenue for minute in minutes), types.get("purchase", 0)),
         "top": _top(merged(stats.minutes.top_between(first, last))),
     }
 
@@ -140,7 +141,7 @@ def _series(stats: Stats, window: str, now: int) -> dict[str, Any]:
 
 
 def _point(start: int, minutes: Iterable[Minute]) -> dict[str, Any]:
-    types = _sum(minute.types for minute in minutes)
+    types = sum_of_types(minute.types for minute in minutes)
     return {"start": minute_text(start), "events": sum(types.values()), "by_type": types}
 
 
@@ -158,10 +159,10 @@ def _previous(stats: Stats, window: str, now: int) -> dict[str, Any] | None:
     last = now - WINDOWS[window]
     first = last - WINDOWS[window] + 1
     minutes = list(stats.minutes.between(first, last))
-    types = _sum(minute.types for minute in minutes)
+    types = sum_of_types(minute.types for minute in minutes)
     overlapping = sum(sum(minute.last_sessions) for minute in stats.minutes.between(first, _FOREVER))
     overlapping -= sum(sum(minute.first_sessions) for minute in stats.minutes.between(last + 1, _FOREVER))
-    revenue = _revenue(_sum(minute.revenue for minute in minutes), types.get("purchase", 0))
+    revenue = _revenue(sum_of_currencies(minute.revenue for minute in minutes), types.get("purchase", 0))
     return {
         "total_events": sum(types.values()),
         "page_views": types.get("page_view", 0),
@@ -181,11 +182,3 @@ def _largest_first(counts: dict[str, int]) -> dict[str, int]:
 
 def _columns(rows: Iterable[list[int]]) -> list[int]:
     return [sum(column) for column in zip(*rows, strict=True)] or [0] * (len(FUNNEL) + 1)
-
-
-def _sum(parts: Iterable[dict[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for part in parts:
-        for key, count in part.items():
-            total[key] = total.get(key, 0) + count
-    return total

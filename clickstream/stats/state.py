@@ -8,6 +8,8 @@ import msgspec
 
 from clickstream.stats.fold import Stats
 from clickstream.stats.minutes import Minute
+from clickstream.stats.money import storable
+from clickstream.stats.names import sum_of_currencies, sum_of_types
 from clickstream.stats.recency import RecentMap
 from clickstream.stats.sessions import Session
 from clickstream.stats.top import TopCounts
@@ -53,13 +55,13 @@ def encode(stats: Stats, ids: list[str]) -> bytes:
     """All of `stats`, and the ids that deduplication remembers."""
     state = _State(
         stats.types,
-        stats.revenue,
+        storable(stats.revenue),
         stats.session_depths,
         stats.users,
         stats.first_ms,
         stats.minutes.horizon,
         stats.minutes.seconds,
-        stats.minutes.minutes,
+        {minute: counts.storable() for minute, counts in stats.minutes.minutes.items()},
         stats.minutes.hours,
         stats.top,
         _Sessions(stats.sessions.young, stats.sessions.old, stats.sessions.forgotten),
@@ -72,8 +74,10 @@ def encode(stats: Stats, ids: list[str]) -> bytes:
 
 def decode(content: bytes, stats: Stats) -> list[str]:
     """Put what `encode` wrote into fresh `stats`; returns the ids."""
-    state = msgspec.msgpack.decode(content, type=_State)
-    stats.types, stats.revenue, stats.session_depths = state.types, state.revenue, state.session_depths
+    state = msgspec.msgpack.decode(content, type=_State, strict=False)
+    # Names in the order in which they came: a checkpoint from before they were bounded gives what a replay gives.
+    stats.types, stats.revenue = sum_of_types([state.types]), sum_of_currencies([state.revenue])
+    stats.session_depths = state.session_depths
     stats.users, stats.first_ms, stats.top = state.users, state.first_ms, state.top
     stats.minutes.horizon, stats.minutes.seconds = state.horizon, state.seconds
     stats.minutes.minutes, stats.minutes.hours = state.minutes, state.hours

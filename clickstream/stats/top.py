@@ -14,6 +14,7 @@ from clickstream.events import AnyEvent
 LONGEST_VALUE: Final = 200  # characters of a page or name that is counted by itself
 DIMENSIONS: Final = ("pages", "products", "bought", "referrers", "devices")
 
+_COUNT_BYTES: Final = 12  # of a count, and of what says how long its value is
 _REFERRERS_REMEMBERED: Final = 10_000
 _hosts: Final[dict[str, str]] = {}
 
@@ -50,6 +51,13 @@ class TopCounts(msgspec.Struct):
                 else:
                     self.exact = False
 
+    def shorten(self, most_bytes: int) -> None:
+        """Leave out the least frequent values until those of each dimension take at most `most_bytes` in an item."""
+        for name, values in self.counts.items():
+            kept = _within(most_bytes, values)
+            if len(kept) < len(values):
+                self.counts[name], self.exact = kept, False
+
 
 def count_values(events: Sequence[AnyEvent]) -> dict[str, Counter[str]]:
     """Pages, referrers, devices and products of page views, and units bought, in `events`."""
@@ -73,6 +81,15 @@ def merged(parts: Iterable[TopCounts]) -> TopCounts:
         total.add(part.counts)
         total.exact = total.exact and part.exact
     return total
+
+
+def _within(most_bytes: int, values: Mapping[str, int]) -> dict[str, int]:
+    kept = {}
+    for value, count in sorted(values.items(), key=lambda item: -item[1]):
+        most_bytes -= len(value.encode()) + _COUNT_BYTES
+        if most_bytes >= 0:
+            kept[value] = count
+    return kept
 
 
 def _view(event: AnyEvent) -> _View:

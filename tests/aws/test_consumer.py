@@ -6,92 +6,24 @@ import base64
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from clickstream.aws import emitting, reconciliation
-from clickstream.aws.clients import client
-from clickstream.aws.consumer.consumer import METRICS, NAMESPACE, Consumer, metrics_line
+from clickstream.aws.consumer.consumer import METRICS, NAMESPACE, metrics_line
 from clickstream.aws.consumer.table import CounterTable
 from clickstream.aws.live import LiveCounters
-from clickstream.aws.local.resources import Names, table_schema
+from clickstream.aws.local.resources import Names
 from clickstream.aws.local.template import load_template, resources
 from clickstream.aws.packing import pack
-from clickstream.events import Event
-from clickstream.stats import Stats, snapshot
-from clickstream.timestamps import parse, text
+from clickstream.timestamps import text
+from tests.support.consuming import Setting, delivered, encoded, expected_numbers, packed
 from tests.support.event_sample import START_MS, sample_events
 
 pytestmark = [pytest.mark.aws, pytest.mark.usefixtures("aws_environment")]
 
-NOW_MS = START_MS + 3 * 86_400_000
-SHARD = "shardId-000000000000"
 WINDOWS = ("all", "24h", "1h", "15m")
-
-
-def encoded(events: list[dict[str, Any]]) -> list[bytes]:
-    return [json.dumps(event, ensure_ascii=False).encode() for event in events]
-
-
-def delivered(
-    datas: list[bytes],
-    *,
-    shard: str = SHARD,
-    first: int = 49_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000,
-) -> list[dict[str, Any]]:
-    """Records as Lambda delivers them; sequence numbers have more digits than DynamoDB's numbers."""
-    return [
-        {
-            "eventID": f"{shard}:{first + index}",
-            "kinesis": {
-                "sequenceNumber": str(first + index),
-                "partitionKey": "lane-000",
-                "data": base64.b64encode(data).decode(),
-                "approximateArrivalTimestamp": NOW_MS / 1000,
-            },
-        }
-        for index, data in enumerate(datas)
-    ]
-
-
-def packed(events: list[dict[str, Any]], *, at_once: int = 40, **place: Any) -> list[dict[str, Any]]:  # noqa: ANN401
-    records = encoded(events)
-    packs = [one for begin in range(0, len(records), at_once) for one in pack(records[begin : begin + at_once])]
-    return delivered([one.data for one in packs], **place)
-
-
-def expected_numbers(events: list[dict[str, Any]], window: str) -> dict[str, Any]:
-    """What the local platform shows for the same events."""
-    stats = Stats()
-    for event in events:
-        known = {
-            name: event.get(name)
-            for name in ("event_type", "event_id", "user_id", "anonymous_id", "session_id", "properties")
-        }
-        stats.fold([Event(**known)], [parse(event["timestamp"])], NOW_MS)
-    return snapshot(stats, window, NOW_MS)
-
-
-class Setting:
-    def __init__(self, names: Names) -> None:
-        self.dynamodb, self.s3 = client("dynamodb", "us-east-1"), client("s3", "us-east-1")
-        self.dynamodb.create_table(TableName=names.table, **table_schema())
-        self.s3.create_bucket(Bucket=names.bucket)
-        self.bucket = names.bucket
-        self.table = CounterTable(self.dynamodb, names.table)
-        self.consumer = self.make()
-
-    def make(self, table: CounterTable | None = None, put_object: Callable[..., object] | None = None) -> Consumer:
-        return Consumer(table or self.table, put_object or self.s3.put_object, self.bucket, clock_ms=lambda: NOW_MS)
-
-    def numbers(self, window: str = "all") -> dict[str, Any]:
-        return snapshot(LiveCounters(self.table).read(), window, NOW_MS)
-
-    def quarantined(self) -> list[dict[str, Any]]:
-        listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix="quarantine/").get("Contents", [])
-        return [json.loads(self.s3.get_object(Bucket=self.bucket, Key=one["Key"])["Body"].read()) for one in listed]
 
 
 @pytest.fixture

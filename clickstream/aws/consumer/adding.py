@@ -1,4 +1,8 @@
-"""What a batch comes to, added to what the table has: sums, bounded top lists, the newest digests."""
+"""What a batch comes to, added to what the table has: sums, bounded top lists, the newest digests.
+
+DynamoDB takes items of up to 400 kB. Whatever producers send, an item stays below MAX_ITEM_BYTES: top lists take at
+most 25 kB each (there are 5), 500 names of types and as many of currencies 155 kB, everything else some kilobytes.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,13 @@ from typing import Final
 from clickstream.aws.consumer.table import ShardState
 from clickstream.stats import Stats
 from clickstream.stats.minutes import MINUTES_KEPT, Minute
+from clickstream.stats.names import sum_of_currencies, sum_of_types
 from clickstream.stats.top import TopCounts
 
+MAX_ITEM_BYTES: Final = 300_000
+
 _TOP_TOTAL: Final = 100  # values of each top list, so that a shard's item stays at a few kilobytes
+_TOP_BYTES: Final = 25_000
 _TOP_PER_MINUTE: Final = 100
 _DIGESTS_KEPT: Final = 400
 
@@ -19,14 +27,15 @@ def add_state(state: ShardState, delta: Stats, minutes: Iterable[int], digests: 
     """Totals of a shard with those of a batch, which wrote into `minutes`."""
     top = state.top or TopCounts(most=_TOP_TOTAL)
     top.add(delta.top.counts)
+    top.shorten(_TOP_BYTES)
     hours = dict(state.hours)
     for hour in {minute // 60 for minute in minutes}:
         hours[hour] = hours.get(hour, 0) + 1
     newest = max(hours, default=0)
     firsts = [ms for ms in (state.first_ms, delta.first_ms) if ms is not None]
     return ShardState(
-        types=_sum(state.types, delta.types),
-        revenue=_sum(state.revenue, delta.revenue),
+        types=sum_of_types([state.types, delta.types]),
+        revenue=sum_of_currencies([state.revenue, delta.revenue]),
         depths=[before + more for before, more in zip(state.depths, delta.session_depths, strict=True)],
         users=state.users + delta.users,
         first_ms=min(firsts, default=None),
@@ -42,18 +51,13 @@ def add_minutes(before: Minute, delta: Minute) -> Minute:
     if delta.top is not None:
         top = top or TopCounts(most=_TOP_PER_MINUTE)
         top.add(delta.top.counts)
+        top.exact = top.exact and delta.top.exact
+        top.shorten(_TOP_BYTES)
     return Minute(
-        types=_sum(before.types, delta.types),
-        revenue=_sum(before.revenue, delta.revenue),
+        types=sum_of_types([before.types, delta.types]),
+        revenue=sum_of_currencies([before.revenue, delta.revenue]),
         first_sessions=[one + more for one, more in zip(before.first_sessions, delta.first_sessions, strict=True)],
         last_sessions=[one + more for one, more in zip(before.last_sessions, delta.last_sessions, strict=True)],
         last_users=before.last_users + delta.last_users,
         top=top,
     )
-
-
-def _sum(counts: dict[str, int], more: dict[str, int]) -> dict[str, int]:
-    total = dict(counts)
-    for name, count in more.items():
-        total[name] = total.get(name, 0) + count
-    return total

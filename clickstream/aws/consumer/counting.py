@@ -29,6 +29,8 @@ from clickstream.aws.consumer.table import (
     Put,
     ShardState,
     Stored,
+    decode_minute,
+    decode_state,
     minute_key,
     person_key,
     session_key,
@@ -44,6 +46,8 @@ from clickstream.timestamps import DAY_MS, MINUTE_MS
 
 # Of one transaction's 100 items these may be sessions and people; the rest is for minutes and the shard.
 _ENTITIES: Final = 92
+_MAX_BYTES: Final = 3_500_000  # of one transaction's bodies; DynamoDB takes 4 MB with keys and all
+_UNBOUNDED: Final = 10**9
 _ATTEMPTS: Final = 20
 _LONGEST_PAUSE_S: Final = 0.05
 _MINUTES_TTL_MS: Final = 8 * DAY_MS
@@ -51,8 +55,6 @@ _SESSIONS_TTL_MS: Final = 30 * DAY_MS
 _PEOPLE_TTL_MS: Final = 400 * DAY_MS
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode_state: Final = msgspec.msgpack.Decoder(ShardState).decode
-_decode_minute: Final = msgspec.msgpack.Decoder(Minute).decode
 _decode_session: Final = msgspec.msgpack.Decoder(Session).decode
 _decode_visits: Final = msgspec.msgpack.Decoder(list[Session]).decode
 _decode_minute_number: Final = msgspec.msgpack.Decoder(int).decode
@@ -101,7 +103,7 @@ class ShardCounter:
                 begin = done
                 continue
             puts, fresh = self._work(part, state)
-            if len(puts) > MAX_ITEMS:
+            if len(part) > 1 and (len(puts) > MAX_ITEMS or sum(len(put.body) for put in puts) > _MAX_BYTES):
                 share = max(1, len(part) * 3 // 4)
                 continue
             try:
@@ -134,7 +136,7 @@ class ShardCounter:
             self._table.register(self._shard)
             return ShardState()
         self.position = stored.position
-        return _decode_state(stored.body)
+        return decode_state(stored.body)
 
     def _load(self, keys: Iterable[Key]) -> dict[Key, Stored]:
         wanted = list(dict.fromkeys(keys))
@@ -161,9 +163,8 @@ class ShardCounter:
         puts = [*changes.entity_puts(self._now_ms), *self._minute_puts(minutes)]
         ended = [one.record_digest for one in fresh if one.ends_record]
         state = add_state(state, changes.stats, minutes, ended)
-        puts.append(
-            Put(shard_key(self._shard), _encode(state), position=part[-1].position, position_read=self.position)
-        )
+        body = _encode(state.storable())
+        puts.append(Put(shard_key(self._shard), body, position=part[-1].position, position_read=self.position))
         return puts, len(fresh)
 
     def _minute_puts(self, deltas: dict[int, Minute]) -> list[Put]:
@@ -175,8 +176,8 @@ class ShardCounter:
             before = stored.get(keys[minute])
             # No condition of its own: only this shard writes it, and the watermark in the same transaction
             # lets only one reader of the shard through.
-            after = delta if before is None else add_minutes(_decode_minute(before.body), delta)
-            puts.append(Put(keys[minute], _encode(after), expires_s))
+            after = add_minutes(Minute() if before is None else decode_minute(before.body), delta)
+            puts.append(Put(keys[minute], _encode(after.storable()), expires_s))
         return puts
 
 
@@ -185,8 +186,9 @@ class _Changes:
 
     def __init__(self, stored: dict[Key, Stored]) -> None:
         self._stored = stored
-        self.stats = Stats()
-        self.stats.top = TopCounts(most=10**9)
+        # Bounds are kept where counts are added to the table's: there it is known which names came first.
+        self.stats = Stats(most_names=_UNBOUNDED)
+        self.stats.top = TopCounts(most=_UNBOUNDED)
         for (pk, _), item in stored.items():
             kind, _, name = pk.partition("#")
             if kind == "session":

@@ -11,6 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from clickstream.errors import ClickstreamError
+from clickstream.stats.minutes import Minute
+from clickstream.stats.money import storable
 from clickstream.stats.top import TopCounts
 
 MAX_ITEMS: Final = 100  # of one transaction, and of one read
@@ -35,6 +37,15 @@ class ShardState(msgspec.Struct, array_like=True):
     hours: dict[int, int] = {}
     # Digests of the newest records, to know a copy that a producer sent because an answer was lost.
     digests: list[bytes] = []
+
+    def storable(self) -> ShardState:
+        """The same for an encoder, whatever the revenue has come to."""
+        return msgspec.structs.replace(self, revenue=storable(self.revenue))
+
+
+# Not strict: sums of money beyond 64 bits are written as text.
+decode_state: Final = msgspec.msgpack.Decoder(ShardState, strict=False).decode
+decode_minute: Final = msgspec.msgpack.Decoder(Minute, strict=False).decode
 
 
 @dataclass(frozen=True, slots=True)

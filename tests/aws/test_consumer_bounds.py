@@ -1,0 +1,152 @@
+"""Whatever valid events come, no item grows beyond what DynamoDB takes, and the totals stay exact."""
+
+from __future__ import annotations
+
+from itertools import product
+from string import ascii_uppercase
+from typing import Any
+
+import msgspec
+import pytest
+
+from clickstream.aws.consumer.adding import MAX_ITEM_BYTES
+from clickstream.aws.consumer.table import CounterTable, Put, decode_state, shard_key
+from clickstream.aws.local.resources import Names
+from clickstream.timestamps import text
+from tests.support.consuming import NOW_MS, SHARD, Setting, packed
+from tests.support.event_sample import START_MS
+
+pytestmark = [pytest.mark.aws, pytest.mark.usefixtures("aws_environment")]
+
+EMOJI = "\N{GRINNING FACE}" * 196
+CODES = ["".join(letters) for letters in product(ascii_uppercase, ascii_uppercase, "JV")][:900]  # no currency's
+
+
+class Measured(CounterTable):
+    """The table, and how large its largest item and its largest transaction were."""
+
+    item = transaction = 0
+
+    def commit(self, puts: Any) -> None:  # noqa: ANN401
+        sizes = [len(put.body) for put in puts]
+        self.item, self.transaction = max(self.item, *sizes), max(self.transaction, sum(sizes))
+        super().commit(puts)
+
+
+@pytest.fixture
+def at(names: Names) -> Setting:
+    return Setting(names)
+
+
+@pytest.fixture
+def table(at: Setting) -> Measured:
+    return Measured(at.dynamodb, at.table._name)
+
+
+def event(number: int, kind: str, ms: int = START_MS, **properties: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {
+        "v": 1,
+        "event_id": f"{ms}-{number}",
+        "event_type": kind,
+        "user_id": "u",
+        "session_id": "s",
+        "timestamp": text(ms),
+        "received_at": text(ms),
+        "properties": properties,
+    }
+
+
+def full(ms: int, kinds: int) -> list[dict[str, Any]]:
+    """What fills every list of its minute: values of 800 bytes, types of 64, and three times as many as are kept."""
+    views = [
+        event(
+            number,
+            "page_view",
+            ms,
+            page=f"p{number}{EMOJI}",
+            device=f"d{number}{EMOJI}",
+            referrer=f"r{number}{EMOJI}",
+            product_name=f"n{number}{EMOJI}",
+        )
+        for number in range(100)
+    ]
+    bought = [
+        event(100 + number, "purchase", ms, product_name=f"b{number}{EMOJI}", total=10**13, currency=code)
+        for number, code in enumerate(CODES[:kinds])
+    ]
+    custom = [event(2000 + number, f"kind{number:05d}".ljust(64, "a"), ms) for number in range(kinds)]
+    return [*views, *bought, *custom]
+
+
+@pytest.mark.parametrize("ms", [START_MS, NOW_MS - 60_000], ids=["of three days ago", "of now, by minute as well"])
+def test_no_values_types_or_currencies_overfill_an_item(at: Setting, table: Measured, ms: int) -> None:
+    events = full(ms, kinds=900)
+
+    assert at.make(table).consume(packed(events)) == {"batchItemFailures": []}
+
+    assert table.item < MAX_ITEM_BYTES
+    numbers = at.numbers("all" if ms == START_MS else "15m")
+    assert numbers["total_events"] == 1900
+    assert numbers["events_by_type"]["page_view"] == 100
+    assert numbers["events_by_type"]["purchase"] == 900
+    assert numbers["events_by_type"]["(other)"] == 402  # two standard ones and 498 others stand by themselves
+    assert sum(numbers["revenue"]["by_currency"].values()) == 900 * 10**15
+    assert numbers["revenue"]["by_currency"]["XXX"] == 400 * 10**15
+    assert numbers["top"]["exact"] is False
+
+
+def test_money_of_real_currencies_is_exact_whatever_codes_are_invented(at: Setting) -> None:
+    invented = [event(number, "purchase", total=1, currency=code) for number, code in enumerate(CODES)]
+    real = [event(1000, "purchase", total="19.99", currency="EUR"), event(1001, "checkout")]
+
+    at.consumer.consume(packed([*invented, *real]))
+
+    numbers = at.numbers()
+    assert numbers["revenue"]["by_currency"]["EUR"] == 1999
+    assert numbers["events_by_type"]["checkout"] == 1
+
+
+def test_a_transaction_over_many_full_minutes_stays_below_what_dynamodb_takes(at: Setting, table: Measured) -> None:
+    consumer, minutes = at.make(table), [NOW_MS - minute * 60_000 for minute in range(1, 31)]
+    for number, ms in enumerate(minutes):
+        assert consumer.consume(packed(full(ms, kinds=200), first=(50 + number) * 10**54)) == {"batchItemFailures": []}
+    spread = [event(9000 + number, "click", ms) for number, ms in enumerate(minutes)]
+
+    assert consumer.consume(packed(spread, first=9 * 10**55)) == {"batchItemFailures": []}
+
+    assert table.transaction < 4_000_000
+    assert at.numbers("1h")["events_by_type"]["click"] == 30
+
+
+def test_revenue_beyond_64_bits_is_written_and_read_exactly(at: Setting) -> None:
+    before = [event(number, "purchase", NOW_MS - 60_000, total=-(10**13)) for number in range(9_300)]
+    after = [event(9_999, "purchase", NOW_MS - 60_000, total="-0.01")]
+
+    for begin in range(0, len(before), 1000):
+        records = packed(before[begin : begin + 1000], at_once=500, first=(5 * 10**6 + begin) * 10**49)
+        assert at.consumer.consume(records) == {"batchItemFailures": []}
+    assert at.consumer.consume(packed(after, first=9 * 10**55)) == {"batchItemFailures": []}
+
+    expected = -9_300 * 10**15 - 1
+    assert expected < -(2**63)
+    for window in ("all", "15m"):
+        assert at.numbers(window)["revenue"]["cents"] == expected
+
+
+def test_an_item_that_is_too_full_already_is_counted_on_and_shrinks(at: Setting, table: Measured) -> None:
+    """As an earlier consumer left it: not every name that it has is kept, but every count."""
+    at.consumer.consume(packed([event(0, "page_view", page="/")]))
+    key = shard_key(SHARD)
+    stored = at.table.load([key])[key]
+    state = decode_state(stored.body)
+    assert state.top is not None
+    state.types |= {f"kind{number:05d}".ljust(64, "a"): 1 for number in range(5000)}
+    state.top.counts["pages"] |= {f"p{number}{EMOJI}": 1 for number in range(50)}
+    at.table.commit([Put(key, msgspec.msgpack.encode(state), position=stored.position, position_read=stored.position)])
+
+    assert at.make(table).consume(packed([event(1, "click")], first=9 * 10**55)) == {"batchItemFailures": []}
+
+    assert table.item < 70_000
+    numbers = at.numbers()
+    assert (numbers["total_events"], numbers["events_by_type"]["click"]) == (5002, 1)
+    assert numbers["events_by_type"]["(other)"] == 4501
