@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from typing import Final
 
 from clickstream.aws.consumer.table import CounterTable, ShardState, decode_minute, decode_state, hour_pk, shard_key
@@ -13,14 +15,18 @@ from clickstream.stats.top import TopCounts, merged
 
 _log: Final = logging.getLogger(__name__)
 
+_SILENCE_S: Final = 30  # between two lines about one failure that lasts
+
 Hour = dict[int, Minute]
 
 
 class LiveCounters:
     """Reads what the consumer has counted; hours that have not changed since are not read again."""
 
-    def __init__(self, table: CounterTable) -> None:
+    def __init__(self, table: CounterTable, *, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._table = table
+        self._clock_s = clock_s
+        self._silent_until_s = 0.0  # 0: the last read was a good one
         self._hours: dict[int, tuple[int, Hour]] = {}  # by hour: how often it had been written, and its minutes
 
     def read(self) -> Stats:
@@ -41,14 +47,18 @@ class LiveCounters:
         return stats
 
     def try_read(self) -> Stats | None:
-        """The same, or None with a line in the log when DynamoDB does not answer now."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (only with ENV=aws)
-
+        """The same, or None with a line in the log, now and then, while the counters cannot be read."""
         try:
-            return self.read()
-        except (BotoCoreError, ClientError) as problem:
-            _log.warning("counters not read error=%s", problem)
+            stats = self.read()
+        except Exception as problem:  # noqa: BLE001 (whatever it was: the next try may read them, and numbers go on)
+            if self._clock_s() >= self._silent_until_s:
+                self._silent_until_s = self._clock_s() + _SILENCE_S
+                _log.warning("counters not read error=%s: %s", type(problem).__name__, problem)
             return None
+        if self._silent_until_s > 0:
+            self._silent_until_s = 0.0
+            _log.info("counters read again")
+        return stats
 
     def events_between(self, first_minute: int, end_minute: int) -> int:
         """Events whose time lies in these minutes since 1970, the last one not included."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -69,6 +69,10 @@ class Put:
     position_read: str = NO_POSITION
 
 
+class NotRead(ClickstreamError):
+    """DynamoDB has not given all items that it was asked for."""
+
+
 class Conflict(ClickstreamError):
     """Somebody else has changed one of the items since they were read; nothing was written."""
 
@@ -76,7 +80,14 @@ class Conflict(ClickstreamError):
 class CounterTable:
     """The items of the table `name`."""
 
-    def __init__(self, dynamodb: Any, name: str) -> None:  # noqa: ANN401 (boto3 makes its classes at run time)
+    def __init__(
+        self,
+        dynamodb: Any,  # noqa: ANN401 (boto3 makes its classes at run time)
+        name: str,
+        *,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._wait = wait
         self._dynamodb = dynamodb
         self._name = name
 
@@ -134,8 +145,8 @@ class CounterTable:
             wanted = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
             if not wanted:
                 return found
-            time.sleep(random.uniform(0, _RETRIED_READ * 2**attempt))  # noqa: S311 (spreads retries)
-        raise Conflict("DynamoDB keeps returning UnprocessedKeys")
+            self._wait(random.uniform(0, _RETRIED_READ * 2**attempt))  # noqa: S311 (spreads retries)
+        raise NotRead(f"DynamoDB gave {len(found)} items and kept {len(wanted)} back, {_READ_ATTEMPTS} times asked")
 
     def _put(self, one: Put) -> dict[str, Any]:
         item: dict[str, Any] = {"pk": {"S": one.key[0]}, "sk": {"S": one.key[1]}, "body": {"B": one.body}}
