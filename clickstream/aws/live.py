@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import logging
-import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from clickstream.aws.consumer.table import CounterTable, ShardState, decode_minute, decode_state, hour_pk, shard_key
+from clickstream.aws.consumer.table import (
+    CountedMinute,
+    CounterTable,
+    ShardState,
+    decode_minute,
+    decode_state,
+    hour_pk,
+    shard_key,
+)
 from clickstream.stats import Stats
-from clickstream.stats.minutes import Minute
 from clickstream.stats.names import sum_of_currencies, sum_of_types
 from clickstream.stats.top import TopCounts, merged
+from clickstream.timestamps import MINUTE_MS, now_ms
 
 _log: Final = logging.getLogger(__name__)
 
-_SILENCE_S: Final = 30  # between two lines about one failure that lasts
+_SILENCE_MS: Final = 30_000  # between two lines about one failure that lasts
 
-Hour = dict[int, Minute]
+Hour = dict[int, CountedMinute]
 
 
 class LiveCounters:
     """Reads what the consumer has counted; hours that have not changed since are not read again."""
 
-    def __init__(self, table: CounterTable, *, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, table: CounterTable, *, clock_ms: Callable[[], int] = now_ms) -> None:
         self._table = table
-        self._clock_s = clock_s
-        self._silent_until_s = 0.0  # 0: the last read was a good one
+        self._clock_ms = clock_ms
+        self._silent_until_ms = 0  # 0: the last read was a good one
         self._hours: dict[int, tuple[int, Hour]] = {}  # by hour: how often it had been written, and its minutes
 
     def read(self) -> Stats:
@@ -44,6 +52,7 @@ class LiveCounters:
             minutes = self._hour(hour, times_written)
             stats.minutes.minutes.update(minutes)
             stats.minutes.hours[hour] = _top_of(minutes)
+            stats.minutes.seconds |= self._seconds(minutes)
         return stats
 
     def try_read(self) -> Stats | None:
@@ -51,12 +60,12 @@ class LiveCounters:
         try:
             stats = self.read()
         except Exception as problem:  # noqa: BLE001 (whatever it was: the next try may read them, and numbers go on)
-            if self._clock_s() >= self._silent_until_s:
-                self._silent_until_s = self._clock_s() + _SILENCE_S
+            if self._clock_ms() >= self._silent_until_ms:
+                self._silent_until_ms = self._clock_ms() + _SILENCE_MS
                 _log.warning("counters not read error=%s: %s", type(problem).__name__, problem)
             return None
-        if self._silent_until_s > 0:
-            self._silent_until_s = 0.0
+        if self._silent_until_ms > 0:
+            self._silent_until_ms = 0
             _log.info("counters read again")
         return stats
 
@@ -68,6 +77,16 @@ class LiveCounters:
         return sum(
             sum(counts.types.values()) for minute, counts in minutes.items() if first_minute <= minute < end_minute
         )
+
+    def _seconds(self, minutes: Hour) -> dict[int, int]:
+        """Events by second since 1970, of the minutes in which the last 60 seconds lie while `minutes` are shown."""
+        now = self._clock_ms() // MINUTE_MS
+        return {
+            60 * minute + second: count
+            for minute in range(now - 1, now + 2)
+            if minute in minutes
+            for second, count in minutes[minute].seconds.items()
+        }
 
     def _states(self) -> list[ShardState]:
         shards = self._table.query("shards")
@@ -81,23 +100,24 @@ class LiveCounters:
         return known[1]
 
     def _read_hour(self, hour: int) -> Hour:
-        parts: dict[int, list[Minute]] = {}
+        parts: dict[int, list[CountedMinute]] = {}
         for sk, item in self._table.query(hour_pk(hour)).items():
             parts.setdefault(hour * 60 + int(sk[:2]), []).append(decode_minute(item.body))
         return {minute: _together(of_minute) for minute, of_minute in parts.items()}
 
 
-def _together(parts: list[Minute]) -> Minute:
+def _together(parts: list[CountedMinute]) -> CountedMinute:
     if len(parts) == 1:
         return parts[0]
     tops = [part.top for part in parts if part.top is not None]
-    return Minute(
+    return CountedMinute(
         types=sum_of_types(part.types for part in parts),
         revenue=sum_of_currencies(part.revenue for part in parts),
         first_sessions=[sum(column) for column in zip(*(part.first_sessions for part in parts), strict=True)],
         last_sessions=[sum(column) for column in zip(*(part.last_sessions for part in parts), strict=True)],
         last_users=sum(part.last_users for part in parts),
         top=merged(tops) if tops else None,
+        seconds=dict(sum((Counter(part.seconds) for part in parts), Counter())),
     )
 
 

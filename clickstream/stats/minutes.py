@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -19,6 +19,9 @@ _TOP_PER_MINUTE: Final = 100
 _TOP_PER_HOUR: Final = 2_000
 
 
+M = TypeVar("M", bound="Minute")
+
+
 class Minute(msgspec.Struct, array_like=True):
     """Events of one minute, and the sessions and users whose first or last event lies in it."""
 
@@ -29,7 +32,7 @@ class Minute(msgspec.Struct, array_like=True):
     last_users: int = 0
     top: TopCounts | None = None
 
-    def storable(self) -> Minute:
+    def storable(self: M) -> M:
         """The same for an encoder, whatever the revenue has come to."""
         return msgspec.structs.replace(self, revenue=storable(self.revenue))
 

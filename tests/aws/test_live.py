@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import msgspec
 import pytest
 
 from clickstream.aws.clients import client
-from clickstream.aws.consumer.table import CounterTable
+from clickstream.aws.consumer.table import CounterTable, Put, minute_key
 from clickstream.aws.live import LiveCounters
 from clickstream.aws.local.resources import Names
+from clickstream.stats.minutes import Minute
+from clickstream.timestamps import text
 from tests.support.aws_cloud import Cloud, send
-from tests.support.consuming import Setting, packed
+from tests.support.consuming import DONE, NOW_MS, SHARD, Setting, expected_numbers, packed
 from tests.support.event_sample import sample_events
 from tests.support.waiting import until
 
@@ -25,10 +28,10 @@ def at(names: Names) -> Setting:
 
 
 class Clock:
-    now_s = 0.0
+    now_ms = NOW_MS
 
-    def __call__(self) -> float:
-        return self.now_s
+    def __call__(self) -> int:
+        return self.now_ms
 
 
 def test_a_busy_table_is_said_now_and_then_and_read_again_afterwards(
@@ -43,11 +46,11 @@ def test_a_busy_table_is_said_now_and_then_and_read_again_afterwards(
             parsed["UnprocessedKeys"] = {at.table._name: {"Keys": [{"pk": {"S": "a"}, "sk": {"S": "b"}}]}}
 
     at.dynamodb.meta.events.register("after-call.dynamodb.BatchGetItem", keep_back)
-    live = LiveCounters(CounterTable(at.dynamodb, at.table._name, wait=waited.append), clock_s=clock)
+    live = LiveCounters(CounterTable(at.dynamodb, at.table._name, wait=waited.append), clock_ms=clock)
 
     with caplog.at_level(logging.INFO):
         for second in range(40):
-            clock.now_s = second
+            clock.now_ms = NOW_MS + 1000 * second
             assert live.try_read() is None
         busy[0] = False
         stats = live.try_read()
@@ -74,3 +77,34 @@ def test_the_api_shows_numbers_again_once_what_could_not_be_read_is_gone(cloud: 
         cloud.count()
 
         until(lambda: api.get("/stats")["total_events"] == 200)
+
+
+def test_the_rolling_minute_is_that_of_the_local_platform(at: Setting) -> None:
+    """Events of the last minutes through two shards, some late, some of the future; a minute is read as it moves on."""
+    events = [
+        {**event, "timestamp": text(NOW_MS + 700 * (index - 250))}
+        for index, event in enumerate(sample_events(300, seed=41))
+    ]
+    for begin in range(0, 300, 50):
+        assert at.consumer.consume(packed(events[begin : begin + 50 : 2], first=5 * 10**55 + begin)) == DONE
+        other = packed(events[begin + 1 : begin + 50 : 2], first=5 * 10**55 + begin, shard="shardId-000000000001")
+        assert at.consumer.consume(other) == DONE
+
+    for later_s in (0, 1, 20, 59, 61, 100):
+        now_ms = NOW_MS + 1000 * later_s
+        local = expected_numbers(events, "15m", now_ms=now_ms)["rolling_minute"]
+        assert at.numbers("15m", now_ms=now_ms)["rolling_minute"] == local
+        assert local["events"] == {0: 86, 1: 85, 20: 85, 59: 50, 61: 47, 100: 0}[later_s]
+
+
+def test_a_minute_that_an_earlier_consumer_counted_is_read_and_counted_on(at: Setting) -> None:
+    earlier = Minute(types={"click": 3}, last_users=1)
+    key = minute_key(NOW_MS // 60_000, SHARD)
+    at.table.commit([Put(key, msgspec.msgpack.encode(earlier))])
+    event = {**sample_events(1, seed=42)[0], "event_type": "click", "timestamp": text(NOW_MS)}
+
+    assert at.consumer.consume(packed([event])) == DONE
+
+    numbers = at.numbers("15m")
+    assert numbers["events_by_type"] == {"click": 4}
+    assert numbers["rolling_minute"] == {"events": 1}

@@ -19,6 +19,7 @@ from clickstream.timestamps import parse
 from tests.support.event_sample import START_MS
 
 NOW_MS = START_MS + 3 * 86_400_000
+DONE: dict[str, Any] = {"batchItemFailures": []}
 SHARD = "shardId-000000000000"
 
 
@@ -53,8 +54,8 @@ def packed(events: list[dict[str, Any]], *, at_once: int = 40, **place: Any) -> 
     return delivered([one.data for one in packs], **place)
 
 
-def expected_numbers(events: list[dict[str, Any]], window: str) -> dict[str, Any]:
-    """What the local platform shows for the same events."""
+def expected_numbers(events: list[dict[str, Any]], window: str, *, now_ms: int = NOW_MS) -> dict[str, Any]:
+    """What the local platform shows at `now_ms` for the same events."""
     stats = Stats()
     for event in events:
         known = {
@@ -62,7 +63,7 @@ def expected_numbers(events: list[dict[str, Any]], window: str) -> dict[str, Any
             for name in ("event_type", "event_id", "user_id", "anonymous_id", "session_id", "properties")
         }
         stats.fold([Event(**known)], [parse(event["timestamp"])], NOW_MS)
-    return snapshot(stats, window, NOW_MS)
+    return snapshot(stats, window, now_ms)
 
 
 class Setting:
@@ -83,8 +84,8 @@ class Setting:
     ) -> Consumer:
         return Consumer(table or self.table, put_object or self.s3.put_object, self.bucket, clock_ms=lambda: now_ms)
 
-    def numbers(self, window: str = "all") -> dict[str, Any]:
-        return snapshot(LiveCounters(self.table).read(), window, NOW_MS)
+    def numbers(self, window: str = "all", *, now_ms: int = NOW_MS) -> dict[str, Any]:
+        return snapshot(LiveCounters(self.table, clock_ms=lambda: now_ms).read(), window, now_ms)
 
     def quarantined(self) -> list[dict[str, Any]]:
         listed = self.s3.list_objects_v2(Bucket=self.bucket, Prefix="quarantine/").get("Contents", [])

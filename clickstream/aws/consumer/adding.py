@@ -6,10 +6,11 @@ most 25 kB each (there are 5), 500 names of types and as many of currencies 155 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from clickstream.aws.consumer.table import ShardState
+from clickstream.aws.consumer.table import CountedMinute, ShardState
 from clickstream.stats import Stats
 from clickstream.stats.minutes import MINUTES_KEPT, Minute
 from clickstream.stats.names import sum_of_currencies, sum_of_types
@@ -45,19 +46,20 @@ def add_state(state: ShardState, delta: Stats, minutes: Iterable[int], digests: 
     )
 
 
-def add_minutes(before: Minute, delta: Minute) -> Minute:
-    """Counts of one minute with those of a batch."""
+def add_minutes(before: CountedMinute, delta: Minute, seconds: Mapping[int, int]) -> CountedMinute:
+    """Counts of one minute with those of a batch, of which `seconds` came just now."""
     top = before.top
     if delta.top is not None:
         top = top or TopCounts(most=_TOP_PER_MINUTE)
         top.add(delta.top.counts)
         top.exact = top.exact and delta.top.exact
         top.shorten(_TOP_BYTES)
-    return Minute(
+    return CountedMinute(
         types=sum_of_types([before.types, delta.types]),
         revenue=sum_of_currencies([before.revenue, delta.revenue]),
         first_sessions=[one + more for one, more in zip(before.first_sessions, delta.first_sessions, strict=True)],
         last_sessions=[one + more for one, more in zip(before.last_sessions, delta.last_sessions, strict=True)],
         last_users=before.last_users + delta.last_users,
         top=top,
+        seconds=Counter(before.seconds) + Counter(seconds),
     )

@@ -24,6 +24,7 @@ from clickstream.aws.consumer.table import (
     MAX_ITEMS,
     NO_POSITION,
     Conflict,
+    CountedMinute,
     CounterTable,
     Key,
     Put,
@@ -160,14 +161,17 @@ class ShardCounter:
             for minute, delta in changes.stats.minutes.minutes.items()
             if delta != Minute() and minute >= self._now_ms // MINUTE_MS - MINUTES_KEPT
         }
-        puts = [*changes.entity_puts(self._now_ms), *self._minute_puts(minutes)]
+        puts = [*changes.entity_puts(self._now_ms), *self._minute_puts(minutes, changes.stats.minutes.seconds)]
         ended = [one.record_digest for one in fresh if one.ends_record]
         state = add_state(state, changes.stats, minutes, ended)
         body = _encode(state.storable())
         puts.append(Put(shard_key(self._shard), body, position=part[-1].position, position_read=self.position))
         return puts, len(fresh)
 
-    def _minute_puts(self, deltas: dict[int, Minute]) -> list[Put]:
+    def _minute_puts(self, deltas: dict[int, Minute], seconds: dict[int, int]) -> list[Put]:
+        of_minute: dict[int, dict[int, int]] = {}
+        for second, count in seconds.items():
+            of_minute.setdefault(second // 60, {})[second % 60] = count
         keys = {minute: minute_key(minute, self._shard) for minute in deltas}
         stored = self._load(keys.values())
         expires_s = (self._now_ms + _MINUTES_TTL_MS) // 1000
@@ -176,7 +180,8 @@ class ShardCounter:
             before = stored.get(keys[minute])
             # No condition of its own: only this shard writes it, and the watermark in the same transaction
             # lets only one reader of the shard through.
-            after = add_minutes(Minute() if before is None else decode_minute(before.body), delta)
+            known = CountedMinute() if before is None else decode_minute(before.body)
+            after = add_minutes(known, delta, of_minute.get(minute, {}))
             puts.append(Put(keys[minute], _encode(after.storable()), expires_s))
         return puts
 

@@ -43,9 +43,16 @@ class ShardState(msgspec.Struct, array_like=True):
         return msgspec.structs.replace(self, revenue=storable(self.revenue))
 
 
+class CountedMinute(Minute, array_like=True):
+    """Counts of one minute as one shard, or all of them, saw it."""
+
+    # Events by second, 0 to 59; only of those that came within a minute.
+    seconds: dict[int, int] = msgspec.field(default_factory=dict)
+
+
 # Not strict: sums of money beyond 64 bits are written as text.
 decode_state: Final = msgspec.msgpack.Decoder(ShardState, strict=False).decode
-decode_minute: Final = msgspec.msgpack.Decoder(Minute, strict=False).decode
+decode_minute: Final = msgspec.msgpack.Decoder(CountedMinute, strict=False).decode
 
 
 @dataclass(frozen=True, slots=True)
