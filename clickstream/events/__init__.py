@@ -10,6 +10,7 @@ batch.py   the records of a request, together while they are plainly right
 
 from clickstream.events.batch import validate
 from clickstream.events.model import (
+    MAX_AHEAD_MS,
     MAX_ID_LENGTH,
     STANDARD_TYPES,
     AnyEvent,
@@ -22,6 +23,7 @@ from clickstream.events.model import (
 from clickstream.events.record import new_event_id, repeated_key
 
 __all__ = [
+    "MAX_AHEAD_MS",
     "MAX_ID_LENGTH",
     "STANDARD_TYPES",
     "AnyEvent",

@@ -7,9 +7,9 @@ from typing import Final, cast
 
 import msgspec
 
-from clickstream.events.model import IDENTITY_FIELDS, MAX_ID_LENGTH, Batch, Limits, PlainEvent, Rejection
+from clickstream.events.model import IDENTITY_FIELDS, MAX_AHEAD_MS, MAX_ID_LENGTH, Batch, Limits, PlainEvent, Rejection
 from clickstream.events.record import Fault, depth, examine, is_utf8, known_types, readable_id
-from clickstream.timestamps import DAY_MS, UtcClockReader, text
+from clickstream.timestamps import UtcClockReader, text
 
 _GROUP: Final = 16  # records judged together when their batch is not plainly right
 _OF_NUMBERS: Final = bytes.maketrans(b"123456789+-.E", b"000000000000e")
@@ -126,7 +126,7 @@ def _timely(events: Sequence[PlainEvent], records: Sequence[bytes], received_ms:
     ):
         return None
     times_ms = _clock.all_canonical_ms([event.timestamp for event in events])
-    if times_ms is None or max(times_ms) > received_ms + DAY_MS:
+    if times_ms is None or max(times_ms) > received_ms + MAX_AHEAD_MS:
         return None
     suffix = f',"received_at":"{text(received_ms)}"}}'.encode()
     return Batch(list(events), [record[:-1] + suffix for record in records], times_ms)

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
+from clickstream.timestamps import DAY_MS
+
 STANDARD_TYPES: Final = (
     "page_view",
     "click",
@@ -17,6 +19,7 @@ STANDARD_TYPES: Final = (
     "purchase",
 )
 MAX_ID_LENGTH: Final = 128
+MAX_AHEAD_MS: Final = DAY_MS  # of the server's clock; a time beyond it would put an event outside every window
 IDENTITY_FIELDS: Final = ("user_id", "anonymous_id", "session_id")
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]

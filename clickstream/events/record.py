@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from clickstream.events.model import IDENTITY_FIELDS, MAX_ID_LENGTH, STANDARD_TYPES, Event, Limits
-from clickstream.timestamps import DAY_MS, UtcClockReader, parse, text
+from clickstream.events.model import IDENTITY_FIELDS, MAX_AHEAD_MS, MAX_ID_LENGTH, STANDARD_TYPES, Event, Limits
+from clickstream.timestamps import UtcClockReader, parse, text
 
 _TYPE_NAME: Final = re.compile(r"[a-z][a-z0-9_.:-]{0,63}")
 _TYPES_REMEMBERED: Final = 10_000
@@ -186,8 +186,8 @@ def _checked_time(fields: dict[str, Any], received_ms: int, received_at: str) ->
         canonical = stamp if _clock.canonical_ms(stamp) == ms else text(ms)
     except (ValueError, OverflowError) as problem:
         raise Fault("invalid_value", f"timestamp {_quoted(stamp)} {problem}", "timestamp") from None
-    if ms > received_ms + DAY_MS:
-        # A clock this wrong would put the event outside every window; the original stays readable.
+    if ms > received_ms + MAX_AHEAD_MS:
+        # The original stays readable.
         return received_ms, {"timestamp": received_at, "original_timestamp": stamp}
     return ms, {} if canonical == stamp else {"timestamp": canonical}
 

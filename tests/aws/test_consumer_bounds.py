@@ -12,9 +12,9 @@ import pytest
 from clickstream.aws.consumer.adding import MAX_ITEM_BYTES
 from clickstream.aws.consumer.table import CounterTable, Put, decode_state, shard_key
 from clickstream.aws.local.resources import Names
-from clickstream.timestamps import text
-from tests.support.consuming import NOW_MS, SHARD, Setting, packed
-from tests.support.event_sample import START_MS
+from clickstream.timestamps import DAY_MS, text
+from tests.support.consuming import DONE, NOW_MS, SHARD, Setting, expected_numbers, packed
+from tests.support.event_sample import START_MS, sample_events
 
 pytestmark = [pytest.mark.aws, pytest.mark.usefixtures("aws_environment")]
 
@@ -82,7 +82,7 @@ def full(ms: int, kinds: int) -> list[dict[str, Any]]:
 def test_no_values_types_or_currencies_overfill_an_item(at: Setting, table: Measured, ms: int) -> None:
     events = full(ms, kinds=900)
 
-    assert at.make(table).consume(packed(events)) == {"batchItemFailures": []}
+    assert at.make(table).consume(packed(events)) == DONE
 
     assert table.item < MAX_ITEM_BYTES
     numbers = at.numbers("all" if ms == START_MS else "15m")
@@ -109,10 +109,10 @@ def test_money_of_real_currencies_is_exact_whatever_codes_are_invented(at: Setti
 def test_a_transaction_over_many_full_minutes_stays_below_what_dynamodb_takes(at: Setting, table: Measured) -> None:
     consumer, minutes = at.make(table), [NOW_MS - minute * 60_000 for minute in range(1, 31)]
     for number, ms in enumerate(minutes):
-        assert consumer.consume(packed(full(ms, kinds=200), first=(50 + number) * 10**54)) == {"batchItemFailures": []}
+        assert consumer.consume(packed(full(ms, kinds=200), first=(50 + number) * 10**54)) == DONE
     spread = [event(9000 + number, "click", ms) for number, ms in enumerate(minutes)]
 
-    assert consumer.consume(packed(spread, first=9 * 10**55)) == {"batchItemFailures": []}
+    assert consumer.consume(packed(spread, first=9 * 10**55)) == DONE
 
     assert table.transaction < 4_000_000
     assert at.numbers("1h")["events_by_type"]["click"] == 30
@@ -124,13 +124,60 @@ def test_revenue_beyond_64_bits_is_written_and_read_exactly(at: Setting) -> None
 
     for begin in range(0, len(before), 1000):
         records = packed(before[begin : begin + 1000], at_once=500, first=(5 * 10**6 + begin) * 10**49)
-        assert at.consumer.consume(records) == {"batchItemFailures": []}
-    assert at.consumer.consume(packed(after, first=9 * 10**55)) == {"batchItemFailures": []}
+        assert at.consumer.consume(records) == DONE
+    assert at.consumer.consume(packed(after, first=9 * 10**55)) == DONE
 
     expected = -9_300 * 10**15 - 1
     assert expected < -(2**63)
     for window in ("all", "15m"):
         assert at.numbers(window)["revenue"]["cents"] == expected
+
+
+def test_a_line_of_the_far_future_is_quarantined_and_nothing_else_changes(at: Setting) -> None:
+    """Other producers and API hosts with a wrong clock write into the stream what no API would take."""
+    events = sample_events(40, seed=50)
+    latest = [event(500, "click", NOW_MS + DAY_MS)]
+    far = [event(501, "click", NOW_MS + DAY_MS + 1), event(502, "click", 253_402_214_400_000)]
+
+    assert at.consumer.consume(packed([*events, *far, *latest])) == DONE
+
+    reasons = sorted(one["reason"] for one in at.quarantined())
+    assert reasons == [f"timestamp {one['timestamp']} is more than a day ahead" for one in far]
+    tomorrow = NOW_MS + DAY_MS
+    assert at.numbers("24h", now_ms=tomorrow) == expected_numbers([*events, *latest], "24h", now_ms=tomorrow)
+
+
+def test_windows_that_a_far_future_has_emptied_fill_again(at: Setting) -> None:
+    """An earlier consumer kept the hours before the newest one that it had seen, and that was one of the year 9999."""
+    events = [
+        {**one, "timestamp": text(NOW_MS - 9_000 * index)} for index, one in enumerate(sample_events(200, seed=51))
+    ]
+    hour = NOW_MS // 3_600_000
+    at.consumer.consume(packed([event(1, "click", NOW_MS - 20 * 3_600_000)]))
+    at.consumer.consume(packed(events[:100], first=5 * 10**55))
+    key = shard_key(SHARD)
+    stored = at.table.load([key])[key]
+    state = decode_state(stored.body)
+    state.hours = {70_389_480: 1}
+    at.table.commit([Put(key, msgspec.msgpack.encode(state), position=stored.position, position_read=stored.position)])
+    assert at.numbers("24h")["total_events"] == 0
+
+    at.consumer.consume(packed(events[100:], first=6 * 10**55))
+
+    assert at.numbers("24h")["total_events"] == 201
+    assert at.numbers("1h") == expected_numbers(events, "1h")
+    state = decode_state(at.table.load([key])[key].body)
+    assert (min(state.hours), max(state.hours)) == (hour - 49, hour + 24)
+
+
+def test_hours_that_no_window_reaches_are_dropped(at: Setting) -> None:
+    hour = NOW_MS // 3_600_000
+    at.consumer.consume(packed([event(1, "click", NOW_MS), event(2, "click", NOW_MS + DAY_MS)]))
+
+    at.make(now_ms=NOW_MS + 3 * DAY_MS).consume(packed([event(3, "click", NOW_MS + 3 * DAY_MS)], first=9 * 10**55))
+
+    key = shard_key(SHARD)
+    assert set(decode_state(at.table.load([key])[key].body).hours) == {hour + 24, hour + 72}
 
 
 def test_an_item_that_is_too_full_already_is_counted_on_and_shrinks(at: Setting, table: Measured) -> None:
@@ -144,7 +191,7 @@ def test_an_item_that_is_too_full_already_is_counted_on_and_shrinks(at: Setting,
     state.top.counts["pages"] |= {f"p{number}{EMOJI}": 1 for number in range(50)}
     at.table.commit([Put(key, msgspec.msgpack.encode(state), position=stored.position, position_read=stored.position)])
 
-    assert at.make(table).consume(packed([event(1, "click")], first=9 * 10**55)) == {"batchItemFailures": []}
+    assert at.make(table).consume(packed([event(1, "click")], first=9 * 10**55)) == DONE
 
     assert table.item < 70_000
     numbers = at.numbers()

@@ -11,10 +11,12 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from clickstream.aws.consumer.table import CountedMinute, ShardState
+from clickstream.events import MAX_AHEAD_MS
 from clickstream.stats import Stats
 from clickstream.stats.minutes import MINUTES_KEPT, Minute
 from clickstream.stats.names import sum_of_currencies, sum_of_types
 from clickstream.stats.top import TopCounts
+from clickstream.timestamps import MINUTE_MS
 
 MAX_ITEM_BYTES: Final = 300_000
 
@@ -24,15 +26,11 @@ _TOP_PER_MINUTE: Final = 100
 _DIGESTS_KEPT: Final = 400
 
 
-def add_state(state: ShardState, delta: Stats, minutes: Iterable[int], digests: list[bytes]) -> ShardState:
+def add_state(state: ShardState, delta: Stats, minutes: Iterable[int], digests: list[bytes], now_ms: int) -> ShardState:
     """Totals of a shard with those of a batch, which wrote into `minutes`."""
     top = state.top or TopCounts(most=_TOP_TOTAL)
     top.add(delta.top.counts)
     top.shorten(_TOP_BYTES)
-    hours = dict(state.hours)
-    for hour in {minute // 60 for minute in minutes}:
-        hours[hour] = hours.get(hour, 0) + 1
-    newest = max(hours, default=0)
     firsts = [ms for ms in (state.first_ms, delta.first_ms) if ms is not None]
     return ShardState(
         types=sum_of_types([state.types, delta.types]),
@@ -41,9 +39,20 @@ def add_state(state: ShardState, delta: Stats, minutes: Iterable[int], digests: 
         users=state.users + delta.users,
         first_ms=min(firsts, default=None),
         top=top,
-        hours={hour: times for hour, times in hours.items() if hour > newest - MINUTES_KEPT // 60 - 30},
+        hours=_hours(state.hours, minutes, now_ms),
         digests=[*state.digests, *digests][-_DIGESTS_KEPT:],
     )
+
+
+def _hours(before: Mapping[int, int], minutes: Iterable[int], now_ms: int) -> dict[int, int]:
+    """How often each hour was written, of those that windows reach until a day from now."""
+    first, last = now_ms // MINUTE_MS - MINUTES_KEPT, (now_ms + MAX_AHEAD_MS) // MINUTE_MS
+    reached = range(first // 60, last // 60 + 1)
+    if max(before, default=0) >= reached.stop:
+        # A time of the far future let an earlier consumer forget the hours of now: their minutes are still there.
+        before = {hour: before.get(hour, 0) + 1 for hour in reached}
+    written = Counter(before) + Counter({minute // 60 for minute in minutes})
+    return {hour: times for hour, times in written.items() if hour in reached}
 
 
 def add_minutes(before: CountedMinute, delta: Minute, seconds: Mapping[int, int]) -> CountedMinute:

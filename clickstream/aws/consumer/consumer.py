@@ -15,7 +15,7 @@ import msgspec
 from clickstream.aws.consumer.counting import Arrival, ShardCounter
 from clickstream.aws.consumer.table import CounterTable
 from clickstream.aws.packing import Line, NotAnEvent, unpack
-from clickstream.events import MAX_ID_LENGTH, Event
+from clickstream.events import MAX_AHEAD_MS, MAX_ID_LENGTH, Event
 from clickstream.timestamps import UtcClockReader, text
 
 _log: Final = logging.getLogger(__name__)
@@ -54,9 +54,10 @@ class Consumer:
         if not records:
             return {"batchItemFailures": []}
         shard = records[0]["eventID"].partition(":")[0]
-        counter = ShardCounter(self._table, shard, self._clock_ms())
+        now_ms = self._clock_ms()
+        counter = ShardCounter(self._table, shard, now_ms)
         try:
-            arrivals = [one for record in records for one in self._read(shard, record)]
+            arrivals = [one for record in records for one in self._read(shard, record, now_ms)]
             counted = counter.count(arrivals)
         except Exception:  # noqa: BLE001 (outermost frame: whatever it was, Lambda shall deliver again)
             _log.exception("batch not counted shard=%s records=%d", shard, len(records))
@@ -65,14 +66,14 @@ class Consumer:
         self.metrics["SkippedEvents"] += len(arrivals) - counted
         return {"batchItemFailures": []}
 
-    def _read(self, shard: str, record: dict[str, Any]) -> Iterator[Arrival]:
+    def _read(self, shard: str, record: dict[str, Any], now_ms: int) -> Iterator[Arrival]:
         sequence = record["kinesis"]["sequenceNumber"]
         data = base64.b64decode(record["kinesis"]["data"])
         digest = hashlib.blake2b(data, digest_size=8).digest()
         lines = []
         for number, line, raw in unpack(data):
             try:
-                lines.append((number, *_event(line)))
+                lines.append((number, *_event(line, now_ms + MAX_AHEAD_MS)))
             except NotAnEvent as problem:
                 self._quarantine(shard, sequence, number, raw, record, reason=str(problem))
         for number, event, ms in lines:
@@ -135,13 +136,15 @@ def delivered(shard: str, records: Iterable[dict[str, Any]]) -> list[dict[str, A
     ]
 
 
-def _event(line: Line | NotAnEvent) -> tuple[Event, int]:
+def _event(line: Line | NotAnEvent, latest_ms: int) -> tuple[Event, int]:
     """The event and its time; raises NotAnEvent for what validation would not have let into the stream."""
     if isinstance(line, NotAnEvent):
         raise line
     ms = _clock.canonical_ms(line.timestamp)
     if ms is None:
         raise NotAnEvent(f"timestamp {line.timestamp[:40]!r} is not in the stored form")
+    if ms > latest_ms:
+        raise NotAnEvent(f"timestamp {line.timestamp} is more than a day ahead")
     ids = (line.event_id, line.user_id, line.anonymous_id, line.session_id)
     if any(one is not None and not 0 < len(one) <= MAX_ID_LENGTH for one in ids) or not any(ids[1:]):
         raise NotAnEvent("an id is empty or too long, or none says who it was")

@@ -38,7 +38,7 @@ from clickstream.aws.consumer.table import (
     shard_key,
     visits_key,
 )
-from clickstream.events import Event
+from clickstream.events import MAX_AHEAD_MS, Event
 from clickstream.stats import Stats
 from clickstream.stats.minutes import MINUTES_KEPT, Minute
 from clickstream.stats.sessions import Session
@@ -156,14 +156,15 @@ class ShardCounter:
         fresh = _without_copies(part, state.digests)
         changes = _Changes(self._load(key for one in fresh for key in _entity_keys(one.event)))
         changes.fold(fresh, self._now_ms)
+        now = self._now_ms // MINUTE_MS
         minutes = {
             minute: delta
             for minute, delta in changes.stats.minutes.minutes.items()
-            if delta != Minute() and minute >= self._now_ms // MINUTE_MS - MINUTES_KEPT
+            if delta != Minute() and now - MINUTES_KEPT <= minute <= now + MAX_AHEAD_MS // MINUTE_MS
         }
         puts = [*changes.entity_puts(self._now_ms), *self._minute_puts(minutes, changes.stats.minutes.seconds)]
         ended = [one.record_digest for one in fresh if one.ends_record]
-        state = add_state(state, changes.stats, minutes, ended)
+        state = add_state(state, changes.stats, minutes, ended, self._now_ms)
         body = _encode(state.storable())
         puts.append(Put(shard_key(self._shard), body, position=part[-1].position, position_read=self.position))
         return puts, len(fresh)
