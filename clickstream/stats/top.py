@@ -14,7 +14,7 @@ from clickstream.events import AnyEvent
 LONGEST_VALUE: Final = 200  # characters of a page or name that is counted by itself
 DIMENSIONS: Final = ("pages", "products", "bought", "referrers", "devices")
 
-_COUNT_BYTES: Final = 12  # of a count, and of what says how long its value is
+_COUNT_BYTES: Final = 24  # of up to two counts, and of what says how long their value is
 _REFERRERS_REMEMBERED: Final = 10_000
 _hosts: Final[dict[str, str]] = {}
 
@@ -54,9 +54,9 @@ class TopCounts(msgspec.Struct):
     def shorten(self, most_bytes: int) -> None:
         """Leave out the least frequent values until those of each dimension take at most `most_bytes` in an item."""
         for name, values in self.counts.items():
-            kept = _within(most_bytes, values)
+            kept = first_within(most_bytes, sorted(values, key=lambda value: -values[value]))
             if len(kept) < len(values):
-                self.counts[name], self.exact = kept, False
+                self.counts[name], self.exact = {value: values[value] for value in kept}, False
 
 
 def count_values(events: Sequence[AnyEvent]) -> dict[str, Counter[str]]:
@@ -83,13 +83,13 @@ def merged(parts: Iterable[TopCounts]) -> TopCounts:
     return total
 
 
-def _within(most_bytes: int, values: Mapping[str, int]) -> dict[str, int]:
-    kept = {}
-    for value, count in sorted(values.items(), key=lambda item: -item[1]):
+def first_within(most_bytes: int, values: Sequence[str]) -> Sequence[str]:
+    """As many of `values` from the first on as take at most `most_bytes` with their counts."""
+    for number, value in enumerate(values):
         most_bytes -= len(value.encode()) + _COUNT_BYTES
-        if most_bytes >= 0:
-            kept[value] = count
-    return kept
+        if most_bytes < 0:
+            return values[:number]
+    return values
 
 
 def _view(event: AnyEvent) -> _View:

@@ -180,6 +180,20 @@ def test_hours_that_no_window_reaches_are_dropped(at: Setting) -> None:
     assert set(decode_state(at.table.load([key])[key].body).hours) == {hour + 24, hour + 72}
 
 
+def test_a_bestseller_that_comes_after_a_hundred_others_leads_the_list_of_all_time(at: Setting) -> None:
+    old = [event(number, "page_view", page=f"/old-{number}", product_name=f"old {number}") for number in range(100)]
+    late = [event(1000 + number, "page_view", page="/late", product_name="late") for number in range(300)]
+
+    at.consumer.consume(packed(old))
+    assert at.numbers()["top"] == expected_numbers(old, "all")["top"]  # exact while there are no more than 100
+    at.consumer.consume(packed(late, first=9 * 10**55))
+
+    top = at.numbers()["top"]
+    assert top["pages"][0] == {"value": "/late", "count": 300}
+    assert top["products"][0] == {"value": "late", "count": 300, "purchases": 0}
+    assert top["exact"] is False
+
+
 def test_an_item_that_is_too_full_already_is_counted_on_and_shrinks(at: Setting, table: Measured) -> None:
     """As an earlier consumer left it: not every name that it has is kept, but every count."""
     at.consumer.consume(packed([event(0, "page_view", page="/")]))

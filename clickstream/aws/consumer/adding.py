@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from clickstream.aws.consumer.heaviest import LIST_BYTES, Heaviest
 from clickstream.aws.consumer.table import CountedMinute, ShardState
 from clickstream.events import MAX_AHEAD_MS
 from clickstream.stats import Stats
@@ -21,16 +22,14 @@ from clickstream.timestamps import MINUTE_MS
 MAX_ITEM_BYTES: Final = 300_000
 
 _TOP_TOTAL: Final = 100  # values of each top list, so that a shard's item stays at a few kilobytes
-_TOP_BYTES: Final = 25_000
 _TOP_PER_MINUTE: Final = 100
 _DIGESTS_KEPT: Final = 400
 
 
 def add_state(state: ShardState, delta: Stats, minutes: Iterable[int], digests: list[bytes], now_ms: int) -> ShardState:
     """Totals of a shard with those of a batch, which wrote into `minutes`."""
-    top = state.top or TopCounts(most=_TOP_TOTAL)
+    top = state.top or Heaviest(most=_TOP_TOTAL)
     top.add(delta.top.counts)
-    top.shorten(_TOP_BYTES)
     firsts = [ms for ms in (state.first_ms, delta.first_ms) if ms is not None]
     return ShardState(
         types=sum_of_types([state.types, delta.types]),
@@ -62,7 +61,7 @@ def add_minutes(before: CountedMinute, delta: Minute, seconds: Mapping[int, int]
         top = top or TopCounts(most=_TOP_PER_MINUTE)
         top.add(delta.top.counts)
         top.exact = top.exact and delta.top.exact
-        top.shorten(_TOP_BYTES)
+        top.shorten(LIST_BYTES)
     return CountedMinute(
         types=sum_of_types([before.types, delta.types]),
         revenue=sum_of_currencies([before.revenue, delta.revenue]),

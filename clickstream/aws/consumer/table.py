@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import msgspec
 
+from clickstream.aws.consumer.heaviest import Heaviest
 from clickstream.errors import ClickstreamError
 from clickstream.stats.minutes import Minute
 from clickstream.stats.money import storable
-from clickstream.stats.top import TopCounts
 
 MAX_ITEMS: Final = 100  # of one transaction, and of one read
 NO_POSITION: Final = ""  # sorts before every position
@@ -32,7 +32,7 @@ class ShardState(msgspec.Struct, array_like=True):
     depths: list[int] = msgspec.field(default_factory=lambda: [0] * 5)
     users: int = 0
     first_ms: int | None = None
-    top: TopCounts | None = None
+    top: Heaviest | None = None
     # How often this shard has written into each hour: a reader reads again only the hours that changed.
     hours: dict[int, int] = {}
     # Digests of the newest records, to know a copy that a producer sent because an answer was lost.
