@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from clickstream.aws.consumer.table import (
@@ -25,7 +26,16 @@ _log: Final = logging.getLogger(__name__)
 
 _SILENCE_MS: Final = 30_000  # between two lines about one failure that lasts
 
-Hour = dict[int, CountedMinute]
+MinuteCounts = dict[int, CountedMinute]
+
+
+@dataclass(frozen=True, slots=True)
+class _Hour:
+    """An hour as it was read when it had been written so often; putting its lists together takes longest."""
+
+    times_written: int
+    minutes: MinuteCounts
+    top: TopCounts
 
 
 class LiveCounters:
@@ -35,7 +45,7 @@ class LiveCounters:
         self._table = table
         self._clock_ms = clock_ms
         self._silent_until_ms = 0  # 0: the last read was a good one
-        self._hours: dict[int, tuple[int, Hour]] = {}  # by hour: how often it had been written, and its minutes
+        self._hours: dict[int, _Hour] = {}
 
     def read(self) -> Stats:
         """All shards together, as of now. Shards are read one after the other: at rest it is exact."""
@@ -48,11 +58,12 @@ class LiveCounters:
         stats.users = sum(state.users for state in states)
         stats.first_ms = min((state.first_ms for state in states if state.first_ms is not None), default=None)
         stats.top = merged(state.top for state in states if state.top is not None)
-        for hour, times_written in _sum_of_hours(states).items():
-            minutes = self._hour(hour, times_written)
-            stats.minutes.minutes.update(minutes)
-            stats.minutes.hours[hour] = _top_of(minutes)
-            stats.minutes.seconds |= self._seconds(minutes)
+        # Only of the hours that the counters still have: what they drop is not kept here either.
+        self._hours = {hour: self._hour(hour, times) for hour, times in _sum_of_hours(states).items()}
+        for hour, known in self._hours.items():
+            stats.minutes.minutes.update(known.minutes)
+            stats.minutes.hours[hour] = known.top
+            stats.minutes.seconds |= self._seconds(known.minutes)
         return stats
 
     def try_read(self) -> Stats | None:
@@ -71,14 +82,14 @@ class LiveCounters:
 
     def events_between(self, first_minute: int, end_minute: int) -> int:
         """Events whose time lies in these minutes since 1970, the last one not included."""
-        minutes: Hour = {}
+        minutes: MinuteCounts = {}
         for hour in range(first_minute // 60, (end_minute - 1) // 60 + 1):
             minutes.update(self._read_hour(hour))
         return sum(
             sum(counts.types.values()) for minute, counts in minutes.items() if first_minute <= minute < end_minute
         )
 
-    def _seconds(self, minutes: Hour) -> dict[int, int]:
+    def _seconds(self, minutes: MinuteCounts) -> dict[int, int]:
         """Events by second since 1970, of the minutes in which the last 60 seconds lie while `minutes` are shown."""
         now = self._clock_ms() // MINUTE_MS
         return {
@@ -93,13 +104,15 @@ class LiveCounters:
         stored = self._table.load(shard_key(shard) for shard in shards)
         return [decode_state(item.body) for item in stored.values()]
 
-    def _hour(self, hour: int, times_written: int) -> Hour:
+    def _hour(self, hour: int, times_written: int) -> _Hour:
         known = self._hours.get(hour)
-        if known is None or known[0] != times_written:
-            known = self._hours[hour] = (times_written, self._read_hour(hour))
-        return known[1]
+        if known is not None and known.times_written == times_written:
+            return known
+        minutes = self._read_hour(hour)
+        tops = (minute.top for minute in minutes.values() if minute.top is not None)
+        return _Hour(times_written, minutes, merged(tops))
 
-    def _read_hour(self, hour: int) -> Hour:
+    def _read_hour(self, hour: int) -> MinuteCounts:
         parts: dict[int, list[CountedMinute]] = {}
         for sk, item in self._table.query(hour_pk(hour)).items():
             parts.setdefault(hour * 60 + int(sk[:2]), []).append(decode_minute(item.body))
@@ -119,10 +132,6 @@ def _together(parts: list[CountedMinute]) -> CountedMinute:
         top=merged(tops) if tops else None,
         seconds=dict(sum((Counter(part.seconds) for part in parts), Counter())),
     )
-
-
-def _top_of(minutes: Hour) -> TopCounts:
-    return merged(minute.top for minute in minutes.values() if minute.top is not None)
 
 
 def _sum_of_hours(states: list[ShardState]) -> dict[int, int]:

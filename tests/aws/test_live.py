@@ -108,3 +108,33 @@ def test_a_minute_that_an_earlier_consumer_counted_is_read_and_counted_on(at: Se
     numbers = at.numbers("15m")
     assert numbers["events_by_type"] == {"click": 4}
     assert numbers["rolling_minute"] == {"events": 1}
+
+
+def test_hours_that_the_counters_have_dropped_leave_the_memory_of_the_api(at: Setting) -> None:
+    clock = Clock()
+    live = LiveCounters(at.table, clock_ms=clock)
+    counted = [{**one, "timestamp": text(NOW_MS - 600_000 * i)} for i, one in enumerate(sample_events(200, seed=43))]
+    at.consumer.consume(packed(counted))
+    assert len(live.read().minutes.hours) > 30
+
+    clock.now_ms = NOW_MS + 4 * 86_400_000
+    later = [{**sample_events(1, seed=44)[0], "event_id": "later", "timestamp": text(clock.now_ms)}]
+    at.make(now_ms=clock.now_ms).consume(packed(later, first=9 * 10**55))
+    stats = live.read()
+
+    assert stats.minutes.hours.keys() == live._hours.keys() == {clock.now_ms // 3_600_000}
+
+
+def test_only_the_lists_of_hours_that_changed_are_put_together_anew(at: Setting) -> None:
+    events = [{**one, "timestamp": text(NOW_MS - 60_000 * i)} for i, one in enumerate(sample_events(300, seed=45))]
+    at.consumer.consume(packed(events))
+    live = LiveCounters(at.table)
+    first = live.read().minutes.hours
+
+    same = live.read().minutes.hours
+    at.consumer.consume(packed([{**events[0], "event_id": "one-more"}], first=9 * 10**55))
+    changed = live.read().minutes.hours
+
+    assert len(first) == 6
+    assert all(same[hour] is top for hour, top in first.items())
+    assert [hour for hour, top in first.items() if changed[hour] is not top] == [NOW_MS // 3_600_000]
