@@ -37,18 +37,29 @@ def add_currencies(cents: dict[str, int], more: Mapping[str, int], *, most: int 
 
 def sum_of_types(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """Sum of `parts` by type, by the rule of `add_types`."""
-    total: dict[str, int] = {}
-    for part in parts:
-        add_types(total, part)
-    return total
+    return _bounded(_sum(parts), _TYPES, OTHER_TYPES)
 
 
 def sum_of_currencies(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """Sum of `parts` by currency, by the rule of `add_currencies`."""
+    return _bounded(_sum(parts), _CURRENCIES, OTHER_CURRENCIES)
+
+
+def _sum(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Names stay in the order in which they came first, so what is bounded afterwards is what came late."""
     total: dict[str, int] = {}
     for part in parts:
-        add_currencies(total, part)
+        for name, count in part.items():
+            total[name] = total.get(name, 0) + count
     return total
+
+
+def _bounded(total: dict[str, int], common: frozenset[str], rest: str) -> dict[str, int]:
+    if len(total) <= MOST_NAMES:
+        return total
+    bounded: dict[str, int] = {}
+    _add(bounded, total, MOST_NAMES, common, rest)
+    return bounded
 
 
 def _add(counts: dict[str, int], more: Mapping[str, int], most: int, common: frozenset[str], rest: str) -> None:

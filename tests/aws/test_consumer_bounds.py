@@ -9,9 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from clickstream.aws.consumer.adding import MAX_ITEM_BYTES
-from clickstream.aws.consumer.table import CounterTable, Put, decode_state, shard_key
+from clickstream.aws.consumer.adding import MAX_ITEM_BYTES, add_minutes, add_state
+from clickstream.aws.consumer.table import CountedMinute, CounterTable, Put, ShardState, decode_state, shard_key
 from clickstream.aws.local.resources import Names
+from clickstream.stats import Stats
+from clickstream.stats.minutes import Minute
+from clickstream.stats.top import DIMENSIONS, TopCounts
 from clickstream.timestamps import DAY_MS, text
 from tests.support.consuming import DONE, NOW_MS, SHARD, Setting, expected_numbers, packed
 from tests.support.event_sample import START_MS, sample_events
@@ -93,6 +96,28 @@ def test_no_values_types_or_currencies_overfill_an_item(at: Setting, table: Meas
     assert sum(numbers["revenue"]["by_currency"].values()) == 900 * 10**15
     assert numbers["revenue"]["by_currency"]["XXX"] == 400 * 10**15
     assert numbers["top"]["exact"] is False
+
+
+def test_the_stated_bound_holds_for_the_longest_of_everything() -> None:
+    """More than the API lets in: types of four bytes a character, and sums that a day would not come to."""
+    everything = Stats(most_names=10**9)
+    everything.types = {f"{number:04d}".ljust(64, "\N{GRINNING FACE}"): 2**40 for number in range(2000)}
+    everything.revenue = {"".join(code): 10**30 for code in product(ascii_uppercase, repeat=3)}
+    everything.top = TopCounts(most=10**9)
+    everything.top.counts = {
+        name: {f"{number:04d}".ljust(200, "x"): 2**40 + number for number in range(2000)} for name in DIMENSIONS
+    }
+    delta = Minute(everything.types, everything.revenue, top=everything.top)
+    state, minute = ShardState(), CountedMinute()
+
+    for _ in range(3):
+        state = add_state(state, everything, range(NOW_MS // 60_000), [b"8 bytes."] * 1000, NOW_MS)
+        minute = add_minutes(minute, delta, dict.fromkeys(range(60), 10**6))
+
+    for item in (state, minute):
+        assert 250_000 < len(msgspec.msgpack.encode(item.storable())) < MAX_ITEM_BYTES
+        assert sum(item.types.values()) == 3 * 2000 * 2**40
+        assert sum(item.revenue.values()) == 3 * 26**3 * 10**30
 
 
 def test_money_of_real_currencies_is_exact_whatever_codes_are_invented(at: Setting) -> None:
