@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from clickstream.errors import BackendUnavailable, JournalError, JournalLocked
-from clickstream.journal import Journal, JournalReader, Quarantine
+from clickstream.journal import Journal, JournalReader, Quarantine, layout
 from clickstream.journal.quarantine import Refused
 from tests.support.journals import array_in, scratch, start, stored_record
 from tests.support.processes import ROOT, python
@@ -124,6 +124,23 @@ def test_a_failed_write_leaves_no_half_written_record_in_the_file(path: Path, mo
             journal.append([stored_record(2)])
 
     assert array_in(path) == [json.loads(stored_record(1))]
+    journal.close()
+
+
+@pytest.mark.parametrize("call", ["pwrite", "ftruncate", "fdatasync"])
+def test_a_journal_that_could_not_be_emptied_is_emptied_by_the_next_append(
+    path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    journal = opened(path)
+    journal.append([stored_record(n) for n in range(3)])
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, Failing(call, errno.EIO, 1, 0))
+        with pytest.raises(OSError, match="Input/output error"):
+            journal.resume_at(layout.START, layout.START_CRC)
+
+    journal.append([stored_record(3)])
+
+    assert array_in(path) == [json.loads(stored_record(3))]
     journal.close()
 
 

@@ -6,7 +6,7 @@ sink.py       PutRecords with all its limits: resends only what failed, gives ba
 abandonable.py  threads that a stop need not wait for
 emitting.py   what CloudWatch's alarms watch of an API host
 cost.py       the monthly bill, with the unit prices of prices.py
-spill.py      the journal that keeps events while the stream takes none, drained in order
+spill/        the journal that keeps events while the stream takes none, drained in order
 consumer/     the Lambda function: records -> exact counters in DynamoDB
 live.py       the counters -> the same Stats that the local platform counts in memory
 lake.py       the Parquet objects in S3 -> stored events

@@ -27,6 +27,7 @@ from clickstream.events import AnyEvent
 from clickstream.export import encoded
 from clickstream.journal import Quarantine
 from clickstream.query import Query
+from clickstream.recurring import Recurring
 from clickstream.stats import Stats, snapshot
 from clickstream.timestamps import text
 
@@ -168,18 +169,29 @@ class AwsBackend:
         self._spill.close(ids)
 
     def _drain_until_stopped(self) -> None:
+        stuck = Recurring(_log, "spill not drained, tried again every second")
         while not self._stopping.is_set():
             self._spilled.wait()
             if self._stopping.is_set():
                 return
             self._spilled.clear()  # first: whoever spills from here on sets it again
-            if not self._spill.drain(self._send):
+            try:
+                self._drain_once()
+            except Exception as problem:  # noqa: BLE001 - outermost frame of this thread; without it nothing is drained again
+                stuck.failed(problem)
                 self._spilled.set()
                 self._stopping.wait(_DRAIN_PAUSE_S)
-            elif self._spill.is_empty:
-                _log.info("spill drained; events go to Kinesis directly again")
             else:
-                self._spilled.set()
+                stuck.over()
+
+    def _drain_once(self) -> None:
+        if not self._spill.drain(self._send):
+            self._spilled.set()
+            self._stopping.wait(_DRAIN_PAUSE_S)
+        elif self._spill.is_empty:
+            _log.info("spill drained; events go to Kinesis directly again")
+        else:
+            self._spilled.set()
 
     def _send(self, records: Sequence[bytes]) -> Sequence[int]:
         return self._sink.put(records, deadline_s=_DRAIN_DEADLINE_S).unsent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import logging
@@ -75,6 +76,7 @@ class Journal:
         start = end - end % _PAGE
         self._tail = bytearray(os.pread(self._fd, end - start, start))
         self.end, self.crc, self._synced_end = end, crc, end
+        self._doubtful = True  # until it ends there in fact: a failure here is mended by the next append
         closing = os.pread(self._fd, len(layout.CLOSING) + 1, end)
         if closing == layout.CLOSING:
             self._doubtful = False
@@ -216,6 +218,22 @@ def sync_directory(directory: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write the small file `path` anew, durably; raises OSError, and then the old one may still stand there."""
+    beside = path.with_name(path.name + ".new")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            sync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)  # on a full disk its bytes are wanted elsewhere
+        raise
+    sync_directory(path.parent)
 
 
 def drop_from_cache(fd: int, start: int) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,41 +96,113 @@ def test_a_restart_goes_on_behind_what_was_drained(tmp_path: Path) -> None:
     assert set(ids[2:]) == {f"e{index}" for index in range(100)}
 
 
-def test_a_crash_between_the_two_steps_of_emptying_skips_nothing_that_comes_later(tmp_path: Path) -> None:
-    """The remembered offset is put back before the journal is emptied; with the reverse order this fails."""
+def test_a_crash_before_the_drained_journal_is_emptied_sends_nothing_again(tmp_path: Path) -> None:
     path = tmp_path / "spill.json"
     spill, _ = opened(path)
     spill.append(records(0, 10))
-    drained = path.with_name("spill.json.drained")
-
-    def dies(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    spill._journal.resume_at = dies  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
-        spill.drain(Stream().send)
-    assert json.loads(drained.read_text()) == {"drained": 1}
+    full = path.read_bytes()
+    drain_all(spill, Stream())
     spill._journal.close()
+    path.write_bytes(full)
 
     again, _ = opened(path)
+    assert again.is_empty
+    assert json.loads(path.read_text()) == []
     again.append(records(10, 5))
     stream = Stream()
     drain_all(again, stream)
 
-    assert stream.taken[-5:] == records(10, 5)
+    assert stream.taken == records(10, 5)
 
 
-def test_a_damaged_offset_file_means_from_the_beginning(tmp_path: Path) -> None:
+def test_a_power_cut_that_brings_an_older_offset_file_back_skips_nothing(tmp_path: Path) -> None:
+    """A rename lasts only once its directory is on the disk, and the journal may be ahead of it."""
+    path = tmp_path / "spill.json"
+    drained = path.with_name("spill.json.drained")
+    spill, _ = opened(path)
+    spill.append(records(0, 900, padding=5_000))
+    assert spill.drain(Stream().send)
+    older = drained.read_bytes()
+    drain_all(spill, Stream())
+    spill.append(records(1_000, 900, padding=5_000))
+    spill._journal.close()
+    drained.write_bytes(older)
+
+    again, _ = opened(path)
+    stream = Stream()
+    drain_all(again, stream)
+
+    assert stream.taken == records(1_000, 900, padding=5_000)
+
+
+@pytest.mark.parametrize("content", [b"\xff{", b"", b"[]", b'{"drained": 40}', b'{"drained": -7, "crc": 0}'])
+def test_an_offset_file_that_does_not_hold_means_from_the_beginning(tmp_path: Path, content: bytes) -> None:
     spill, _ = opened(tmp_path / "spill.json")
     spill.append(records(0, 5))
     spill.close([])
-    (tmp_path / "spill.json.drained").write_bytes(b"\xff{")
+    (tmp_path / "spill.json.drained").write_bytes(content)
 
     again, _ = opened(tmp_path / "spill.json")
     stream = Stream()
     drain_all(again, stream)
 
     assert stream.taken == records(0, 5)
+
+
+def test_where_the_offset_cannot_be_written_draining_goes_on_and_empties_the_journal(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spill, _ = opened(tmp_path / "spill.json")
+    spill.append(records(0, 300, padding=30_000))
+    in_the_way = tmp_path / "spill.json.drained.new"
+    in_the_way.mkdir()
+    stream = Stream()
+
+    drain_all(spill, stream)
+
+    assert stream.taken == records(0, 300, padding=30_000)
+    assert json.loads((tmp_path / "spill.json").read_text()) == []
+    assert caplog.text.count("drained offset not written") == 1
+
+    in_the_way.rmdir()
+    spill.append(records(300, 5))
+    drain_all(spill, stream)
+    assert stream.taken[300:] == records(300, 5)
+    assert (tmp_path / "spill.json.drained").exists()
+
+
+@pytest.mark.parametrize("spilled_between", [0, 7])
+def test_a_journal_that_could_not_be_emptied_is_emptied_later_and_nothing_is_sent_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spilled_between: int
+) -> None:
+    spill, _ = opened(tmp_path / "spill.json")
+    spill.append(records(0, 10))
+    stream = Stream()
+
+    def fails(*_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "ftruncate", fails)
+        with pytest.raises(OSError, match="Input/output error"):
+            spill.drain(stream.send)
+    spill.append(records(10, spilled_between))
+    drain_all(spill, stream)
+
+    assert stream.taken == records(0, 10 + spilled_between)
+    assert json.loads((tmp_path / "spill.json").read_text()) == []
+
+
+def test_a_stop_that_cannot_keep_the_ids_gives_up_the_journal_all_the_same(tmp_path: Path) -> None:
+    spill, _ = opened(tmp_path / "spill.json")
+    spill.append(records(0, 5))
+    (tmp_path / "spill.json.ids.new").mkdir()
+
+    spill.close(["a"])
+
+    again, ids = opened(tmp_path / "spill.json")
+    assert ids == [f"e{index}" for index in range(5)]
+    assert not again.is_empty
 
 
 def test_at_the_cap_nothing_more_is_taken_and_nothing_is_lost(tmp_path: Path) -> None:

@@ -1,14 +1,15 @@
 """The journal that keeps events while the stream takes none: the same code, fsync and recovery as the local journal.
 
-What was drained is remembered in a file beside it. That file may lag behind, never lead: after a crash some
-events are sent again, which `event_id` removes; none is skipped.
+After a crash some events may be sent again, which `event_id` removes; none is skipped.
 """
 
 from __future__ import annotations
 
-import json
+import errno
+import logging
 import os
 import threading
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,13 @@ from typing import Final
 
 import msgspec
 
+from clickstream.aws.spill.progress import BEGINNING, Progress, Reached
 from clickstream.errors import BackendUnavailable
 from clickstream.events import Event
 from clickstream.journal import Journal, Quarantine, layout, recover
+from clickstream.journal.file import replace_file
+
+_log: Final = logging.getLogger(__name__)
 
 _CHUNK_BYTES: Final = 2 * 1024 * 1024
 
@@ -39,11 +44,11 @@ class Spill:
         self._journal = Journal(path)
         self._cap = cap
         self._clock_ms = clock_ms
-        self._drained_path = path.with_name(path.name + ".drained")
+        self._progress = Progress(path)
         self._ids_path = path.with_name(path.name + ".ids")
         self._lock = threading.Lock()
-        self._drained = layout.START
-        self._started: tuple[list[bytes], int] | None = None  # what is left of a part that was sent in part, its end
+        self._reached = BEGINNING
+        self._started: tuple[list[bytes], Reached] | None = None  # what is left of a part, and its end
         self._since_ms: int | None = None
         self._shown: tuple[int, int | None] = (0, None)  # replaced as a whole, so that a reader needs no lock
 
@@ -55,10 +60,12 @@ class Spill:
         def take(events: Sequence[Event], _: int) -> None:
             on_ids([event.event_id for event in events if event.event_id is not None])
 
+        self._reached = self._progress.read(self._journal)
         recover(self._journal, quarantine, msgspec.json.Decoder(Event).decode, take)
-        self._drained = min(self._read_drained(), self._journal.end)
-        if self._drained < self._journal.end:
+        if self._reached.end < self._journal.end:
             self._since_ms = self._clock_ms()
+        else:
+            self._empty()
         self._show()
 
     @property
@@ -90,24 +97,19 @@ class Spill:
 
         True when all of them were sent, and then they wait no longer. What is left over is tried again alone.
         """
-        records, end = self._started or self._oldest()
+        records, reached = self._started or self._oldest()
         unsent = send(records) if records else ()
         if unsent:
-            self._started = [records[index] for index in unsent], end
+            self._started = [records[index] for index in unsent], reached
             return False
         self._started = None
+        self._reached = reached
+        # Outside the lock: a slow disk must not hold up what is spilled meanwhile.
+        self._progress.write(reached)
         with self._lock:
-            self._drained = end
-            if end < self._journal.end:
-                self._write_drained(end)
-                self._show()
-                return True
-            # In this order: a crash in between sends again. The other way round, what is spilled next would
-            # lie before the remembered offset and would be skipped.
-            self._write_drained(layout.START)
-            self._drained = layout.START
-            self._journal.resume_at(layout.START, layout.START_CRC)
-            self._since_ms = None
+            if reached.end == self._journal.end:
+                self._empty()
+                self._since_ms = None
             self._show()
         return True
 
@@ -118,43 +120,33 @@ class Spill:
         again after the restart are removed in the lake only.
         """
         # An id with a line break in it would become two; neither would match anything.
-        _replace(self._ids_path, "\n".join(ids).encode())
+        try:
+            replace_file(self._ids_path, "\n".join(ids).encode())
+        except OSError as problem:
+            _log.warning("known ids not kept, copies sent after the restart go to the stream error=%s", problem)
         self._journal.close()
 
-    def _show(self) -> None:
-        self._shown = (self._journal.end - self._drained, self._since_ms)
+    def _empty(self) -> None:
+        # What is remembered of the old content stays: it does not hold for what is spilled next.
+        self._reached = BEGINNING
+        self._journal.resume_at(*BEGINNING)
 
-    def _oldest(self) -> tuple[list[bytes], int]:
-        start, limit = self._drained, self._journal.end
+    def _show(self) -> None:
+        self._shown = (self._journal.end - self._reached.end, self._since_ms)
+
+    def _oldest(self) -> tuple[list[bytes], Reached]:
+        start, limit = self._reached.end, self._journal.end
         block = os.pread(self._journal.fileno(), min(_CHUNK_BYTES, limit - start), start)
         if start + len(block) < limit:
             cut = block.rfind(layout.SEPARATOR)
             while cut <= 0:
                 # One record larger than a chunk, or only the separator before it.
-                block += os.pread(self._journal.fileno(), _CHUNK_BYTES, start + len(block))[
-                    : limit - start - len(block)
-                ]
+                reached = start + len(block)
+                more = os.pread(self._journal.fileno(), min(_CHUNK_BYTES, limit - reached), reached)
+                if not more:
+                    raise OSError(errno.EIO, f"{self._journal.path} ends before byte {limit}, where it was written")
+                block += more
                 cut = len(block) if start + len(block) == limit else block.rfind(layout.SEPARATOR)
             block = block[:cut]
         lines = (line.rstrip(b" ,") for line in block.split(b"\n"))
-        return [line for line in lines if line], start + len(block)
-
-    def _read_drained(self) -> int:
-        try:
-            drained = json.loads(self._drained_path.read_bytes())["drained"]
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return layout.START  # from the beginning: twice is harmless
-        return drained if isinstance(drained, int) and drained >= layout.START else layout.START
-
-    def _write_drained(self, offset: int) -> None:
-        _replace(self._drained_path, json.dumps({"drained": offset}).encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write `path` anew, whole or not at all."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+        return [line for line in lines if line], Reached(start + len(block), zlib.crc32(block, self._reached.crc))

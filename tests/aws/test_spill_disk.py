@@ -1,0 +1,61 @@
+"""The disk of the spill journal is full or damaged while Kinesis comes and goes: nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from tests.support.aws_cloud import Cloud, send
+from tests.support.small_disk import small_disk
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.aws, pytest.mark.usefixtures("aws_environment")]
+
+
+def test_a_full_spill_disk_drains_once_kinesis_is_back_and_then_has_room_again(cloud: Cloud) -> None:
+    small = cloud.directory / "small"
+    cloud.proxy.faults.is_down = True
+    with small_disk(small, "512k"), cloud.api(SPILL_FILE=str(small / "spill.json")) as api:
+        acknowledged: set[str] = set()
+        for begin in count(0, 50):
+            answer = send(api, begin, 50)
+            if answer.status_code == 503:
+                break
+            acknowledged |= {f"e{index}" for index in range(begin, begin + 50)}
+        assert "make room on the disk" in answer.json()["error"]["message"]
+        assert len(acknowledged) > 500
+        with (small / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space left"):
+            while True:
+                filler.write(b"x")
+
+        cloud.proxy.faults.is_down = False
+        until(lambda: api.get("/stats")["ingest"]["spill"]["bytes"] == 0, timeout_s=30)
+        assert sorted(cloud.ids()) == sorted(acknowledged)
+
+        cloud.proxy.faults.is_down = True
+        assert send(api, 100_000, 50).status_code == 202
+        cloud.proxy.faults.is_down = False
+        until(lambda: api.get("/stats")["ingest"]["spill"]["bytes"] == 0, timeout_s=30)
+    assert len(set(cloud.ids())) == len(acknowledged) + 50
+    assert "drained offset not written" in (cloud.directory / "api.log").read_text()
+
+
+def test_the_drain_outlives_a_spill_journal_that_cannot_be_read_for_a_while(cloud: Cloud) -> None:
+    spill, log = cloud.directory / "events_spill.json", cloud.directory / "api.log"
+    cloud.proxy.faults.is_down = True
+    with cloud.api() as api:
+        for begin in range(0, 12_000, 1_000):
+            assert send(api, begin, 1_000).status_code == 202
+        whole = spill.read_bytes()
+        assert len(whole) > 2 * 1024 * 1024  # more than the drain has read before
+        with spill.open("r+b") as file:
+            file.truncate(100)
+
+            cloud.proxy.faults.is_down = False
+            until(lambda: "spill not drained, tried again every second" in log.read_text(), timeout_s=30)
+            file.write(whole)
+
+        until(lambda: api.get("/stats")["ingest"]["spill"]["bytes"] == 0, timeout_s=30)
+    assert set(cloud.ids()) == {f"e{index}" for index in range(12_000)}
+    assert "over: spill not drained" in log.read_text()
