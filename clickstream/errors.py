@@ -14,6 +14,7 @@ ClickstreamError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 # The closed list of error codes. docs/api.md explains each one; a test compares the two.
@@ -97,7 +98,14 @@ class Replaying(Unavailable):
 
 
 class BackendUnavailable(Unavailable):
-    """The place where events are kept cannot take them now; nothing may be acknowledged."""
+    """The place where events are kept cannot take them now; nothing may be acknowledged.
+
+    `kept` are the indexes of those records that are kept all the same, ascending, as far as that is known.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: int = 1, kept: Sequence[int] = ()) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.kept = kept
 
 
 class PortTaken(ClickstreamError):

@@ -325,13 +325,7 @@ class Pipeline:
     def _kept(self, entries: list[_Entry], _: BackendUnavailable | None) -> None:
         now_ms = self._clock_ms()
         now_s = time.perf_counter()
-        events = [event for entry in entries for event in entry.events]
-        records = [record for entry in entries for record in entry.records]
-        if events:
-            times_ms = [ms for entry in entries for ms in entry.times_ms]
-            self.backend.count(events, records, times_ms, now_ms)
-            for observer in tuple(self._observers):
-                observer(events, records)
+        self._count(*_columns(entries), now_ms)
         for entry in entries:
             self._waiting_bytes -= entry.size
             receipt = entry.receipt
@@ -347,11 +341,31 @@ class Pipeline:
     def _not_kept(self, entries: list[_Entry], problem: BackendUnavailable | None) -> None:
         self._generation += 1
         self.meter.failed_commits += 1
-        for entry in entries:
-            self._waiting_bytes -= entry.size
-            self._ids.forget(entry.ids)
+        self._count_part(entries, problem.kept if problem else ())
         for entry in entries:
             entry.when_kept(problem)
+
+    def _count_part(self, entries: list[_Entry], kept: Sequence[int]) -> None:
+        """Count the `kept` records of a failed group; their ids stay known, so a repeat finds duplicates."""
+        ids = [one for entry in entries for one in entry.ids]
+        for entry in entries:
+            self._waiting_bytes -= entry.size
+        self._ids.forget([ids[index] for index in sorted(set(range(len(ids))).difference(kept))])
+        if kept:
+            now_ms = self._clock_ms()
+            events, records, times_ms = _columns(entries)
+            self._count(
+                [events[one] for one in kept], [records[one] for one in kept], [times_ms[one] for one in kept], now_ms
+            )
+            self.meter.take(len(kept), 0, [], now_ms)
+
+    def _count(
+        self, events: Sequence[AnyEvent], records: Sequence[bytes], times_ms: Sequence[int], now_ms: int
+    ) -> None:
+        if events:
+            self.backend.count(events, records, times_ms, now_ms)
+            for observer in tuple(self._observers):
+                observer(events, records)
 
     # -- numbers --------------------------------------------------------------------------------------------
 
@@ -379,6 +393,15 @@ class Pipeline:
             **self.backend.condition(),
         }
         return numbers
+
+
+def _columns(entries: Sequence[_Entry]) -> tuple[list[AnyEvent], list[bytes], list[int]]:
+    """Events, records and times of all `entries`."""
+    return (
+        [event for entry in entries for event in entry.events],
+        [record for entry in entries for record in entry.records],
+        [ms for entry in entries for ms in entry.times_ms],
+    )
 
 
 def _stopping() -> Unavailable:

@@ -109,9 +109,16 @@ MUTANTS = [
     Mutant(
         "remember ids whose events were not kept",
         "clickstream/pipeline.py",
-        "            self._ids.forget(entry.ids)\n",
+        "        self._ids.forget([ids[index] for index in sorted(set(range(len(ids))).difference(kept))])\n",
         "",
         "test_pipeline.py::test_a_failed_group_is_not_acknowledged_not_counted_and_can_be_sent_again",
+    ),
+    Mutant(
+        "forget ids whose events were kept although their group failed",
+        "clickstream/pipeline.py",
+        "sorted(set(range(len(ids))).difference(kept))",
+        "range(len(ids))",
+        "test_pipeline.py::test_what_was_kept_of_a_failed_group_is_counted_once_and_a_duplicate_when_it_is_sent_again",
     ),
     Mutant(
         "acknowledge a duplicate of an event that was lost",

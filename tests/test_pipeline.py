@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from clickstream.errors import Replaying, RequestRefused, Unavailable
+from clickstream.errors import BackendUnavailable, Replaying, RequestRefused, Unavailable
 from clickstream.events import Event, PlainEvent
 from clickstream.journal import Quarantine
 from clickstream.pipeline import Pipeline, Receipt
@@ -170,6 +170,30 @@ def test_a_failed_group_is_not_acknowledged_not_counted_and_can_be_sent_again(be
     assert bench.accounting() == {"received": 2, "accepted": 1, "duplicates": 0, "rejected": 1}
     assert [event.event_id for event in bench.backend.counted] == ["a"]
     assert bench.pipeline.meter.failed_commits == 1
+
+
+def test_what_was_kept_of_a_failed_group_is_counted_once_and_a_duplicate_when_it_is_sent_again(bench: Bench) -> None:
+    bench.backend.gate.clear()
+    bench.backend.fail_next = [None, BackendUnavailable("events cannot be kept now: no room", kept=[0, 3])]
+    bench.send("before")
+    while not bench.pipeline._commits._waiting.empty():
+        pass  # until the commit thread holds the first group, so that the next two are one
+    failed = [bench.send("a", "b", bad=1), bench.send("c", "d", "e")]
+    bench.backend.gate.set()
+    bench.loop.run_next()
+    bench.loop.run_next()
+
+    assert not failed[0].acknowledged
+    assert not failed[1].acknowledged
+    assert [event.event_id for event in bench.backend.counted] == ["before", "a", "d"]
+    assert bench.accounting() == {"received": 3, "accepted": 3, "duplicates": 0, "rejected": 0}
+
+    again = [bench.send_and_wait("a", "b", bad=1), bench.send_and_wait("c", "d", "e")]
+
+    assert all(sent.acknowledged for sent in again)
+    assert [(sent.receipt.accepted, sent.receipt.duplicates) for sent in again] == [(1, 1), (2, 1)]
+    assert bench.kept_ids() == ["before", "b", "c", "e"]
+    assert [event.event_id for event in bench.backend.counted] == ["before", "a", "d", "b", "c", "e"]
 
 
 def test_an_error_nobody_expected_is_a_refusal_not_a_hang(bench: Bench) -> None:

@@ -19,10 +19,10 @@ from clickstream.aws.consumer.table import CounterTable
 from clickstream.aws.lake import Lake, LakeCopy
 from clickstream.aws.live import LiveCounters
 from clickstream.aws.packing import MAX_EVENT_BYTES
-from clickstream.aws.sink import KinesisSink
+from clickstream.aws.sink import KinesisSink, Outcome
 from clickstream.aws.spill import Spill
 from clickstream.backends.base import OnReplay, Page
-from clickstream.errors import ConfigError, RequestRefused, Unavailable
+from clickstream.errors import BackendUnavailable, ConfigError, RequestRefused, Unavailable
 from clickstream.events import AnyEvent
 from clickstream.export import encoded
 from clickstream.journal import Quarantine
@@ -87,11 +87,19 @@ class AwsBackend:
             return
         outcome = self._sink.put(records, deadline_s=_DEADLINE_S)
         if outcome.unsent:
-            self._spill.append([records[index] for index in outcome.unsent])
+            self._spill_rest(records, outcome)
             # An operator must see the first; the drain reports the end.
             level = logging.ERROR if outcome.is_permanent else logging.WARNING
             _log.log(level, "spilling begins records=%d reason=%s", len(outcome.unsent), outcome.reason)
             self._spilled.set()
+
+    def _spill_rest(self, records: Sequence[bytes], outcome: Outcome) -> None:
+        try:
+            self._spill.append([records[index] for index in outcome.unsent])
+        except BackendUnavailable as problem:
+            # Kinesis may have taken a part. It is not to be sent anew with each repeat of the group.
+            kept = sorted(set(range(len(records))).difference(outcome.unsent))
+            raise BackendUnavailable(str(problem), retry_after_s=problem.retry_after_s, kept=kept) from problem
 
     def count(self, events: Sequence[AnyEvent], records: Sequence[bytes], times_ms: Sequence[int], now_ms: int) -> None:
         """Remember the newest; the consumer counts."""

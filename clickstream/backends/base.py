@@ -35,7 +35,8 @@ class Backend(Protocol):
         """Keep all of `records`, or raise BackendUnavailable.
 
         After a raise each record may or may not have been kept, so acknowledge
-        none: the producer sends them again and `event_id` removes the copies.
+        none: the producer sends them again and `event_id` removes the copies. Those that are
+        known to be kept are named by the exception.
         """
         ...
 

@@ -216,3 +216,16 @@ def test_at_the_cap_nothing_more_is_taken_and_nothing_is_lost(tmp_path: Path) ->
     drain_all(spill, stream)
     assert stream.taken == records(0, 20)
     spill.append(records(20, 20))
+
+
+def test_where_nothing_waits_a_group_beyond_the_cap_is_taken(tmp_path: Path) -> None:
+    """A part of it may be in the stream: refused, that part would come again with every repeat."""
+    spill, _ = opened(tmp_path / "spill.json", cap=100)
+    spill.append(records(0, 50))
+
+    with pytest.raises(BackendUnavailable, match="MAX_SPILL_BYTES"):
+        spill.append(records(50, 1))
+
+    stream = Stream()
+    drain_all(spill, stream)
+    assert stream.taken == records(0, 50)

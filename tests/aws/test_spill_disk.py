@@ -59,3 +59,29 @@ def test_the_drain_outlives_a_spill_journal_that_cannot_be_read_for_a_while(clou
         until(lambda: api.get("/stats")["ingest"]["spill"]["bytes"] == 0, timeout_s=30)
     assert set(cloud.ids()) == {f"e{index}" for index in range(12_000)}
     assert "over: spill not drained" in log.read_text()
+
+
+def test_a_group_that_kinesis_takes_in_part_and_the_disk_not_at_all_is_in_the_stream_once(cloud: Cloud) -> None:
+    small = cloud.directory / "small"
+    with small_disk(small, "64k"), cloud.api(SPILL_FILE=str(small / "spill.json")) as api:
+        with (small / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space left"):
+            while True:
+                filler.write(b"x" * 512)
+        cloud.proxy.faults.odd_lanes_fail = True
+        # More than the rest of the page that the empty journal has on the disk.
+        assert [send(api, 0, 400).status_code for _ in range(3)] == [503] * 3
+        taken = cloud.ids()
+        assert 0 < len(taken) < 400
+        assert len(taken) == len(set(taken))
+        assert {event["event_id"] for event in api.get("/events", limit="500")["events"]} == set(taken)
+
+        cloud.proxy.faults.odd_lanes_fail = False
+        answer = send(api, 0, 400)
+        assert (answer.status_code, answer.json()["duplicates"]) == (202, len(taken))
+        assert api.accounting() == {
+            "received": 400 + len(taken),
+            "accepted": 400,
+            "duplicates": len(taken),
+            "rejected": 0,
+        }
+    assert sorted(cloud.ids()) == sorted(f"e{index}" for index in range(400))

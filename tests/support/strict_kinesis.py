@@ -26,6 +26,7 @@ class Faults:
 
     def __init__(self) -> None:
         self.record_failure_rate = 0.0  # share of records answered with InternalFailure
+        self.odd_lanes_fail = False  # their records are answered with InternalFailure
         self.is_throttled = False  # every record is refused for throughput
         self.is_down = False  # connections are cut before anything happens
         self.hangs = False  # calls are taken and neither answered nor cut, until the proxy ends
@@ -146,7 +147,8 @@ class StrictKinesis:
         if self.faults.is_throttled or not self._buckets[shard].take(size):
             self.counts["throttled"] += 1
             return "ProvisionedThroughputExceededException"
-        if self._chance.random() < self.faults.record_failure_rate:
+        is_odd = int(record["PartitionKey"].rpartition("-")[2]) % 2 == 1
+        if (is_odd and self.faults.odd_lanes_fail) or self._chance.random() < self.faults.record_failure_rate:
             self.counts["failed"] += 1
             return "InternalFailure"
         self.shards_used[shard] += 1

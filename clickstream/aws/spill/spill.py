@@ -79,10 +79,13 @@ class Spill:
         return SpillState(size, self._cap, since_ms)
 
     def append(self, records: Sequence[bytes]) -> None:
-        """Keep `records` behind those that wait; raises BackendUnavailable at the cap, or as Journal.append does."""
+        """Keep `records` behind those that wait; raises BackendUnavailable at the cap, or as Journal.append does.
+
+        Where nothing waits they are taken whatever the cap: Kinesis may have the other part of their group.
+        """
         size = sum(map(len, records)) + len(layout.SEPARATOR) * len(records)
         with self._lock:
-            if self._journal.end + size > self._cap:
+            if not self.is_empty and self._journal.end + size > self._cap:
                 raise BackendUnavailable(
                     f"Kinesis takes no events and the spill journal has reached MAX_SPILL_BYTES ({self._cap:,})",
                     retry_after_s=10,
