@@ -94,7 +94,7 @@ class Settings:
     dynamodb_table_name: str = ""
     # SPILL_FILE: journal that keeps events while Kinesis cannot take them. Default events_spill.json.
     spill_file: Path = Path("events_spill.json")
-    # MAX_SPILL_BYTES: size of the spill journal; beyond it 503. Default 1 GiB.
+    # MAX_SPILL_BYTES: how much may wait in the spill journal; beyond it 503. Default 1 GiB.
     max_spill_bytes: int = 1024 * 1024 * 1024
 
     @property

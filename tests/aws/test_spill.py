@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from clickstream.aws.spill import Spill
 from clickstream.errors import BackendUnavailable
 from clickstream.journal import Quarantine
+from tests.support.processes import ROOT
 
 
 def records(begin: int, count: int, *, padding: int = 0) -> list[bytes]:
@@ -102,7 +105,7 @@ def test_a_crash_before_the_drained_journal_is_emptied_sends_nothing_again(tmp_p
     spill.append(records(0, 10))
     full = path.read_bytes()
     drain_all(spill, Stream())
-    spill._journal.close()
+    spill._segments.close()  # a kill
     path.write_bytes(full)
 
     again, _ = opened(path)
@@ -125,7 +128,7 @@ def test_a_power_cut_that_brings_an_older_offset_file_back_skips_nothing(tmp_pat
     older = drained.read_bytes()
     drain_all(spill, Stream())
     spill.append(records(1_000, 900, padding=5_000))
-    spill._journal.close()
+    spill._segments.close()  # a kill
     drained.write_bytes(older)
 
     again, _ = opened(path)
@@ -135,7 +138,9 @@ def test_a_power_cut_that_brings_an_older_offset_file_back_skips_nothing(tmp_pat
     assert stream.taken == records(1_000, 900, padding=5_000)
 
 
-@pytest.mark.parametrize("content", [b"\xff{", b"", b"[]", b'{"drained": 40}', b'{"drained": -7, "crc": 0}'])
+@pytest.mark.parametrize(
+    "content", [b"\xff{", b"", b"[]", b'{"drained": 40}', b'{"file": "spill.json", "drained": -7, "crc": 0}']
+)
 def test_an_offset_file_that_does_not_hold_means_from_the_beginning(tmp_path: Path, content: bytes) -> None:
     spill, _ = opened(tmp_path / "spill.json")
     spill.append(records(0, 5))
@@ -229,3 +234,135 @@ def test_where_nothing_waits_a_group_beyond_the_cap_is_taken(tmp_path: Path) -> 
     stream = Stream()
     drain_all(spill, stream)
     assert stream.taken == records(0, 50)
+
+
+def parts(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir() if ".part-" in path.name)
+
+
+def on_disk(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.iterdir())
+
+
+def test_the_cap_is_on_what_waits_and_the_disk_gets_back_what_was_drained(tmp_path: Path) -> None:
+    """Nearly the cap always waits while nine times the cap goes through: no refusal, the disk takes a segment more."""
+    backlog = 9_500_000
+    spill, _ = opened(tmp_path / "spill.json", cap=10_000_000)
+    stream = Stream()
+    count, largest = 0, 0
+    while len(stream.taken) < 3_000:
+        while spill.state().size < backlog:
+            spill.append(records(count, 10, padding=30_000))
+            count += 10
+        assert spill.drain(stream.send)
+        largest = max(largest, on_disk(tmp_path))
+
+    assert largest < backlog + 4 * 1024 * 1024 + 2 * 300_000
+    assert not spill.is_empty
+    drain_all(spill, stream)
+    assert stream.taken == records(0, count, padding=30_000)
+    assert parts(tmp_path) == []
+    assert json.loads((tmp_path / "spill.json").read_text()) == []
+
+
+def test_segments_of_an_earlier_process_drain_in_order_from_where_it_was(tmp_path: Path) -> None:
+    spill, _ = opened(tmp_path / "spill.json", cap=5 * 10**7)
+    for begin in range(0, 500, 10):
+        spill.append(records(begin, 10, padding=30_000))
+    stream = Stream()
+    for _ in range(3):  # the first segment's 4 MiB
+        assert spill.drain(stream.send)
+    assert parts(tmp_path) == [f"spill.json.part-00000{number}" for number in (1, 2, 3)]
+    spill._segments.close()  # a kill
+
+    again, ids = opened(tmp_path / "spill.json", cap=5 * 10**7)
+    again.append(records(500, 10))
+    drain_all(again, stream)
+
+    assert stream.taken == [*records(0, 500, padding=30_000), *records(500, 10)]
+    assert ids[-1] == "e499"
+    assert parts(tmp_path) == []
+
+
+def test_where_no_segment_can_be_begun_the_last_one_grows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spill, _ = opened(tmp_path / "spill.json", cap=10**7)
+    (tmp_path / "spill.json.part-000001").mkdir()
+    spill.append(records(0, 200, padding=30_000))
+    spill.append(records(200, 10))
+    spill.append(records(210, 10))
+    assert caplog.text.count("no new segment of the spill journal") == 1
+    (tmp_path / "spill.json.part-000001").rmdir()
+    spill.append(records(220, 10))
+
+    assert parts(tmp_path) == ["spill.json.part-000001"]
+    stream = Stream()
+    drain_all(spill, stream)
+    assert stream.taken == [*records(0, 200, padding=30_000), *records(200, 30)]
+
+
+def test_a_segment_that_cannot_be_deleted_keeps_what_is_spilled_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spill, _ = opened(tmp_path / "spill.json", cap=10**7)
+    spill.append(records(0, 200, padding=30_000))
+    spill.append(records(200, 10))
+    stream = Stream()
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", fails)
+        with pytest.raises(OSError, match="Read-only"):
+            drain_all(spill, stream)
+        spill.append(records(210, 5))
+    spill._segments.close()  # a kill
+
+    again, _ = opened(tmp_path / "spill.json", cap=10**7)
+    drain_all(again, stream)
+    assert stream.taken == [*records(0, 200, padding=30_000), *records(200, 15)]
+    assert parts(tmp_path) == []
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from tests.aws.test_spill import opened, records
+path, begin = Path(sys.argv[1]), int(sys.argv[2])
+spill, _ = opened(path, cap=10**8)
+with path.with_name("sent.txt").open("a") as sent:
+    def send(part):
+        print(*(record[14:record.index(b'"', 14)].decode() for record in part), sep="\\n", file=sent, flush=True)
+        return []
+    while True:
+        if spill.state().size < 12_000_000:
+            spill.append(records(begin, 20, padding=30_000))
+            begin += 20
+            print(begin, flush=True)
+        else:
+            spill.drain(send)
+"""
+
+
+def test_kills_between_appending_draining_and_deleting_segments_lose_nothing(tmp_path: Path) -> None:
+    directory = tmp_path / "spill"
+    directory.mkdir()
+    path, acknowledged = directory / "spill.json", 0
+    for steps in (25, 40, 41, 47, 60):
+        arguments = [sys.executable, "-c", KILLED, str(path), str(acknowledged)]
+        with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for _ in range(steps):
+                acknowledged = int(process.stdout.readline())
+            process.kill()
+            acknowledged = max([acknowledged, *map(int, process.stdout.read().split())])
+
+    assert on_disk(directory) < 12_000_000 + 4 * 1024 * 1024 + 2 * 600_000 + 10**6
+    spill, _ = opened(path, cap=10**8)
+    stream = Stream()
+    drain_all(spill, stream)
+    rest = [int(json.loads(record)["event_id"][1:]) for record in stream.taken]
+    sent = {int(line[1:]) for line in path.with_name("sent.txt").read_text().split()}
+    assert len(sent) > 1_000
+    assert {*sent, *rest} >= set(range(acknowledged))
+    assert rest == sorted(rest)

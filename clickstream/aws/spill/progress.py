@@ -1,4 +1,4 @@
-"""How far the spill journal was drained: a file beside it that holds for exactly the bytes it was written for.
+"""How far a segment of the spill was drained: a file beside it that holds for exactly the bytes it was written for.
 
 Like a checkpoint it names their end and their CRC-32. So it may lag behind, and then some events are sent again,
 which `event_id` removes; but after whatever a crash has left of the two files it never makes a start skip bytes
@@ -32,15 +32,16 @@ BEGINNING: Final = Reached(layout.START, layout.START_CRC)
 
 
 class _Content(msgspec.Struct):
+    file: str
     drained: int
     crc: int
 
 
 class Progress:
-    """What is remembered of one spill journal across a restart."""
+    """What is remembered of the segment that is being drained across a restart."""
 
-    def __init__(self, journal: Path) -> None:
-        self._path = journal.with_name(journal.name + ".drained")
+    def __init__(self, spill_file: Path) -> None:
+        self._path = spill_file.with_name(spill_file.name + ".drained")
         self._not_written = Recurring(_log, "drained offset not written; after a crash some events are sent again")
 
     def read(self, journal: Journal) -> Reached:
@@ -52,15 +53,17 @@ class Progress:
         except (OSError, msgspec.MsgspecError) as problem:
             _log.warning("drained offset not readable, sending from the beginning error=%s", problem)
             return BEGINNING
+        if known.file != journal.path.name:
+            return BEGINNING
         if known.drained < layout.START or crc_of(journal.fileno(), known.drained) != known.crc:
             _log.info("drained offset is of another content of the spill journal; sending from the beginning")
             return BEGINNING
         return Reached(known.drained, known.crc)
 
-    def write(self, reached: Reached) -> None:
-        """Remember `reached`; where that is not possible now, the older one stays."""
+    def write(self, journal: Journal, reached: Reached) -> None:
+        """Remember what was reached in `journal`; where that is not possible now, what was remembered before stays."""
         try:
-            replace_file(self._path, msgspec.json.encode(_Content(reached.end, reached.crc)))
+            replace_file(self._path, msgspec.json.encode(_Content(journal.path.name, reached.end, reached.crc)))
         except OSError as problem:
             self._not_written.failed(problem)
         else:

@@ -5,27 +5,24 @@ After a crash some events may be sent again, which `event_id` removes; none is s
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 import threading
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from clickstream.aws.spill.progress import BEGINNING, Progress, Reached
+from clickstream.aws.spill.progress import Progress, Reached
+from clickstream.aws.spill.segments import Segment, Segments
 from clickstream.errors import BackendUnavailable
-from clickstream.events import Event
-from clickstream.journal import Journal, Quarantine, layout, recover
+from clickstream.journal import Quarantine, layout
 from clickstream.journal.file import replace_file
 
 _log: Final = logging.getLogger(__name__)
 
-_CHUNK_BYTES: Final = 2 * 1024 * 1024
+# Of the disk at most this much more than the cap is taken, by what is drained and not yet dropped.
+_SEGMENT_SHARE: Final = 16
+_LEAST_SEGMENT_BYTES: Final = 4 * 1024 * 1024  # twice what is drained at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +38,14 @@ class Spill:
     """Events that wait for the stream, at most `cap` bytes; safe to append and drain from two threads."""
 
     def __init__(self, path: Path, *, cap: int, clock_ms: Callable[[], int]) -> None:
-        self._journal = Journal(path)
+        self._segments = Segments(path, segment_bytes=max(_LEAST_SEGMENT_BYTES, cap // _SEGMENT_SHARE))
         self._cap = cap
         self._clock_ms = clock_ms
         self._progress = Progress(path)
         self._ids_path = path.with_name(path.name + ".ids")
         self._lock = threading.Lock()
-        self._reached = BEGINNING
-        self._started: tuple[list[bytes], Reached] | None = None  # what is left of a part, and its end
+        # What is left of a part that was sent in part, where it lies, and what will be reached with it.
+        self._started: tuple[list[bytes], Segment, Reached] | None = None
         self._since_ms: int | None = None
         self._shown: tuple[int, int | None] = (0, None)  # replaced as a whole, so that a reader needs no lock
 
@@ -56,16 +53,9 @@ class Spill:
         """Take up what an earlier process left; `on_ids` gets the ids it had acknowledged, as far as they are known."""
         if self._ids_path.exists():
             on_ids(self._ids_path.read_text(encoding="utf-8").splitlines())
-
-        def take(events: Sequence[Event], _: int) -> None:
-            on_ids([event.event_id for event in events if event.event_id is not None])
-
-        self._reached = self._progress.read(self._journal)
-        recover(self._journal, quarantine, msgspec.json.Decoder(Event).decode, take)
-        if self._reached.end < self._journal.end:
+        self._segments.recover(quarantine, self._progress, on_ids)
+        if self._segments.waiting:
             self._since_ms = self._clock_ms()
-        else:
-            self._empty()
         self._show()
 
     @property
@@ -85,12 +75,12 @@ class Spill:
         """
         size = sum(map(len, records)) + len(layout.SEPARATOR) * len(records)
         with self._lock:
-            if not self.is_empty and self._journal.end + size > self._cap:
+            if not self.is_empty and self._segments.waiting + size > self._cap:
                 raise BackendUnavailable(
                     f"Kinesis takes no events and the spill journal has reached MAX_SPILL_BYTES ({self._cap:,})",
                     retry_after_s=10,
                 )
-            self._journal.append(records)
+            self._segments.append(records)
             if self._since_ms is None:
                 self._since_ms = self._clock_ms()
             self._show()
@@ -100,18 +90,19 @@ class Spill:
 
         True when all of them were sent, and then they wait no longer. What is left over is tried again alone.
         """
-        records, reached = self._started or self._oldest()
+        records, segment, reached = self._started or self._oldest()
         unsent = send(records) if records else ()
         if unsent:
-            self._started = [records[index] for index in unsent], reached
+            self._started = [records[index] for index in unsent], segment, reached
             return False
         self._started = None
-        self._reached = reached
+        segment.reached = reached
         # Outside the lock: a slow disk must not hold up what is spilled meanwhile.
-        self._progress.write(reached)
+        self._progress.write(segment.journal, reached)
         with self._lock:
-            if reached.end == self._journal.end:
-                self._empty()
+            if not segment.waiting:
+                self._segments.drop(segment)
+            if not self._segments.waiting:
                 self._since_ms = None
             self._show()
         return True
@@ -127,29 +118,13 @@ class Spill:
             replace_file(self._ids_path, "\n".join(ids).encode())
         except OSError as problem:
             _log.warning("known ids not kept, copies sent after the restart go to the stream error=%s", problem)
-        self._journal.close()
-
-    def _empty(self) -> None:
-        # What is remembered of the old content stays: it does not hold for what is spilled next.
-        self._reached = BEGINNING
-        self._journal.resume_at(*BEGINNING)
+        self._segments.close()
 
     def _show(self) -> None:
-        self._shown = (self._journal.end - self._reached.end, self._since_ms)
+        self._shown = (self._segments.waiting, self._since_ms)
 
-    def _oldest(self) -> tuple[list[bytes], Reached]:
-        start, limit = self._reached.end, self._journal.end
-        block = os.pread(self._journal.fileno(), min(_CHUNK_BYTES, limit - start), start)
-        if start + len(block) < limit:
-            cut = block.rfind(layout.SEPARATOR)
-            while cut <= 0:
-                # One record larger than a chunk, or only the separator before it.
-                reached = start + len(block)
-                more = os.pread(self._journal.fileno(), min(_CHUNK_BYTES, limit - reached), reached)
-                if not more:
-                    raise OSError(errno.EIO, f"{self._journal.path} ends before byte {limit}, where it was written")
-                block += more
-                cut = len(block) if start + len(block) == limit else block.rfind(layout.SEPARATOR)
-            block = block[:cut]
-        lines = (line.rstrip(b" ,") for line in block.split(b"\n"))
-        return [line for line in lines if line], Reached(start + len(block), zlib.crc32(block, self._reached.crc))
+    def _oldest(self) -> tuple[list[bytes], Segment, Reached]:
+        with self._lock:
+            segment = self._segments.first()
+        records, reached = segment.oldest()
+        return records, segment, reached
