@@ -119,7 +119,7 @@ class Pipeline:
         if self._replay.is_alive():
             _log.warning("stopped while the journal was being read; the next start reads it again")
             return  # nothing new has been taken in, and what is being mended survives any end
-        self.backend.close(self._ids.oldest_first() if self._ready else [])
+        self.backend.close(self._ids.oldest_first() if self._ready else None)
 
     def rebuild(self, change: Callable[[], T], done: Callable[[T | None, BaseException | None], None]) -> None:
         """Let `change` rewrite what is kept while nothing is written or read, then read all of it again.

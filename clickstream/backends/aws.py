@@ -165,7 +165,7 @@ class AwsBackend:
         self._spilled.set()
         self._sink.hurry()
 
-    def close(self, ids: Sequence[str]) -> None:
+    def close(self, ids: Sequence[str] | None) -> None:
         """Stop the threads; what waits in the spill journal is drained after the next start."""
         self.hurry()
         if self._drain.is_alive():

@@ -68,9 +68,10 @@ class Backend(Protocol):
         """The process was asked to stop: wait for nobody else for long. Called on the loop thread, before `close`."""
         ...
 
-    def close(self, ids: Sequence[str]) -> None:
+    def close(self, ids: Sequence[str] | None) -> None:
         """Release files and connections; nothing is written afterwards.
 
         `ids` are those that deduplication remembers, oldest first; the next `recover` hands them back.
+        None after a start that failed: what the last stop left is left as it is.
         """
         ...

@@ -192,10 +192,10 @@ class LocalBackend:
     def hurry(self) -> None:
         """Nothing to do: only this machine's disk is waited for."""
 
-    def close(self, ids: Sequence[str]) -> None:
+    def close(self, ids: Sequence[str] | None) -> None:
         """Leave a checkpoint for a fast restart, sync and unlock the journal."""
         self._checkpointer.stop()
-        if self._in_service:
+        if self._in_service and ids is not None:
             journal = self._journal
             try:
                 content = state.encode(self._stats, list(ids))

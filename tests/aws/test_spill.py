@@ -236,6 +236,46 @@ def test_where_nothing_waits_a_group_beyond_the_cap_is_taken(tmp_path: Path) -> 
     assert stream.taken == records(0, 50)
 
 
+def test_damaged_known_ids_do_not_stop_a_start_and_are_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "spill.json.ids").write_bytes(b"e1\n\xff\xfe\xfa")
+
+    spill, ids = opened(tmp_path / "spill.json")
+
+    assert ids == []
+    assert "known ids damaged" in caplog.text
+    (aside,) = tmp_path.glob("spill.json.ids.damaged-*")
+    assert aside.read_bytes() == b"e1\n\xff\xfe\xfa"
+    spill.close(["e2"])
+    assert opened(tmp_path / "spill.json")[1] == ["e2"]
+
+
+def test_known_ids_that_cannot_be_read_do_not_stop_a_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "spill.json.ids").mkdir()
+
+    _, ids = opened(tmp_path / "spill.json")
+
+    assert ids == []
+    assert "known ids not read" in caplog.text
+
+
+def test_ids_come_back_as_they_were_whatever_characters_they_have(tmp_path: Path) -> None:
+    spill, _ = opened(tmp_path / "spill.json")
+    spill.close(["a\u2028b", "c\x85d", "e f", "ü🙂"])
+
+    assert opened(tmp_path / "spill.json")[1] == ["a\u2028b", "c\x85d", "e f", "ü🙂"]
+
+
+def test_a_stop_that_knows_no_ids_leaves_those_of_the_last_one(tmp_path: Path) -> None:
+    spill, _ = opened(tmp_path / "spill.json")
+    spill.close(["a", "b"])
+    again, _ = opened(tmp_path / "spill.json")
+    again.close(None)
+
+    assert opened(tmp_path / "spill.json")[1] == ["a", "b"]
+
+
 def parts(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir() if ".part-" in path.name)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from itertools import count
 
 import pytest
+import requests
 
-from tests.support.aws_cloud import Cloud, send
+from tests.support.aws_cloud import Cloud, batch, send
+from tests.support.platform import Platform
 from tests.support.small_disk import small_disk
 from tests.support.waiting import until
 
@@ -85,3 +88,39 @@ def test_a_group_that_kinesis_takes_in_part_and_the_disk_not_at_all_is_in_the_st
             "rejected": 0,
         }
     assert sorted(cloud.ids()) == sorted(f"e{index}" for index in range(400))
+
+
+def test_a_start_that_fails_and_is_stopped_leaves_what_the_last_one_knew(cloud: Cloud) -> None:
+    small = cloud.directory / "small"
+    with small_disk(small, "64k"):
+        spill, ids = small / "spill.json", small / "spill.json.ids"
+        with cloud.api(SPILL_FILE=str(spill)) as api:
+            assert send(api, 0, 50).status_code == 202
+        known = ids.read_bytes()
+        assert len(known.split()) == 50
+        whole = json.dumps({**batch(50, 1)[0], "received_at": "2026-01-15T10:30:00.000Z"})
+        # What a crash may leave: its end is to be kept beside it, and there is no room.
+        spill.write_text(f'[\n{whole},\n{{"event_id": "torn", "event_type": "cli')
+        with (small / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space left"):
+            while True:
+                filler.write(b"x" * 512)
+
+        with cloud.api(SPILL_FILE=str(spill), wait=False) as api:
+            until(lambda: "replay failed" in (cloud.directory / "api.log").read_text())
+            until(lambda: refusal(api) == "the journal could not be read: [Errno 28] No space left on device")
+            api.process.terminate()
+            assert api.process.wait(30) == 0
+        assert ids.read_bytes() == known
+
+        (small / "filler").unlink()
+        with cloud.api(SPILL_FILE=str(spill)) as api:
+            assert send(api, 0, 50).json()["duplicates"] == 50
+            until(lambda: len(cloud.ids()) == 51)
+
+
+def refusal(api: Platform) -> str:
+    """Why the API takes nothing; empty while it does not listen yet."""
+    try:
+        return str(requests.post(f"{api.url}/events", json=batch(0, 1), timeout=5).json()["error"]["message"])
+    except requests.ConnectionError:
+        return ""

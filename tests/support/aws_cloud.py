@@ -27,9 +27,9 @@ class Cloud:
         self.emulator_url, self.proxy, self.names, self.directory = emulator_url, proxy, names, directory
         self.kinesis = client("kinesis", "us-east-1")
 
-    def api(self, **settings: str) -> AbstractContextManager[Platform]:
+    def api(self, *, wait: bool = True, **settings: str) -> AbstractContextManager[Platform]:
         places = {**emulator_environment(self.emulator_url), "AWS_ENDPOINT_URL_KINESIS": self.proxy.url}
-        return platform(self.directory, **{**places, **self.names.environment(), **settings})
+        return platform(self.directory, wait=wait, **{**places, **self.names.environment(), **settings})
 
     def ids(self) -> list[str]:
         return [event["event_id"] for event in events_in(self.kinesis, self.names.stream)]

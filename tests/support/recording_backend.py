@@ -64,8 +64,8 @@ class RecordingBackend:
     def hurry(self) -> None:
         pass
 
-    def close(self, ids: Sequence[str]) -> None:
-        self.old_ids, self.counted_at_close = list(ids), len(self.counted)
+    def close(self, ids: Sequence[str] | None) -> None:
+        self.old_ids, self.counted_at_close = self.old_ids if ids is None else list(ids), len(self.counted)
 
 
 def full_disk() -> BackendUnavailable:

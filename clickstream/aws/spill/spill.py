@@ -5,20 +5,17 @@ After a crash some events may be sent again, which `event_id` removes; none is s
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from clickstream.aws.spill.known_ids import KnownIds
 from clickstream.aws.spill.progress import Progress, Reached
 from clickstream.aws.spill.segments import Segment, Segments
 from clickstream.errors import BackendUnavailable
 from clickstream.journal import Quarantine, layout
-from clickstream.journal.file import replace_file
-
-_log: Final = logging.getLogger(__name__)
 
 # Of the disk at most this much more than the cap is taken, by what is drained and not yet dropped.
 _SEGMENT_SHARE: Final = 16
@@ -42,7 +39,7 @@ class Spill:
         self._cap = cap
         self._clock_ms = clock_ms
         self._progress = Progress(path)
-        self._ids_path = path.with_name(path.name + ".ids")
+        self._known_ids = KnownIds(path)
         self._lock = threading.Lock()
         # What is left of a part that was sent in part, where it lies, and what will be reached with it.
         self._started: tuple[list[bytes], Segment, Reached] | None = None
@@ -51,8 +48,7 @@ class Spill:
 
     def recover(self, quarantine: Quarantine, on_ids: Callable[[Sequence[str]], None]) -> None:
         """Take up what an earlier process left; `on_ids` gets the ids it had acknowledged, as far as they are known."""
-        if self._ids_path.exists():
-            on_ids(self._ids_path.read_text(encoding="utf-8").splitlines())
+        on_ids(self._known_ids.read())
         self._segments.recover(quarantine, self._progress, on_ids)
         if self._segments.waiting:
             self._since_ms = self._clock_ms()
@@ -107,17 +103,14 @@ class Spill:
             self._show()
         return True
 
-    def close(self, ids: Sequence[str]) -> None:
-        """Give up the file; what waits stays in it for the next start, and `ids` beside it.
+    def close(self, ids: Sequence[str] | None) -> None:
+        """Give up the files; what waits stays in them for the next start, and `ids` beside them.
 
         Nothing but deduplication rests on the ids: after a kill they are missing, and copies that are sent
-        again after the restart are removed in the lake only.
+        again after the restart are removed in the lake only. None leaves those of the last stop.
         """
-        # An id with a line break in it would become two; neither would match anything.
-        try:
-            replace_file(self._ids_path, "\n".join(ids).encode())
-        except OSError as problem:
-            _log.warning("known ids not kept, copies sent after the restart go to the stream error=%s", problem)
+        if ids is not None:
+            self._known_ids.write(ids)
         self._segments.close()
 
     def _show(self) -> None:
