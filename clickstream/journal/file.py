@@ -31,9 +31,10 @@ class Journal:
     """One writer's handle on the journal at `path`; only one process at a time can hold it.
 
     Before the first `append`, `recover` must have read the file and told `resume_at` where its records end.
+    `setting` is what the operator chose the path by; errors name it.
     """
 
-    def __init__(self, path: Path, *, fsync: str = "always") -> None:
+    def __init__(self, path: Path, *, fsync: str = "always", setting: str = "EVENTS_FILE") -> None:
         self.path = path
         self.end = 0  # durable offset: what stands before it may be shown and is never rewritten
         self.crc = 0  # CRC-32 of the bytes before `end`
@@ -44,7 +45,7 @@ class Journal:
         self._sync_error: OSError | None = None  # of the background sync; nothing is synced until it is restored
         self._unsynced = threading.Event()
         self._closing = threading.Event()
-        self._fd = _open_locked(path)
+        self._fd = _open_locked(path, setting)
         self._syncer: threading.Thread | None = None
         try:
             if os.fstat(self._fd).st_size == 0:
@@ -52,13 +53,13 @@ class Journal:
                 sync(self._fd)
                 sync_directory(path.parent)
             elif (kind := identify(self._fd)) in (Kind.LINES, Kind.OTHER):
-                raise JournalDamaged(_not_ours(path, kind))
+                raise JournalDamaged(_not_ours(path, kind, setting))
             elif kind is Kind.ARRAY:
                 replaced, self._fd = self._fd, conversion.convert(self._fd, path)
                 os.close(replaced)
         except OSError as problem:
             os.close(self._fd)
-            raise _unusable(path, problem) from problem
+            raise _unusable(path, problem, setting) from problem
         except BaseException:
             os.close(self._fd)
             raise
@@ -242,12 +243,12 @@ def drop_from_cache(fd: int, start: int) -> None:
         os.posix_fadvise(fd, start, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _open_locked(path: Path) -> int:
+def _open_locked(path: Path, setting: str) -> int:
     while True:
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as problem:
-            raise _unusable(path, problem) from problem
+            raise _unusable(path, problem, setting) from problem
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(fd).st_ino == path.stat().st_ino:
@@ -255,25 +256,25 @@ def _open_locked(path: Path) -> int:
         except BlockingIOError:
             os.close(fd)
             raise JournalLocked(
-                f"{path} is being written by another process; stop that one, or choose another EVENTS_FILE"
+                f"{path} is being written by another process; stop that one, or choose another {setting}"
             ) from None
         except FileNotFoundError:
             pass  # replaced between open and stat: open what stands there now
         os.close(fd)
 
 
-def _not_ours(path: Path, kind: Kind) -> str:
+def _not_ours(path: Path, kind: Kind, setting: str) -> str:
     if kind is Kind.LINES:
         return (
             f"{path} is NDJSON, one event a line, not a JSON array of them: it stays as it is. Choose another "
-            f"EVENTS_FILE, and bring the events in by: {module('clickstream', 'replay', '--from', str(path))} --to URL"
+            f"{setting}, and bring the events in by: {module('clickstream', 'replay', '--from', str(path))} --to URL"
         )
-    return f"{path} is not a JSON array of events; move it away, or choose another EVENTS_FILE"
+    return f"{path} is not a JSON array of events; move it away, or choose another {setting}"
 
 
-def _unusable(path: Path, problem: OSError) -> JournalError:
+def _unusable(path: Path, problem: OSError, setting: str) -> JournalError:
     reason = os.strerror(problem.errno) if problem.errno else str(problem)
-    return JournalError(f"{path} cannot hold the journal: {reason}; mend that, or choose another EVENTS_FILE")
+    return JournalError(f"{path} cannot hold the journal: {reason}; mend that, or choose another {setting}")
 
 
 def _unavailable(path: Path, action: str, problem: OSError) -> BackendUnavailable:

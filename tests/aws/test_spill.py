@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clickstream.aws.spill import Spill
-from clickstream.errors import BackendUnavailable
+from clickstream.errors import BackendUnavailable, JournalDamaged, JournalError, JournalLocked
 from clickstream.journal import Quarantine
 from tests.support.processes import ROOT
 
@@ -274,6 +274,24 @@ def test_a_stop_that_knows_no_ids_leaves_those_of_the_last_one(tmp_path: Path) -
     again.close(None)
 
     assert opened(tmp_path / "spill.json")[1] == ["a", "b"]
+
+
+def test_a_file_that_cannot_be_used_is_refused_with_the_name_of_its_setting(tmp_path: Path) -> None:
+    held, _ = opened(tmp_path / "spill.json")
+    with pytest.raises(JournalLocked, match=r"spill\.json is being written by another .* choose another SPILL_FILE$"):
+        opened(tmp_path / "spill.json")
+    held.close([])
+
+    (tmp_path / "notes.txt").write_text("not a journal")
+    with pytest.raises(JournalDamaged, match=r"notes\.txt is not a JSON array .* choose another SPILL_FILE$"):
+        opened(tmp_path / "notes.txt")
+
+    (tmp_path / "lines.ndjson").write_bytes(b"\n".join(records(0, 2)))
+    with pytest.raises(JournalDamaged, match=r"lines\.ndjson is NDJSON, .* Choose another SPILL_FILE, and"):
+        opened(tmp_path / "lines.ndjson")
+
+    with pytest.raises(JournalError, match=r"No such file or directory; mend that, or choose another SPILL_FILE$"):
+        opened(tmp_path / "nowhere" / "spill.json")
 
 
 def parts(directory: Path) -> list[str]:

@@ -34,7 +34,8 @@ class Segment:
     """One journal and how far it was drained."""
 
     def __init__(self, path: Path, number: int) -> None:
-        self.journal = Journal(path if number == 0 else path.with_name(f"{path.name}.part-{number:06d}"))
+        own = path if number == 0 else path.with_name(f"{path.name}.part-{number:06d}")
+        self.journal = Journal(own, setting="SPILL_FILE")
         self.number = number
         self.reached = BEGINNING
 
