@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from clickstream.aws.clients import client, producer
-from clickstream.aws.replaying import ReplayFailed, Result, Target, ToApi, ToStream, from_file, from_s3, replay
+from clickstream.aws.consumer.table import CounterTable
+from clickstream.aws.replay_sources import from_file, from_s3
+from clickstream.aws.replaying import ReplayFailed, Result, Sourced, Target, ToApi, ToStream, replay
 from clickstream.aws.sink import KinesisSink
 from clickstream.commands.sql import time_argument
 
@@ -34,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", type=time_argument, metavar="TIME", help="only events that happened before")
     parser.add_argument("--speed", type=_speed, help="keep the gaps between events, divided by this; else at once")
     parser.add_argument("--key", help="the write key of the API (default the first one of WRITE_KEYS)")
+    parser.add_argument(
+        "--table", help="of the live counters, for s3://BUCKET/aws/lambda/ (default DYNAMODB_TABLE_NAME)"
+    )
     parser.add_argument("--region", default="us-east-1", help="of s3 and kinesis (default %(default)s)")
 
 
@@ -41,13 +46,15 @@ def run(args: argparse.Namespace) -> int:
     """0 when every event was taken or known already, 1 when some were rejected."""
     progress = _Progress()
     result = replay(
-        _records(args), _target(args), since_ms=args.since, until_ms=args.until, speed=args.speed, on_sent=progress.show
+        _events(args), _target(args), since_ms=args.since, until_ms=args.until, speed=args.speed, on_sent=progress.show
     )
     progress.clear()
     print(
         f"{result.sent:,} events sent: {result.accepted:,} accepted, {result.duplicates:,} known already, "
         f"{len(result.problems):,} rejected; {result.skipped:,} outside the asked time"
     )
+    if result.counted:
+        print(f"{result.counted:,} more had been counted before their batch was given up")
     for problem in result.problems[:_PROBLEMS_SHOWN]:
         print(f"  {problem}", file=sys.stderr)
     return 1 if result.problems else 0
@@ -72,11 +79,13 @@ class _Progress:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _records(args: argparse.Namespace) -> Iterator[bytes]:
+def _events(args: argparse.Namespace) -> Iterator[Sourced]:
     if not args.source.startswith("s3://"):
         return from_file(Path(args.source))
     bucket, _, prefix = args.source.removeprefix("s3://").partition("/")
-    return from_s3(client("s3", args.region), bucket, prefix)
+    name = args.settings().dynamodb_table_name if args.table is None else args.table
+    table = CounterTable(client("dynamodb", args.region), name) if name else None
+    return from_s3(client("s3", args.region), bucket, prefix, table)
 
 
 def _target(args: argparse.Namespace) -> Target:

@@ -181,6 +181,29 @@ def test_a_failure_in_the_middle_names_the_first_record_that_is_not_counted(at: 
     assert_same(at, events)
 
 
+def test_a_failure_behind_the_last_line_of_a_record_names_the_next_record(at: Setting) -> None:
+    events = [
+        {**event, "user_id": f"u{index}", "session_id": f"s{index}", "timestamp": text(START_MS)}
+        for index, event in enumerate(sample_events(92, seed=32))
+    ]
+    # A transaction takes 46 visitors, so the first one ends where the first record ends.
+    records = delivered([b"\n".join(encoded(events[:46])), b"\n".join(encoded(events[46:]))])
+
+    class FailsLater(CounterTable):
+        commits = 0
+
+        def commit(self, puts: Any) -> None:  # noqa: ANN401
+            self.commits += 1
+            if self.commits > 1:
+                raise ConnectionError("planted")
+            super().commit(puts)
+
+    answer = at.make(FailsLater(at.dynamodb, at.table._name)).consume(records)
+
+    assert at.numbers()["total_events"] == 46
+    assert answer == {"batchItemFailures": [{"itemIdentifier": records[1]["kinesis"]["sequenceNumber"]}]}
+
+
 def test_a_batch_of_what_goes_on_now_is_one_read_and_one_transaction(at: Setting) -> None:
     events = [
         {**event, "session_id": f"s{index % 30}", "user_id": f"u{index % 20}", "timestamp": text(START_MS + index)}

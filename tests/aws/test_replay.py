@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clickstream.aws.clients import client
+from clickstream.aws.consumer.table import CounterTable
 from clickstream.aws.local.cloud import LocalCloud
 from clickstream.aws.local.emulator import Emulator
 from clickstream.aws.local.resources import Names, create
-from clickstream.aws.local.runner import EventSource
+from clickstream.aws.local.runner import EventSource, Function
 from clickstream.aws.local.shards import ShardReader
-from clickstream.aws.replaying import ReplayFailed, Result, from_file, replay
+from clickstream.aws.packing import lane_of
+from clickstream.aws.replay_sources import from_file
+from clickstream.aws.replaying import ReplayFailed, Result, replay
 from clickstream.commands import replay as command
 from config import Settings
 from tests.aws.test_consumer import Setting, expected_numbers
@@ -136,6 +141,81 @@ def test_a_missing_write_key_ends_it_with_the_remedy(tmp_path: Path) -> None:
 def test_what_the_consumer_gave_up_is_counted_after_a_replay_and_only_once(emulator: Emulator, names: Names) -> None:
     events = sample_events(200, seed=33)
     at = Setting(names)
+    broken = True
+
+    def function(records: list[dict[str, object]]) -> dict[str, object]:
+        if broken:
+            raise ConnectionError("planted")
+        return at.consumer.consume(records)
+
+    source = _event_source(at, names, function)
+    _send(events, names)
+    source.deliver()
+    assert source.failed
+    assert at.numbers()["total_events"] == 0
+    broken = False
+
+    for _ in range(2):
+        assert _replay_given_up(names) == 0
+        source.deliver()
+
+    assert at.numbers() == expected_numbers(events, "all")
+
+
+@pytest.mark.parametrize("commits", [1, 2, 3])
+@pytest.mark.parametrize("answer_is_lost", [False, True])
+def test_of_what_was_given_up_only_what_had_not_been_counted_is_counted_by_the_replay(
+    emulator: Emulator, names: Names, commits: int, answer_is_lost: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """DynamoDB goes away in the middle of a record; the shard has long gone on when the operator replays."""
+    events = _of_one_lane(250)
+    at = Setting(names)
+
+    class GoesAway(CounterTable):
+        left = commits
+
+        def commit(self, puts: Any) -> None:  # noqa: ANN401
+            self.left -= 1
+            if self.left >= 0:
+                super().commit(puts)
+            if self.left < 0 or (self.left == 0 and answer_is_lost):
+                raise ConnectionError("planted")
+
+    table = GoesAway(at.dynamodb, names.table)
+    source = _event_source(at, names, at.make(table).consume)
+    _send(events[:150], names)
+    source.deliver()
+    counted = at.numbers()["total_events"]
+    assert 0 < counted < 150
+    assert source.failed
+    table.left = 10**9
+    _send(events[150:], names)
+    source.deliver()
+
+    for _ in range(2):
+        assert _replay_given_up(names) == 0
+        source.deliver()
+
+    assert at.numbers() == expected_numbers(events, "all")
+    assert "more had been counted before their batch was given up" in capsys.readouterr().out
+
+
+def test_given_up_records_are_not_replayed_without_the_table_that_says_what_was_counted(names: Names) -> None:
+    with pytest.raises(ReplayFailed, match="name the table of the live counters with --table"):
+        run("--from", f"s3://{names.bucket}/aws/lambda/", "--to", f"kinesis:{names.stream}")
+
+
+def _of_one_lane(count: int) -> list[dict[str, Any]]:
+    """Events of as many visitors, all of whom are packed together."""
+    people = (f"p{number}" for number in itertools.count())
+    chosen = (one for one in people if lane_of(json.dumps({"user_id": one}).encode()) == 7)
+    return [
+        {**event, "user_id": person, "session_id": f"s-{person}"}
+        for event, person in zip(sample_events(count, seed=39), chosen, strict=False)
+    ]
+
+
+def _event_source(at: Setting, names: Names, function: Function) -> EventSource:
     kinesis = client("kinesis", "us-east-1")
     kinesis.create_stream(StreamName=names.stream, ShardCount=1)
     trigger = {
@@ -144,14 +224,7 @@ def test_what_the_consumer_gave_up_is_counted_after_a_replay_and_only_once(emula
         "MaximumRetryAttempts": 2,
         "MaximumRecordAgeInSeconds": 600,
     }
-    broken = True
-
-    def function(records: list[dict[str, object]]) -> dict[str, object]:
-        if broken:
-            raise ConnectionError("planted")
-        return at.consumer.consume(records)
-
-    source = EventSource(
+    return EventSource(
         ShardReader(kinesis, names.stream),
         function,
         trigger,
@@ -159,21 +232,17 @@ def test_what_the_consumer_gave_up_is_counted_after_a_replay_and_only_once(emula
         bucket=names.bucket,
         wait=lambda _: None,
     )
-    replay((json.dumps(event).encode() for event in events), _stream(names))
-    source.deliver()
-    assert source.failed
-    assert at.numbers()["total_events"] == 0
-    broken = False
-
-    for _ in range(2):
-        assert run("--from", f"s3://{names.bucket}/aws/lambda/", "--to", f"kinesis:{names.stream}") == 0
-        source.deliver()
-
-    assert at.numbers() == expected_numbers(events, "all")
 
 
-def _stream(names: Names) -> command.ToStream:
-    return command.ToStream(command.KinesisSink(client("kinesis", "us-east-1").put_records, names.stream))
+def _replay_given_up(names: Names) -> int:
+    place = f"s3://{names.bucket}/aws/lambda/"
+    return run("--from", place, "--to", f"kinesis:{names.stream}", "--table", names.table)
+
+
+def _send(events: list[dict[str, Any]], names: Names) -> None:
+    sink = command.KinesisSink(client("kinesis", "us-east-1").put_records, names.stream)
+    assert not sink.put([json.dumps(event).encode() for event in events], deadline_s=30).unsent
+    sink.close()
 
 
 def test_a_span_of_time_and_a_speed_are_kept(tmp_path: Path) -> None:

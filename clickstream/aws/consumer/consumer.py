@@ -14,6 +14,7 @@ import msgspec
 
 from clickstream.aws.consumer.counting import Arrival, ShardCounter
 from clickstream.aws.consumer.table import CounterTable
+from clickstream.aws.consumer.watermark import sortable
 from clickstream.aws.packing import Line, NotAnEvent, unpack
 from clickstream.events import MAX_AHEAD_MS, MAX_ID_LENGTH, Event
 from clickstream.timestamps import UtcClockReader, text
@@ -25,7 +26,6 @@ METRICS: Final = ("CountedEvents", "QuarantinedRecords", "SkippedEvents")
 
 # Only these types are counted by what is in their properties.
 _READ_PROPERTIES: Final = frozenset({"page_view", "purchase"})
-_SEQUENCE_DIGITS: Final = 56
 _LONGEST_TYPE: Final = 64
 
 _decode_properties: Final = msgspec.json.Decoder(dict[str, Any] | None).decode
@@ -56,12 +56,13 @@ class Consumer:
         shard = records[0]["eventID"].partition(":")[0]
         now_ms = self._clock_ms()
         counter = ShardCounter(self._table, shard, now_ms)
+        arrivals: list[Arrival] = []
         try:
             arrivals = [one for record in records for one in self._read(shard, record, now_ms)]
             counted = counter.count(arrivals)
         except Exception:  # noqa: BLE001 (outermost frame: whatever it was, Lambda shall deliver again)
             _log.exception("batch not counted shard=%s records=%d", shard, len(records))
-            return {"batchItemFailures": [{"itemIdentifier": _first_after(counter.position, records)}]}
+            return {"batchItemFailures": [{"itemIdentifier": _first_left(counter.position, arrivals, records)}]}
         self.metrics["CountedEvents"] += counted
         self.metrics["SkippedEvents"] += len(arrivals) - counted
         return {"batchItemFailures": []}
@@ -78,7 +79,7 @@ class Consumer:
                 self._quarantine(shard, sequence, number, raw, record, reason=str(problem))
         for number, event, ms in lines:
             is_last = number == lines[-1][0]
-            yield Arrival(sequence.zfill(_SEQUENCE_DIGITS), number, event, ms, digest, is_last)
+            yield Arrival(sortable(sequence), number, event, ms, digest, is_last)
 
     def _quarantine(
         self, shard: str, sequence: str, number: int, raw: bytes, record: dict[str, Any], *, reason: str
@@ -101,11 +102,11 @@ class Consumer:
         self.metrics["QuarantinedRecords"] += 1
 
 
-def _first_after(position: str, records: Sequence[dict[str, Any]]) -> str:
-    """Sequence number of the first record with something beyond `position`."""
+def _first_left(position: str, arrivals: Sequence[Arrival], records: Sequence[dict[str, Any]]) -> str:
+    """Sequence number of the first record with an event beyond `position`: one that is wholly counted is not named."""
+    left = next((one.record for one in arrivals if one.position > position), "")
     numbers = [str(record["kinesis"]["sequenceNumber"]) for record in records]
-    record = position.partition(".")[0]
-    return next((number for number in numbers if number.zfill(_SEQUENCE_DIGITS) >= record), numbers[-1])
+    return next(number for number in numbers if sortable(number) >= left)
 
 
 def metrics_line(metrics: Counter[str], stream: str, now_ms: int) -> str:

@@ -38,6 +38,7 @@ from clickstream.aws.consumer.table import (
     shard_key,
     visits_key,
 )
+from clickstream.aws.consumer.watermark import past_put
 from clickstream.events import MAX_AHEAD_MS, Event
 from clickstream.stats import Stats
 from clickstream.stats.minutes import MINUTES_KEPT, Minute
@@ -86,6 +87,7 @@ class ShardCounter:
         self._shard = shard
         self._now_ms = now_ms
         self._known: dict[Key, Stored | None] = {}  # items as they were read or written last; None: there is none
+        self._has_moved = False  # this delivery has moved the watermark
         self.position = NO_POSITION  # the watermark when it was last read or moved
 
     def count(self, arrivals: Sequence[Arrival]) -> int:
@@ -118,6 +120,7 @@ class ShardCounter:
                 share = max(1, len(part) // 2)
                 time.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311 (spreads retries)
                 continue
+            self._has_moved = True
             self._remember(puts)
             counted += fresh
             conflicts = 0
@@ -167,6 +170,8 @@ class ShardCounter:
         state = add_state(state, changes.stats, minutes, ended, self._now_ms)
         body = _encode(state.storable())
         puts.append(Put(shard_key(self._shard), body, position=part[-1].position, position_read=self.position))
+        if not self._has_moved and self.position != NO_POSITION:
+            puts.append(past_put(self._shard, self.position, self._now_ms))
         return puts, len(fresh)
 
     def _minute_puts(self, deltas: dict[int, Minute], seconds: dict[int, int]) -> list[Put]:

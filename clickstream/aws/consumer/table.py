@@ -123,6 +123,18 @@ class CounterTable:
                 return found
             more = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
+    def last_up_to(self, pk: str, sk: str) -> str | None:
+        """The greatest sort key under `pk` that is not beyond `sk`."""
+        answer = self._dynamodb.query(
+            TableName=self._name,
+            KeyConditionExpression="pk = :pk AND sk <= :sk",
+            ExpressionAttributeValues={":pk": {"S": pk}, ":sk": {"S": sk}},
+            ConsistentRead=True,
+            ScanIndexForward=False,
+            Limit=1,
+        )
+        return next((item["sk"]["S"] for item in answer["Items"]), None)
+
     def commit(self, puts: Sequence[Put]) -> None:
         """Write all of `puts` if none of their items has changed since it was read, else raise Conflict."""
         from botocore.exceptions import ClientError  # noqa: PLC0415 (only with ENV=aws)
