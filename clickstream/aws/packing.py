@@ -42,6 +42,8 @@ COLUMNS: Final = (
     "properties",
     "extra",
 )
+# Before the partition key of a record that was replayed: the consumer then counts each event_id once.
+REPLAYED: Final = "replay-"
 _TEXTS: Final = ("event_id", "event_type", "user_id", "anonymous_id", "session_id", "timestamp", "received_at")
 _HASH_KEYS: Final = 2**128
 

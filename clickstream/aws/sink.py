@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from clickstream.aws.abandonable import AbandonableThreads
 from clickstream.aws.clients import MAX_IN_FLIGHT
-from clickstream.aws.packing import Lane, Pack, hash_key, lanes_of, packs_of
+from clickstream.aws.packing import REPLAYED, Lane, Pack, hash_key, lanes_of, packs_of
 
 MAX_RECORDS: Final = 500
 # The service takes 10 MiB; emulators and the limit of old 5 MiB. Base64 makes four bytes of three on the way.
@@ -59,19 +59,21 @@ class Outcome:
 
 
 class KinesisSink:
-    """Sends stored events to one stream; knows nothing of what is done with those it gives back."""
+    """Sends stored events to one stream, marked if they are replayed; what it gives back is not its business."""
 
     def __init__(
         self,
         put_records: PutRecords,
         stream: str,
         *,
+        is_replay: bool = False,
         clock_s: Callable[[], float] = time.monotonic,
         wait: Callable[[float], object] | None = None,
         chance: random.Random | None = None,
     ) -> None:
         self._put_records = put_records
         self._stream = stream
+        self._key_prefix = REPLAYED if is_replay else ""
         self._clock_s = clock_s
         self._hurrying = threading.Event()
         self._wait = wait or self._hurrying.wait
@@ -176,7 +178,11 @@ class KinesisSink:
         return left, reason, False
 
     def _entry(self, one: Pack, refusals: int) -> dict[str, Any]:
-        entry = {"Data": one.data, "PartitionKey": one.partition_key, "ExplicitHashKey": hash_key(one.lane)}
+        entry = {
+            "Data": one.data,
+            "PartitionKey": self._key_prefix + one.partition_key,
+            "ExplicitHashKey": hash_key(one.lane),
+        }
         if refusals >= _SALT_AFTER:
             # The shard of this lane stays full: any shard is better than none, and readers sort by event time.
             entry["ExplicitHashKey"] = str(self._chance.randrange(2**128))

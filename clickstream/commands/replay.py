@@ -91,7 +91,7 @@ def _events(args: argparse.Namespace) -> Iterator[Sourced]:
 def _target(args: argparse.Namespace) -> Target:
     if args.target.startswith("kinesis:"):
         stream = args.target.removeprefix("kinesis:")
-        return ToStream(KinesisSink(producer(args.region).put_records, stream))
+        return ToStream(KinesisSink(producer(args.region).put_records, stream, is_replay=True))
     if not args.target.startswith(("http://", "https://")):
         raise ReplayFailed(f"{args.target}: expected an API such as http://127.0.0.1:3000, or kinesis:STREAM")
     return ToApi(args.target, key=args.settings().write_key if args.key is None else args.key)

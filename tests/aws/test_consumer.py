@@ -16,7 +16,7 @@ from clickstream.aws.consumer.table import CounterTable
 from clickstream.aws.live import LiveCounters
 from clickstream.aws.local.resources import Names
 from clickstream.aws.local.template import load_template, resources
-from clickstream.aws.packing import pack
+from clickstream.aws.packing import REPLAYED, pack
 from clickstream.timestamps import text
 from tests.support.consuming import Setting, delivered, encoded, expected_numbers, packed
 from tests.support.event_sample import START_MS, sample_events
@@ -71,6 +71,54 @@ def test_a_call_that_a_producer_repeats_counts_once(at: Setting) -> None:
     at.consumer.consume(delivered(datas[:20], first=10**55 * 5))
 
     assert_same(at, events)
+
+
+def test_a_replayed_event_counts_once_when_two_shards_bring_it_at_the_same_time(at: Setting) -> None:
+    """As when a lane is moved to another shard between two replays; copies in one batch count once as well."""
+    events = sample_events(120, seed=33)
+    place = {"key": f"{REPLAYED}lane-000"}
+    other = packed(events, at_once=7, shard="shardId-000000000001", **place)
+
+    class Interrupted(CounterTable):
+        commits = 0
+
+        def commit(self, puts: Any) -> None:  # noqa: ANN401
+            self.commits += 1
+            if other and self.commits % 2:
+                assert at.consumer.consume([other.pop(0), other.pop(0)] if len(other) > 1 else [other.pop()]) == {
+                    "batchItemFailures": []
+                }
+            super().commit(puts)
+
+    consumer = at.make(Interrupted(at.dynamodb, at.table._name))
+    twice = [*events[:20], *events[:20], *events]
+    assert consumer.consume(packed(twice, at_once=9, **place)) == {"batchItemFailures": []}
+    at.consumer.consume(other)
+
+    assert_same(at, events)
+
+
+def test_a_replayed_event_that_changes_no_session_counts_once_in_two_shards(at: Setting) -> None:
+    first, second = (
+        {"event_id": f"e{second}", "event_type": "search", "session_id": "s", "timestamp": text(START_MS + second)}
+        | {"received_at": text(START_MS)}
+        for second in (0, 1)
+    )
+    at.consumer.consume(packed([first]))
+    place = {"key": f"{REPLAYED}lane-000", "first": 5 * 10**55}
+
+    class Interrupted(CounterTable):
+        interrupted = False
+
+        def commit(self, puts: Any) -> None:  # noqa: ANN401
+            if not self.interrupted:
+                self.interrupted = True
+                at.consumer.consume(packed([second], shard="shardId-000000000001", **place))
+            super().commit(puts)
+
+    at.make(Interrupted(at.dynamodb, at.table._name)).consume(packed([second], **place))
+
+    assert_same(at, [first, second])
 
 
 def test_one_bad_line_in_a_pack_is_quarantined_and_the_rest_is_counted(at: Setting) -> None:

@@ -67,6 +67,24 @@ def test_what_a_laptop_collected_reaches_the_stream_and_comes_back_from_the_lake
         assert returned[event["event_id"]]["properties"] == event["properties"]
 
 
+def test_what_is_replayed_again_packed_otherwise_or_from_a_file_that_has_grown_counts_once(
+    emulator: Emulator, names: Names, tmp_path: Path
+) -> None:
+    events = sample_events(200, seed=40)
+    at = Setting(names)
+    source = _event_source(at, names, at.consumer.consume, shards=2)
+    stream = f"kinesis:{names.stream}"
+
+    for first in (60, 60, 0):
+        write_ndjson(tmp_path / "export.ndjson", events[first:])
+        assert run("--from", str(tmp_path / "export.ndjson"), "--to", stream) == 0
+        source.deliver()
+    assert run("--from", str(tmp_path / "export.ndjson"), "--to", stream, "--since", events[7]["timestamp"]) == 0
+    source.deliver()
+
+    assert at.numbers() == expected_numbers(events, "all")
+
+
 def test_a_second_replay_to_an_api_finds_everything_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_ndjson(tmp_path / "export.ndjson", sample_events(50, seed=32))
     (tmp_path / "api").mkdir()
@@ -215,9 +233,9 @@ def _of_one_lane(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def _event_source(at: Setting, names: Names, function: Function) -> EventSource:
+def _event_source(at: Setting, names: Names, function: Function, *, shards: int = 1) -> EventSource:
     kinesis = client("kinesis", "us-east-1")
-    kinesis.create_stream(StreamName=names.stream, ShardCount=1)
+    kinesis.create_stream(StreamName=names.stream, ShardCount=shards)
     trigger = {
         "BatchSize": 100,
         "BisectBatchOnFunctionError": True,

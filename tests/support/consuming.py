@@ -31,6 +31,7 @@ def delivered(
     datas: list[bytes],
     *,
     shard: str = SHARD,
+    key: str = "lane-000",
     first: int = 49_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000_000,
 ) -> list[dict[str, Any]]:
     """Records as Lambda delivers them; sequence numbers have more digits than DynamoDB's numbers."""
@@ -39,7 +40,7 @@ def delivered(
             "eventID": f"{shard}:{first + index}",
             "kinesis": {
                 "sequenceNumber": str(first + index),
-                "partitionKey": "lane-000",
+                "partitionKey": key,
                 "data": base64.b64encode(data).decode(),
                 "approximateArrivalTimestamp": NOW_MS / 1000,
             },

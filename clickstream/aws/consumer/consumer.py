@@ -15,7 +15,7 @@ import msgspec
 from clickstream.aws.consumer.counting import Arrival, ShardCounter
 from clickstream.aws.consumer.table import CounterTable
 from clickstream.aws.consumer.watermark import sortable
-from clickstream.aws.packing import Line, NotAnEvent, unpack
+from clickstream.aws.packing import REPLAYED, Line, NotAnEvent, unpack
 from clickstream.events import MAX_AHEAD_MS, MAX_ID_LENGTH, Event
 from clickstream.timestamps import UtcClockReader, text
 
@@ -70,6 +70,7 @@ class Consumer:
     def _read(self, shard: str, record: dict[str, Any], now_ms: int) -> Iterator[Arrival]:
         sequence = record["kinesis"]["sequenceNumber"]
         data = base64.b64decode(record["kinesis"]["data"])
+        is_replayed = record["kinesis"]["partitionKey"].startswith(REPLAYED)
         digest = hashlib.blake2b(data, digest_size=8).digest()
         lines = []
         for number, line, raw in unpack(data):
@@ -79,7 +80,7 @@ class Consumer:
                 self._quarantine(shard, sequence, number, raw, record, reason=str(problem))
         for number, event, ms in lines:
             is_last = number == lines[-1][0]
-            yield Arrival(sortable(sequence), number, event, ms, digest, is_last)
+            yield Arrival(sortable(sequence), number, event, ms, digest, is_last, is_replayed)
 
     def _quarantine(
         self, shard: str, sequence: str, number: int, raw: bytes, record: dict[str, Any], *, reason: str

@@ -34,6 +34,7 @@ from clickstream.aws.consumer.table import (
     decode_state,
     minute_key,
     person_key,
+    replayed_key,
     session_key,
     shard_key,
     visits_key,
@@ -46,7 +47,7 @@ from clickstream.stats.sessions import Session
 from clickstream.stats.top import TopCounts
 from clickstream.timestamps import DAY_MS, MINUTE_MS
 
-# Of one transaction's 100 items these may be sessions and people; the rest is for minutes and the shard.
+# Of one transaction's 100 items these may be sessions, people and replayed events; the rest: minutes, the shard.
 _ENTITIES: Final = 92
 _MAX_BYTES: Final = 3_500_000  # of one transaction's bodies; DynamoDB takes 4 MB with keys and all
 _UNBOUNDED: Final = 10**9
@@ -55,6 +56,7 @@ _LONGEST_PAUSE_S: Final = 0.05
 _MINUTES_TTL_MS: Final = 8 * DAY_MS
 _SESSIONS_TTL_MS: Final = 30 * DAY_MS
 _PEOPLE_TTL_MS: Final = 400 * DAY_MS
+_REPLAYED_TTL_MS: Final = 30 * DAY_MS
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_session: Final = msgspec.msgpack.Decoder(Session).decode
@@ -72,6 +74,7 @@ class Arrival:
     ms: int
     record_digest: bytes
     ends_record: bool
+    is_replayed: bool = False  # it may have been replayed before, in another record and through another shard
 
     @property
     def position(self) -> str:
@@ -129,7 +132,7 @@ class ShardCounter:
 
     def _keys(self, part: Iterable[Arrival]) -> list[Key]:
         """The shard, and what `part` touches; a minute that a session began or was last seen in may be one more."""
-        entities = [key for one in part for key in _entity_keys(one.event)]
+        entities = [key for one in part for key in _keys_of(one)]
         minutes = {one.ms // MINUTE_MS for one in part}
         return [shard_key(self._shard), *(minute_key(minute, self._shard) for minute in minutes), *entities]
 
@@ -156,7 +159,7 @@ class ShardCounter:
             self._known[one.key] = Stored(one.body, version, one.position or NO_POSITION)
 
     def _work(self, part: Sequence[Arrival], state: ShardState) -> tuple[list[Put], int]:
-        fresh = _without_copies(part, state.digests)
+        fresh = self._not_replayed_before(_without_copies(part, state.digests))
         changes = _Changes(self._load(key for one in fresh for key in _entity_keys(one.event)))
         changes.fold(fresh, self._now_ms)
         now = self._now_ms // MINUTE_MS
@@ -165,7 +168,11 @@ class ShardCounter:
             for minute, delta in changes.stats.minutes.minutes.items()
             if delta != Minute() and now - MINUTES_KEPT <= minute <= now + MAX_AHEAD_MS // MINUTE_MS
         }
-        puts = [*changes.entity_puts(self._now_ms), *self._minute_puts(minutes, changes.stats.minutes.seconds)]
+        puts = [
+            *changes.entity_puts(self._now_ms),
+            *self._minute_puts(minutes, changes.stats.minutes.seconds),
+            *self._replayed_puts(fresh),
+        ]
         ended = [one.record_digest for one in fresh if one.ends_record]
         state = add_state(state, changes.stats, minutes, ended, self._now_ms)
         body = _encode(state.storable())
@@ -173,6 +180,24 @@ class ShardCounter:
         if not self._has_moved and self.position != NO_POSITION:
             puts.append(past_put(self._shard, self.position, self._now_ms))
         return puts, len(fresh)
+
+    def _not_replayed_before(self, arrivals: Iterable[Arrival]) -> list[Arrival]:
+        """Without replayed events that an earlier replay has brought; two of them in one replay are copies as well."""
+        first: dict[Key, str] = {}
+        fresh = []
+        for one in arrivals:
+            if one.is_replayed:
+                key = replayed_key(one.event.event_id or "")
+                if self._load([key]) or first.setdefault(key, one.position) != one.position:
+                    continue
+            fresh.append(one)
+        return fresh
+
+    def _replayed_puts(self, fresh: Iterable[Arrival]) -> list[Put]:
+        expires_s = (self._now_ms + _REPLAYED_TTL_MS) // 1000
+        keys = [replayed_key(one.event.event_id or "") for one in fresh if one.is_replayed]
+        # Version 0: of two shards that count the same event at once, one meets a Conflict and reads again.
+        return [Put(key, b"", expires_s, version_read=0) for key in keys]
 
     def _minute_puts(self, deltas: dict[int, Minute], seconds: dict[int, int]) -> list[Put]:
         of_minute: dict[int, dict[int, int]] = {}
@@ -250,6 +275,12 @@ def _rounded(session: Session) -> tuple[object, ...]:
     return (*ends, *msgspec.structs.astuple(session)[2:])
 
 
+def _keys_of(arrival: Arrival) -> Iterable[Key]:
+    yield from _entity_keys(arrival.event)
+    if arrival.is_replayed:
+        yield replayed_key(arrival.event.event_id or "")
+
+
 def _entity_keys(event: Event) -> Iterable[Key]:
     person = event.user_id or event.anonymous_id
     if event.session_id is not None:
@@ -261,11 +292,11 @@ def _entity_keys(event: Event) -> Iterable[Key]:
 
 
 def _prefix(arrivals: Sequence[Arrival], begin: int, most: int) -> Sequence[Arrival]:
-    """As many from `begin` on as touch few enough sessions and people for one transaction, at least one."""
+    """As many from `begin` on as touch few enough items for one transaction, at least one."""
     touched: set[Key] = set()
     end = min(begin + most, len(arrivals))
     for number in range(begin, end):
-        touched.update(_entity_keys(arrivals[number].event))
+        touched.update(_keys_of(arrivals[number]))
         if len(touched) > _ENTITIES and number > begin:
             return arrivals[begin:number]
     return arrivals[begin:end]

@@ -213,6 +213,11 @@ def session_key(session_id: str) -> Key:
     return f"session#{session_id}", "state"
 
 
+def replayed_key(event_id: str) -> Key:
+    """One event that was counted out of a replay."""
+    return f"replayed#{event_id}", "state"
+
+
 def visits_key(person: str) -> Key:
     """Sessions of one person whose events carry no session id."""
     return f"visits#{person}", "state"
