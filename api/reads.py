@@ -64,16 +64,17 @@ def get_export() -> Response:
     name = f"clickstream_export_{time.strftime('%Y%m%d_%H%M%S', time.gmtime())}.{form}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     backend, pipe = ready_backend(), parts().pipeline
-    if form != "parquet" or request.method == "HEAD":
-        return Response(backend.export(query, form), content_type=MEDIA_TYPES[form], headers=headers)
+    is_made_whole = form == "parquet" and request.method != "HEAD"
 
     def work() -> Response:
         pipe.require_ready()  # it may have waited into a time when the journal is rewritten
-        parts = backend.export(query, form)
-        first = next(parts)  # makes the file, so that what goes wrong is an answer and not a broken download
-        return Response(chain([first], parts), content_type=MEDIA_TYPES[form], headers=headers)
+        pieces = backend.export(query, form)
+        if is_made_whole:
+            first = next(pieces)  # makes the file, so that what goes wrong is an answer and not a broken download
+            pieces = chain([first], pieces)
+        return Response(pieces, content_type=MEDIA_TYPES[form], headers=headers)
 
-    return turns("export").one_at_a_time(work)
+    return turns("export").one_at_a_time(work) if is_made_whole else on_worker(work)
 
 
 @reads.get("/rejected")

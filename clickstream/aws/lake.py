@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from clickstream.analytics import sources
 from clickstream.analytics.engine import connect
-from clickstream.aws.packing import COLUMNS, Line, record_of
+from clickstream.aws.packing import COLUMNS, Line, NotAnEvent, event_of
 from clickstream.errors import Unavailable
 from clickstream.stats.recency import RecentIds
 from clickstream.timestamps import DAY_MS, text
@@ -22,6 +24,13 @@ PREFIX: Final = "events/"
 _ROWS_AT_ONCE: Final = 5_000
 # Copies come from calls that were sent again, so they lie close together in the order of arrival.
 _DEDUPE_WINDOW: Final = 1_000_000
+
+
+class Row(NamedTuple):
+    """One row of the lake: where it stands, and its event or why it holds none."""
+
+    place: str
+    event: bytes | NotAnEvent
 
 
 class Lake:
@@ -43,13 +52,29 @@ class Lake:
             more = {"ContinuationToken": answer["NextContinuationToken"]}
 
     def records(self, prefix: str = PREFIX) -> Iterator[bytes]:
-        """Stored events, oldest partition first, each once; one object at a time is on this machine."""
-        seen = RecentIds(_DEDUPE_WINDOW)
+        """Stored events, oldest partition first, each once; one object at a time is on this machine.
+
+        Copies more than a million events apart both come. Rows that hold no event are left out, with a line in the
+        log. Raises Unavailable when S3 does not answer: for the list and the first object here and now.
+        """
+        return _logged(self.rows(prefix))
+
+    def rows(self, prefix: str = PREFIX) -> Iterator[Row]:
+        """The same with the place of each event, and in their place the rows that hold none."""
+        objects = self._objects(prefix)
+        first = next(objects, None)
+        return iter(()) if first is None else _rows_of(chain([first], objects))
+
+    def _objects(self, prefix: str) -> Iterator[tuple[str, Path]]:
+        """Keys, and where their content is until the next is asked for."""
         with tempfile.TemporaryDirectory(prefix="clickstream-lake-") as directory:
-            for key in self.keys(prefix):
-                path = Path(directory) / "object.parquet"
-                self._s3.download_file(self._bucket, key, str(path))
-                yield from _records(path, seen)
+            path = Path(directory) / "object.parquet"
+            with _answering():
+                keys = self.keys(prefix)
+            for key in keys:
+                with _answering():
+                    self._s3.download_file(self._bucket, key, str(path))
+                yield key, path
 
     def download(self, directory: Path) -> str:
         """Copy all objects below `directory`, in their partitions; returns the pattern that DuckDB reads them by."""
@@ -78,15 +103,10 @@ class LakeCopy:
 
         Raises Unavailable when S3 does not answer.
         """
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (only with ENV=aws)
-
         if self._directory is None:
             self._directory = tempfile.TemporaryDirectory(prefix="clickstream-lake-")
-        try:
+        with _answering():
             paths = self._fetched(Path(self._directory.name), since_ms)
-        except (BotoCoreError, ClientError) as problem:
-            _log.warning("lake not read error=%s", problem)
-            raise Unavailable("the lake in S3 cannot be read now; see the log of the API", retry_after_s=5) from problem
         return sources.lake(paths) if paths else sources.nothing()
 
     def _fetched(self, directory: Path, since_ms: int | None) -> list[str]:
@@ -111,16 +131,56 @@ def _files(directory: Path) -> list[str]:
     return [path.relative_to(directory).as_posix() for path in directory.rglob("*.parquet")]
 
 
-def _records(path: Path, seen: RecentIds) -> Iterator[bytes]:
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Raises Unavailable, with a line in the log, when S3 does not answer."""
+    from boto3.exceptions import Boto3Error  # noqa: PLC0415 (only with ENV=aws)
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (as above)
+
+    try:
+        yield
+    except (Boto3Error, BotoCoreError, ClientError) as problem:
+        _log.warning("lake not read error=%s", problem)
+        raise Unavailable("the lake in S3 cannot be read now; see the log of the API", retry_after_s=5) from problem
+
+
+def _logged(rows: Iterator[Row]) -> Iterator[bytes]:
+    skipped = 0
+    for row in rows:
+        if isinstance(row.event, bytes):
+            yield row.event
+        else:
+            skipped += 1
+            if skipped == 1:
+                _log.warning("row of the lake left out place=%s reason=%s", row.place, row.event)
+    if skipped > 1:
+        _log.warning("rows of the lake left out rows=%d", skipped)
+
+
+def _rows_of(objects: Iterable[tuple[str, Path]]) -> Iterator[Row]:
+    seen = RecentIds(_DEDUPE_WINDOW)
+    for key, path in objects:
+        yield from _rows(key, path, seen)
+
+
+def _rows(key: str, path: Path, seen: RecentIds) -> Iterator[Row]:
     columns = ", ".join(f'"{name}"' for name in COLUMNS)
     with connect(spill=path.parent) as connection:
         connection.execute("SET preserve_insertion_order = true")
         result = connection.execute(f"SELECT {columns} FROM read_parquet({sources.literal(str(path))})")  # noqa: S608 (quoted)
+        number = 0
         while rows := result.fetchmany(_ROWS_AT_ONCE):
-            lines = [_line(dict(zip(COLUMNS, row, strict=True))) for row in rows]
-            fresh = {line.event_id: line for line in reversed(lines) if line.event_id not in seen}
+            fresh: set[str] = set()
+            for row in rows:
+                number += 1
+                line = _line(dict(zip(COLUMNS, row, strict=True)))
+                if line.event_id in fresh or line.event_id in seen:
+                    continue
+                event = event_of(line)
+                if isinstance(event, bytes):
+                    fresh.add(line.event_id)
+                yield Row(f"{key}, row {number}", event)
             seen.add(list(fresh))
-            yield from (record_of(line) for line in lines if fresh.get(line.event_id) is line)
 
 
 def _line(row: dict[str, Any]) -> Line:

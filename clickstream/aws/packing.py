@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 import msgspec
@@ -45,6 +45,8 @@ COLUMNS: Final = (
 # Before the partition key of a record that was replayed: the consumer then counts each event_id once.
 REPLAYED: Final = "replay-"
 _TEXTS: Final = ("event_id", "event_type", "user_id", "anonymous_id", "session_id", "timestamp", "received_at")
+_REQUIRED: Final = ("event_id", "event_type", "timestamp", "received_at")
+_OWN_FIELDS: Final = frozenset({*_TEXTS, "properties"})
 _HASH_KEYS: Final = 2**128
 
 
@@ -119,11 +121,13 @@ class _Stored(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False
 
 
 class NotAnEvent(ValueError):
-    """A line of a record is neither wire form 1 nor a stored event."""
+    """A line of a record, or a row of the lake, is neither wire form 1 nor a stored event."""
 
 
 _decode_stored: Final = msgspec.json.Decoder(_Stored).decode
 _decode_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_object: Final = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_properties: Final = msgspec.json.Decoder(dict[str, Any] | None).decode
 _decode_text: Final = msgspec.json.Decoder(str | None).decode
 _decode_line: Final = msgspec.json.Decoder(Line).decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -183,8 +187,23 @@ def line_of(record: bytes) -> bytes:
     return lanes_of([record])[0].lines[0]
 
 
+def properties_of(line: Line) -> dict[str, Any] | None:
+    """The properties of `line`; raises NotAnEvent unless they and `extra` are sound JSON objects."""
+    try:
+        properties: dict[str, Any] | None = _decode_properties(line.properties)
+        extra = {} if line.extra is None else _decode_object(line.extra)
+    except (msgspec.MsgspecError, RecursionError) as problem:
+        raise NotAnEvent(f"properties or extra: {problem}") from problem
+    if not _OWN_FIELDS.isdisjoint(extra):
+        raise NotAnEvent("extra names a field that has a column of its own")
+    return properties
+
+
 def record_of(line: Line) -> bytes:
-    """The stored event that `line_of` was given, equal as JSON."""
+    """The stored event that `line_of` was given, equal as JSON; raises NotAnEvent for a line that holds none."""
+    properties_of(line)
+    if missing := [name for name in _REQUIRED if getattr(line, name) is None]:
+        raise NotAnEvent(f"without {', '.join(missing)}")
     fields: dict[str, object] = {name: text for name in _TEXTS if (text := getattr(line, name)) is not None}
     received_at = fields.pop("received_at")
     fields["properties"] = msgspec.Raw(line.properties.encode())
@@ -192,6 +211,14 @@ def record_of(line: Line) -> bytes:
         fields.update(_decode_fields(line.extra.encode()))
     fields["received_at"] = received_at
     return _encode(fields)
+
+
+def event_of(line: Line) -> bytes | NotAnEvent:
+    """The stored event in `line`, or why it holds none."""
+    try:
+        return record_of(line)
+    except NotAnEvent as problem:
+        return problem
 
 
 def unpack(data: bytes) -> Iterator[tuple[int, Line | NotAnEvent, bytes]]:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
+from clickstream.aws.packing import NotAnEvent
 from clickstream.aws.sink import KinesisSink
 from clickstream.client.sending import RetryPolicy, SendingClient, turned_away, unreachable
 from clickstream.errors import ClickstreamError
@@ -23,10 +24,10 @@ class ReplayFailed(ClickstreamError):
 
 
 class Sourced(NamedTuple):
-    """One event of a source, and where it stands there."""
+    """One event of a source, or why there is none, and where it stands there."""
 
     place: str
-    record: bytes
+    record: bytes | NotAnEvent
     is_counted: bool = False  # the live counters have it already; it needs no replay
 
 
@@ -104,6 +105,9 @@ def replay(
     pace = _Pace(speed, wait, clock_s)
     batch: list[bytes] = []
     for place, record, is_counted in events:
+        if isinstance(record, NotAnEvent):
+            result.problems.append(f"{place}: {record}")
+            continue
         try:
             ms = parse(msgspec.json.decode(record)["timestamp"])
         except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as problem:

@@ -101,6 +101,16 @@ def test_export_streams_the_lake_with_every_field_as_it_was_sent(cloud: Cloud, t
     assert {row[0] for row in rows} == {f"e{index}" for index in range(3, 100, 4)}
 
 
+@pytest.mark.parametrize("form", ["json", "ndjson", "csv", "parquet"])
+def test_without_s3_an_export_is_refused_and_not_cut_off(cloud: Cloud, form: str) -> None:
+    with cloud.api(AWS_ENDPOINT_URL_S3="http://127.0.0.1:9") as api:
+        answer = requests.get(f"{api.url}/export?format={form}", timeout=60)
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json()["error"]["code"] == "unavailable"
+    assert "the lake in S3 cannot be read now" in answer.json()["error"]["message"]
+
+
 def test_a_question_is_answered_over_the_lake_each_event_once(cloud: Cloud, tmp_path: Path) -> None:
     (tmp_path / "local").mkdir()
     s3 = client("s3", "us-east-1")

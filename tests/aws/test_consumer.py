@@ -130,13 +130,24 @@ def test_one_bad_line_in_a_pack_is_quarantined_and_the_rest_is_counted(at: Setti
         + b"u" * 3000
         + b'","timestamp":"2026-01-01T00:00:00Z","received_at":"2026-01-01T00:00:00Z"}',
         b'{"v":1,"event_id":"x","event_type":"click","user_id":"u","timestamp":"yesterday","received_at":"2026-01-01T00:00:00Z"}',
+        *(
+            b'{"v":1,"event_id":"x","event_type":"click","user_id":"u","timestamp":"2026-01-01T00:00:00Z",'
+            b'"received_at":"2026-01-01T00:00:00Z",' + rest + b"}"
+            for rest in (
+                b'"properties":"{oops"',  # of a type whose properties nobody counts
+                b'"properties":"[]"',
+                b'"extra":"oops"',
+                b'"extra":"[1]"',
+                b'"extra":"{\\"event_id\\":7}"',
+            )
+        ),
     ]
     records = delivered([good[0] + b"\n".join(poison) + b"\n" + good[1], *good[2:]])
 
     for _ in range(3):
         assert at.consumer.consume(records) == {"batchItemFailures": []}
 
-    kept = at.quarantined()
+    kept = sorted(at.quarantined(), key=lambda one: int(one["line"]))
     assert [base64.b64decode(one["raw"]) for one in kept] == poison
     assert all(one["reason"] for one in kept)
     assert_same(at, events)

@@ -10,12 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from clickstream.aws.consumer.counting import Arrival, ShardCounter
 from clickstream.aws.consumer.table import CounterTable
 from clickstream.aws.consumer.watermark import sortable
-from clickstream.aws.packing import REPLAYED, Line, NotAnEvent, unpack
+from clickstream.aws.packing import REPLAYED, Line, NotAnEvent, properties_of, unpack
 from clickstream.events import MAX_AHEAD_MS, MAX_ID_LENGTH, Event
 from clickstream.timestamps import UtcClockReader, text
 
@@ -24,11 +22,10 @@ _log: Final = logging.getLogger(__name__)
 NAMESPACE: Final = "Clickstream"
 METRICS: Final = ("CountedEvents", "QuarantinedRecords", "SkippedEvents")
 
-# Only these types are counted by what is in their properties.
+# Only these types are counted by what is in their properties; of the others they are only looked at.
 _READ_PROPERTIES: Final = frozenset({"page_view", "purchase"})
 _LONGEST_TYPE: Final = 64
 
-_decode_properties: Final = msgspec.json.Decoder(dict[str, Any] | None).decode
 _clock: Final = UtcClockReader()
 
 
@@ -152,12 +149,7 @@ def _event(line: Line | NotAnEvent, latest_ms: int) -> tuple[Event, int]:
         raise NotAnEvent("an id is empty or too long, or none says who it was")
     if not 0 < len(line.event_type) <= _LONGEST_TYPE:
         raise NotAnEvent("event_type is empty or too long")
-    properties = None
-    if line.event_type in _READ_PROPERTIES:
-        try:
-            properties = _decode_properties(line.properties)
-        except (msgspec.MsgspecError, RecursionError) as problem:
-            raise NotAnEvent(f"properties: {problem}") from problem
+    properties = properties_of(line)
     event = Event(
         event_type=line.event_type,
         event_id=line.event_id,
@@ -165,6 +157,6 @@ def _event(line: Line | NotAnEvent, latest_ms: int) -> tuple[Event, int]:
         anonymous_id=line.anonymous_id,
         session_id=line.session_id,
         timestamp=line.timestamp,
-        properties=properties,
+        properties=properties if line.event_type in _READ_PROPERTIES else None,
     )
     return event, ms
