@@ -22,7 +22,7 @@ _log: Final = logging.getLogger(__name__)
 PREFIX: Final = "events/"
 
 _ROWS_AT_ONCE: Final = 5_000
-# Copies come from calls that were sent again, so they lie close together in the order of arrival.
+# Copies of calls that were sent again lie close together in the order of arrival; those of a replay may not.
 _DEDUPE_WINDOW: Final = 1_000_000
 
 

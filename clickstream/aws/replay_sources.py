@@ -22,7 +22,8 @@ _LINES_LOOKED_AT: Final = 1_000
 
 
 class _Envelope(msgspec.Struct):
-    timestamp: str
+    timestamp: str | None = None
+    received_at: str | None = None
 
 
 _envelope: Final = msgspec.json.Decoder(_Envelope)
@@ -53,10 +54,10 @@ def _check_holds_events(path: Path) -> None:
 
 def _is_event(record: bytes) -> bool:
     try:
-        _envelope.decode(record)
+        found = _envelope.decode(record)
     except (msgspec.MsgspecError, RecursionError):
         return False
-    return True
+    return (found.timestamp or found.received_at) is not None
 
 
 def from_s3(s3: Any, bucket: str, prefix: str, table: CounterTable | None) -> Iterator[Sourced]:  # noqa: ANN401 (boto3 makes its classes at run time)

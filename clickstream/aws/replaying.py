@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
-import msgspec
-
-from clickstream.aws.packing import NotAnEvent
+from clickstream.aws.completion import as_kept, completed
+from clickstream.aws.packing import MAX_EVENT_BYTES, NotAnEvent
 from clickstream.aws.sink import KinesisSink
 from clickstream.client.sending import RetryPolicy, SendingClient, turned_away, unreachable
 from clickstream.errors import ClickstreamError
-from clickstream.timestamps import parse
+from clickstream.events import Limits
+from clickstream.events.record import Fault
 
 BATCH: Final = 500
 _DEADLINE_S: Final = 300.0
+_SHOWN: Final = 60  # bytes of an event that cannot be sent
 
 
 class ReplayFailed(ClickstreamError):
@@ -46,6 +47,10 @@ class Result:
 class Target(Protocol):
     """Where events go."""
 
+    def fitted(self, record: bytes) -> bytes:
+        """`record` as it can be sent there; raises Fault when it cannot."""
+        ...
+
     def send(self, records: list[bytes], result: Result) -> None:
         """Add `records` to the target and to `result`, or raise ReplayFailed."""
         ...
@@ -60,6 +65,10 @@ class ToApi:
             raise ReplayFailed(problem)
         self._client = SendingClient(self._endpoint, key=key, policy=policy)
 
+    def fitted(self, record: bytes) -> bytes:
+        """As it is: the API judges it."""
+        return record
+
     def send(self, records: list[bytes], result: Result) -> None:
         """Wait for the verdict on `records`."""
         delivery = self._client.send(records)
@@ -73,10 +82,16 @@ class ToApi:
 
 
 class ToStream:
-    """The stream itself; copies are removed in the lake by event_id."""
+    """The stream itself; copies are removed in the lake by event_id. Nobody behind it judges, so it is done here."""
 
-    def __init__(self, sink: KinesisSink) -> None:
+    def __init__(self, sink: KinesisSink, *, max_nesting: int, clock_ms: Callable[[], int]) -> None:
         self._sink = sink
+        self._limits = Limits(MAX_EVENT_BYTES, max_nesting)
+        self._clock_ms = clock_ms
+
+    def fitted(self, record: bytes) -> bytes:
+        """By the rules of the API, and within what a record of the stream holds."""
+        return as_kept(record, self._limits, self._clock_ms())
 
     def send(self, records: list[bytes], result: Result) -> None:
         """Wait until Kinesis has confirmed `records`."""
@@ -109,21 +124,22 @@ def replay(
             result.problems.append(f"{place}: {record}")
             continue
         try:
-            ms = parse(msgspec.json.decode(record)["timestamp"])
-        except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as problem:
-            result.problems.append(f"{place}: {record[:60].decode(errors='replace')}: not a stored event: {problem}")
-            continue
-        if is_counted:
-            result.counted += 1
-            continue
-        if (since_ms is not None and ms < since_ms) or (until_ms is not None and ms >= until_ms):
-            result.skipped += 1
+            whole, ms = completed(record)
+            if is_counted:
+                result.counted += 1
+                continue
+            if (since_ms is not None and ms < since_ms) or (until_ms is not None and ms >= until_ms):
+                result.skipped += 1
+                continue
+            fitting = target.fitted(whole)
+        except Fault as problem:
+            result.problems.append(f"{place}: {record[:_SHOWN].decode(errors='replace')}: {problem}")
             continue
         if batch and (len(batch) == BATCH or pace.is_early(ms)):
             _send(batch, target, result, on_sent)
             batch = []
         pace.wait_for(ms)
-        batch.append(record)
+        batch.append(fitting)
     if batch:
         _send(batch, target, result, on_sent)
     return result

@@ -15,8 +15,9 @@ from clickstream.aws.replay_sources import from_file, from_s3
 from clickstream.aws.replaying import ReplayFailed, Result, Sourced, Target, ToApi, ToStream, replay
 from clickstream.aws.sink import KinesisSink
 from clickstream.commands.sql import time_argument
+from clickstream.timestamps import now_ms
 
-_PROBLEMS_SHOWN: Final = 10
+_PROBLEMS_SHOWN: Final = 1_000
 _EVERY_S: Final = 0.2
 _EVERY_PIPED_S: Final = 5.0
 
@@ -57,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{result.counted:,} more had been counted before their batch was given up")
     for problem in result.problems[:_PROBLEMS_SHOWN]:
         print(f"  {problem}", file=sys.stderr)
+    if len(result.problems) > _PROBLEMS_SHOWN:
+        print(f"  and {len(result.problems) - _PROBLEMS_SHOWN:,} more", file=sys.stderr)
     return 1 if result.problems else 0
 
 
@@ -91,7 +94,8 @@ def _events(args: argparse.Namespace) -> Iterator[Sourced]:
 def _target(args: argparse.Namespace) -> Target:
     if args.target.startswith("kinesis:"):
         stream = args.target.removeprefix("kinesis:")
-        return ToStream(KinesisSink(producer(args.region).put_records, stream, is_replay=True))
+        sink = KinesisSink(producer(args.region).put_records, stream, is_replay=True)
+        return ToStream(sink, max_nesting=args.settings().max_nesting, clock_ms=now_ms)
     if not args.target.startswith(("http://", "https://")):
         raise ReplayFailed(f"{args.target}: expected an API such as http://127.0.0.1:3000, or kinesis:STREAM")
     return ToApi(args.target, key=args.settings().write_key if args.key is None else args.key)

@@ -41,6 +41,9 @@ class Kept:
     def __init__(self) -> None:
         self.batches: list[list[bytes]] = []
 
+    def fitted(self, record: bytes) -> bytes:
+        return record
+
     def send(self, records: list[bytes], result: Result) -> None:
         self.batches.append(records)
         result.accepted += len(records)
@@ -65,6 +68,90 @@ def test_what_a_laptop_collected_reaches_the_stream_and_comes_back_from_the_lake
     assert returned.keys() == {event["event_id"] for event in events}
     for event in events:
         assert returned[event["event_id"]]["properties"] == event["properties"]
+
+
+def test_what_older_files_lack_is_completed_so_that_everything_accepted_is_counted_once(
+    emulator: Emulator, names: Names, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = Setting(names)
+    source = _event_source(at, names, at.consumer.consume)
+    path = tmp_path / "old.json"
+    path.write_text(
+        "[\n"
+        '{"event_type":"page_view","user_id":"u","timestamp":"2026-01-15T10:00:00Z"},\n'
+        '{"event_id":null,"event_type":"page_view","user_id":"u","received_at":"2026-01-15T10:00:01.500Z"},\n'
+        '{"event_id":"b","event_type":"page_view","user_id":"u","timestamp":"2026-01-15T12:00:02+02:00"},\n'
+        '{"event_id":"c","event_type":"page_view","user_id":"u","timestamp":"2026-01-15T10:00:03.000Z"}\n'
+        "]\n"
+    )
+
+    for _ in range(2):
+        assert run("--from", str(path), "--to", f"kinesis:{names.stream}") == 0
+        source.deliver()
+
+    found = events_in(client("kinesis", "us-east-1"), names.stream)
+    assert capsys.readouterr().out.count("4 events sent: 4 accepted, 0 known already, 0 rejected") == 2
+    assert at.quarantined() == []
+    assert at.numbers()["total_events"] == 4
+    assert len({event["event_id"] for event in found}) == 4
+    assert {event["timestamp"] for event in found} == {
+        "2026-01-15T10:00:00Z",
+        "2026-01-15T10:00:01.500Z",
+        "2026-01-15T10:00:02.000Z",
+        "2026-01-15T10:00:03.000Z",
+    }
+    assert {event["received_at"] for event in found} == {
+        "2026-01-15T10:00:00.000Z",
+        "2026-01-15T10:00:01.500Z",
+        "2026-01-15T10:00:02.000Z",
+        "2026-01-15T10:00:03.000Z",
+    }
+
+
+def test_what_cannot_be_sent_is_named_by_its_line_and_the_rest_goes_on(
+    emulator: Emulator, names: Names, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create(names, emulator.connect, shards=1)
+    good, more = sample_events(2, seed=41)
+    path = tmp_path / "export.ndjson"
+    bad = [
+        {**good, "event_id": "n", "user_id": 17},
+        {**good, "event_id": "big", "note": "x" * 1_200_000},
+        {**good, "event_id": "t", "event_type": "No Such Type"},
+        {**good, "event_id": "w", "timestamp": "yesterday"},
+        {"event_id": "x", "event_type": "click", "user_id": "u"},
+    ]
+    write_ndjson(path, [good, *bad, more])
+    path.write_text(path.read_text() + '{"deep":' + "[" * 100_000 + "]" * 100_000 + "}\n")
+
+    assert run("--from", str(path), "--to", f"kinesis:{names.stream}") == 1
+
+    shown = capsys.readouterr()
+    assert shown.out.startswith("2 events sent: 2 accepted, 0 known already, 6 rejected")
+    assert [line.split(":")[0] for line in shown.err.splitlines()] == [f"  line {n}" for n in (2, 3, 4, 5, 6, 8)]
+    assert "user_id is a number; send a string" in shown.err
+    assert "at most 522,240" in shown.err
+    assert {event["event_id"] for event in events_in(client("kinesis", "us-east-1"), names.stream)} == {
+        good["event_id"],
+        more["event_id"],
+    }
+
+
+def test_an_event_from_the_far_future_is_kept_at_the_time_it_was_received(
+    emulator: Emulator, names: Names, tmp_path: Path
+) -> None:
+    create(names, emulator.connect, shards=1)
+    (event,) = sample_events(1, seed=42)
+    ahead = {**event, "timestamp": "2999-01-01T00:00:00Z"}
+    bare = {name: value for name, value in ahead.items() if name != "received_at"} | {"event_id": "bare"}
+    write_ndjson(tmp_path / "export.ndjson", [ahead, bare])
+
+    assert run("--from", str(tmp_path / "export.ndjson"), "--to", f"kinesis:{names.stream}") == 0
+
+    found = {one["event_id"]: one for one in events_in(client("kinesis", "us-east-1"), names.stream)}
+    assert {one["original_timestamp"] for one in found.values()} == {"2999-01-01T00:00:00Z"}
+    assert found[event["event_id"]]["timestamp"] == found[event["event_id"]]["received_at"] == event["received_at"]
+    assert found["bare"]["timestamp"] == found["bare"]["received_at"] < "2900"
 
 
 def test_what_is_replayed_again_packed_otherwise_or_from_a_file_that_has_grown_counts_once(
