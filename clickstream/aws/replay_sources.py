@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,11 +15,13 @@ import msgspec
 from clickstream.aws.consumer.table import CounterTable
 from clickstream.aws.consumer.watermark import counted_through, position_of
 from clickstream.aws.lake import PREFIX, Lake
-from clickstream.aws.packing import Line, event_of, unpack
+from clickstream.aws.packing import Line, NotAnEvent, event_of, unpack
 from clickstream.aws.replaying import ReplayFailed, Sourced
 
 FAILED_PREFIX: Final = "aws/lambda/"  # where Lambda's failure destination writes
+ERRORS_PREFIX: Final = "errors/"  # where Firehose writes what it could not convert
 _LINES_LOOKED_AT: Final = 1_000
+_BLANKS: Final = re.compile(r"\s*")
 
 
 class _Envelope(msgspec.Struct):
@@ -61,10 +64,12 @@ def _is_event(record: bytes) -> bool:
 
 
 def from_s3(s3: Any, bucket: str, prefix: str, table: CounterTable | None) -> Iterator[Sourced]:  # noqa: ANN401 (boto3 makes its classes at run time)
-    """Events of the lake, or with `prefix` aws/lambda/… those that the consumer has given up.
+    """Events of the lake, with `prefix` errors/… those that did not get there, with aws/lambda/… those given up.
 
-    For the latter `table` says what of them was counted before.
+    Of what the consumer has given up `table` says what had been counted.
     """
+    if prefix.startswith(ERRORS_PREFIX):
+        return _unconverted(s3, bucket, prefix)
     if prefix.startswith(FAILED_PREFIX):
         if table is None:
             raise ReplayFailed(
@@ -73,16 +78,18 @@ def from_s3(s3: Any, bucket: str, prefix: str, table: CounterTable | None) -> It
             )
         return _given_up(s3, bucket, prefix, table)
     if prefix and not PREFIX.startswith(prefix.rstrip("/") + "/") and not prefix.startswith(PREFIX):
-        raise ReplayFailed(f"s3://{bucket}/{prefix}: expected {PREFIX} (the lake) or {FAILED_PREFIX} (given up)")
+        raise ReplayFailed(
+            f"s3://{bucket}/{prefix}: expected {PREFIX} (the lake), {ERRORS_PREFIX} (not converted) "
+            f"or {FAILED_PREFIX} (given up)"
+        )
     rows = Lake(s3, bucket).rows(prefix if prefix.startswith(PREFIX) else PREFIX)
     return (Sourced(row.place, row.event) for row in rows)
 
 
 def _given_up(s3: Any, bucket: str, prefix: str, table: CounterTable) -> Iterator[Sourced]:  # noqa: ANN401 (as above)
     """Events in the objects of Lambda's failure destination."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    for key in (one["Key"] for page in pages for one in page.get("Contents", [])):
-        body = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    for key, content in _objects(s3, bucket, prefix):
+        body = json.loads(content)
         records = json.loads(body["payload"])["Records"]
         sequences = [record["kinesis"]["sequenceNumber"] for record in records]
         through = counted_through(table, body["KinesisBatchInfo"]["shardId"], sequences[-1])
@@ -91,3 +98,31 @@ def _given_up(s3: Any, bucket: str, prefix: str, table: CounterTable) -> Iterato
                 is_counted = position_of(sequence, number) <= through
                 event = event_of(line) if isinstance(line, Line) else line
                 yield Sourced(f"{key}, record {sequence}, line {number + 1}", event, is_counted)
+
+
+def _unconverted(s3: Any, bucket: str, prefix: str) -> Iterator[Sourced]:  # noqa: ANN401 (as above)
+    """Events in Firehose's objects of errors: JSON documents one behind the other, each with a record of the stream."""
+    for key, content in _objects(s3, bucket, prefix):
+        try:
+            documents = list(_documents(content.decode()))
+        except (ValueError, KeyError, TypeError) as problem:
+            yield Sourced(key, NotAnEvent(f"not what Firehose writes about a failed record: {problem!r}"))
+            continue
+        for number, data in enumerate(documents, 1):
+            for line_number, line, _ in unpack(data):
+                event = event_of(line) if isinstance(line, Line) else line
+                yield Sourced(f"{key}, record {number}, line {line_number + 1}", event)
+
+
+def _documents(text: str) -> Iterator[bytes]:
+    decoder = json.JSONDecoder()
+    end = 0
+    while (begin := _BLANKS.match(text, end).end()) < len(text):  # type: ignore[union-attr]  # it matches nothing as well
+        document, end = decoder.raw_decode(text, begin)
+        yield base64.b64decode(document["rawData"], validate=True)
+
+
+def _objects(s3: Any, bucket: str, prefix: str) -> Iterator[tuple[str, bytes]]:  # noqa: ANN401 (as above)
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    for key in (one["Key"] for page in pages for one in page.get("Contents", [])):
+        yield key, s3.get_object(Bucket=bucket, Key=key)["Body"].read()

@@ -11,7 +11,9 @@ from typing import Final
 
 from clickstream.aws.clients import client, producer
 from clickstream.aws.consumer.table import CounterTable
-from clickstream.aws.replay_sources import from_file, from_s3
+from clickstream.aws.lake import PREFIX
+from clickstream.aws.lake_writing import ToLake
+from clickstream.aws.replay_sources import ERRORS_PREFIX, from_file, from_s3
 from clickstream.aws.replaying import ReplayFailed, Result, Sourced, Target, ToApi, ToStream, replay
 from clickstream.aws.sink import KinesisSink
 from clickstream.commands.sql import time_argument
@@ -28,10 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="source",
         required=True,
-        help="a journal or export (json, ndjson), s3://BUCKET/events/ (the lake), s3://BUCKET/aws/lambda/ (given up)",
+        help="a journal or export (json, ndjson), s3://BUCKET/events/ (the lake), s3://BUCKET/aws/lambda/ (given up), "
+        "s3://BUCKET/errors/ (not converted)",
     )
     parser.add_argument(
-        "--to", dest="target", required=True, help="an API such as http://127.0.0.1:3000, or kinesis:STREAM"
+        "--to",
+        dest="target",
+        required=True,
+        help="an API such as http://127.0.0.1:3000, or kinesis:STREAM; s3://BUCKET/events/ for what was not converted",
     )
     parser.add_argument("--since", type=time_argument, metavar="TIME", help="only events that happened from then on")
     parser.add_argument("--until", type=time_argument, metavar="TIME", help="only events that happened before")
@@ -85,13 +91,16 @@ class _Progress:
 def _events(args: argparse.Namespace) -> Iterator[Sourced]:
     if not args.source.startswith("s3://"):
         return from_file(Path(args.source))
-    bucket, _, prefix = args.source.removeprefix("s3://").partition("/")
+    bucket, prefix = _place(args.source)
     name = args.settings().dynamodb_table_name if args.table is None else args.table
     table = CounterTable(client("dynamodb", args.region), name) if name else None
     return from_s3(client("s3", args.region), bucket, prefix, table)
 
 
 def _target(args: argparse.Namespace) -> Target:
+    is_unconverted = args.source.startswith("s3://") and _place(args.source)[1].startswith(ERRORS_PREFIX)
+    if is_unconverted or args.target.startswith("s3://"):
+        return _lake(args, is_unconverted=is_unconverted)
     if args.target.startswith("kinesis:"):
         stream = args.target.removeprefix("kinesis:")
         sink = KinesisSink(producer(args.region).put_records, stream, is_replay=True)
@@ -99,6 +108,21 @@ def _target(args: argparse.Namespace) -> Target:
     if not args.target.startswith(("http://", "https://")):
         raise ReplayFailed(f"{args.target}: expected an API such as http://127.0.0.1:3000, or kinesis:STREAM")
     return ToApi(args.target, key=args.settings().write_key if args.key is None else args.key)
+
+
+def _lake(args: argparse.Namespace, *, is_unconverted: bool) -> Target:
+    bucket, prefix = _place(args.target)
+    if not (is_unconverted and args.target.startswith("s3://") and prefix in ("", PREFIX, PREFIX.rstrip("/"))):
+        raise ReplayFailed(
+            f"from {args.source} to {args.target}: what Firehose could not convert has been counted and is missing in "
+            f"the lake only: s3://BUCKET/{ERRORS_PREFIX} goes to s3://BUCKET/{PREFIX}, and nothing else does"
+        )
+    return ToLake(client("s3", args.region), bucket, max_nesting=args.settings().max_nesting, clock_ms=now_ms)
+
+
+def _place(address: str) -> tuple[str, str]:
+    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    return bucket, prefix
 
 
 def _speed(text: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 
 from clickstream.aws.clients import client
 from clickstream.aws.lake import Lake
+from clickstream.aws.local.delivery import Delivery
 from clickstream.aws.local.resources import Names, create
 from clickstream.aws.packing import line_of
+from clickstream.aws.replaying import ReplayFailed
 from clickstream.parquet import write
 from tests.aws.test_replay import run
 from tests.support.event_sample import sample_events
@@ -77,3 +80,62 @@ def test_a_replay_of_the_lake_names_rows_that_hold_no_event_and_goes_on(
 
     assert f"{key}, row 6: properties or extra" in capsys.readouterr().err
     assert len(events_in(client("kinesis", "us-east-1"), names.stream)) == 10
+
+
+def failed(line: bytes) -> str:
+    """As Firehose documents it; the fields that nobody reads are left out."""
+    return json.dumps({"attemptsMade": 1, "lastErrorCode": "x", "rawData": base64.b64encode(line).decode()})
+
+
+def test_what_firehose_could_not_convert_is_brought_into_the_lake_and_not_counted_again(
+    s3: Any,  # noqa: ANN401 (boto3)
+    names: Names,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    events = sample_events(30, seed=53)
+    lines = [line_of(json.dumps(event).encode()) for event in events]
+    documents = [failed(lines[0] + b"\n" + lines[1] + b"\n"), *map(failed, lines[2:])]
+    place = "errors/format-conversion-failed/dt=2026-01-15/"
+    s3.put_object(Bucket=names.bucket, Key=place + "a", Body="\n".join(documents[:10]) + "\n")
+    s3.put_object(Bucket=names.bucket, Key=place + "b", Body="".join(documents[10:]))
+
+    for _ in range(2):
+        assert run("--from", f"s3://{names.bucket}/errors/", "--to", f"s3://{names.bucket}/events/") == 0
+
+    assert capsys.readouterr().out.count("30 events sent: 30 accepted") == 2
+    found = {event["event_id"]: event for event in map(json.loads, Lake(s3, names.bucket).records())}
+    assert found == {event["event_id"]: event for event in events}
+    assert len(Lake(s3, names.bucket).keys()) == len({event["received_at"][:13] for event in events})
+    assert events_in(client("kinesis", "us-east-1"), names.stream) == []
+
+
+def test_what_nobody_can_convert_is_named_and_stays_out_of_the_lake(
+    s3: Any,  # noqa: ANN401 (boto3)
+    names: Names,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    kinesis = client("kinesis", "us-east-1")
+    kinesis.put_record(StreamName=names.stream, Data=b"{broken\n", PartitionKey="x")
+    Delivery(kinesis, s3, names.stream, names.bucket).take()
+    s3.put_object(Bucket=names.bucket, Key="errors/z", Body=b"{}")
+
+    assert run("--from", f"s3://{names.bucket}/errors/", "--to", f"s3://{names.bucket}/events/") == 1
+
+    shown = capsys.readouterr().err.splitlines()
+    assert "record 1, line 1: " in shown[0]
+    assert "errors/z: not what Firehose writes" in shown[1]
+    assert Lake(s3, names.bucket).keys() == []
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("s3://b/errors/", "kinesis:x"),
+        ("s3://b/errors/", "http://127.0.0.1:9"),
+        ("s3://b/errors/", "s3://b/other/"),
+        ("s3://b/aws/lambda/", "s3://b/events/"),
+    ],
+)
+def test_only_what_was_not_converted_goes_into_the_lake_and_nowhere_else(source: str, target: str) -> None:
+    with pytest.raises(ReplayFailed, match="has been counted and is missing in the lake only"):
+        run("--from", source, "--to", target, "--table", "t")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import tempfile
 import uuid
@@ -67,5 +68,19 @@ class Delivery:
                 self._size += len(raw)
             else:
                 self.failed += 1
-                key = f"errors/format-conversion-failed/{record['SequenceNumber']}-{number}"
-                self._s3.put_object(Bucket=self._bucket, Key=key, Body=raw)
+                key = f"errors/format-conversion-failed/dt={arrived:%Y-%m-%d}/{record['SequenceNumber']}-{number}"
+                self._s3.put_object(Bucket=self._bucket, Key=key, Body=_failure(raw, record, arrived, str(line)))
+
+
+def _failure(raw: bytes, record: dict[str, Any], arrived: dt.datetime, reason: str) -> bytes:
+    """What Firehose's documentation says that it writes about a record that it could not convert."""
+    return _encode(
+        {
+            "attemptsMade": 1,
+            "arrivalTimestamp": int(arrived.timestamp() * 1000),
+            "lastErrorCode": "DataFormatConversion.MalformedData",
+            "lastErrorMessage": reason,
+            "rawData": base64.b64encode(raw).decode(),
+            "sequenceNumber": record["SequenceNumber"],
+        }
+    )
