@@ -39,6 +39,16 @@ def test_an_idle_stack_costs_its_fixed_items_only() -> None:
     assert 30 < total(0.001) < 45
 
 
+def test_what_an_api_host_reads_of_the_counters_is_in_the_bill() -> None:
+    def read(events_per_second: float) -> float:
+        items = estimate(Traffic(events_per_second, 400, 12, 50))
+        return next(item.quantity for item in items if item.name == "DynamoDB, read units of one API host")
+
+    assert 380 < read(50) < 440  # million; 403 were found from the sizes of items that a consumer had written
+    assert read(0.001) == pytest.approx(13 * 730 * 3600 / 1e6, rel=0.01)  # the totals of four shards each second
+    assert read(5000) > read(50)
+
+
 def test_flink_is_in_the_bill_only_when_asked_for() -> None:
     assert total(10, has_flink=True) - total(10) == pytest.approx(730 * 2 * 0.11 + 50 * 0.10)
 

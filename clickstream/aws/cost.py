@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,13 @@ _WIRE_OVERHEAD: Final = 1.1  # wire form 1 against the stored event
 _PARQUET_SHARE: Final = 0.25  # Snappy against JSON; measured on simulated shoppers it is 0.15 to 0.3
 _RECONCILED_SHARE: Final = 0.3  # of the bytes of an event in Parquet are its id and time; a guess
 _LANES_BUSY: Final = 64
+_LEAST_SHARDS: Final = 4  # of a stream on demand
+_READ_UNIT: Final = 4096  # bytes, read consistently
+_REFRESHES: Final = SECONDS  # an API host reads the counters each second
+# Measured on simulated shoppers: 0.8 KB at 30 events a minute, 2.7 KB at 100, 4.9 KB at 750, 6.3 KB at most.
+_MINUTE_BYTES: Final = 5000
+_MINUTE_BYTES_PER_EVENT: Final = 25
+_STATE_BYTES: Final = 9000  # totals of a shard, its top lists and digests
 _GROUPS_PER_SECOND: Final = 20.0  # group commits under load; at low rates each event is its own
 
 
@@ -38,6 +46,13 @@ class Traffic:
         by_group = self.events_per_second / min(self.events_per_second, _GROUPS_PER_SECOND * _LANES_BUSY)
         full = MAX_PACK_BYTES / (self.event_bytes * _WIRE_OVERHEAD)
         return self.events / min(max(by_group, 1.0), full)
+
+    @property
+    def shards(self) -> float:
+        """A stream on demand has room for twice the traffic; a shard takes 1 MiB and 1,000 records a second."""
+        bytes_per_second = self.events_per_second * self.event_bytes * _WIRE_OVERHEAD
+        busiest = max(bytes_per_second / 1024**2, self.packs / SECONDS / 1000)
+        return min(max(_LEAST_SHARDS, 2 * busiest), _LANES_BUSY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +114,26 @@ def _counters(traffic: Traffic) -> list[Item]:
     transactions = (
         min(traffic.events / 80, SECONDS / 2 * max(1.0, traffic.events_per_second / 1000)) + entity_writes / 320
     )
-    writes = entity_writes + transactions * 12 * 2
     invocations = min(traffic.packs, SECONDS / 2 * max(1.0, traffic.events_per_second / 1000))
+    # Each delivery leaves the position from which it went on.
+    writes = entity_writes + transactions * 12 * 2 + invocations * 2
     return [
         Item("DynamoDB, write units", writes / 1e6, "M", prices.DYNAMODB_MILLION_WRITES),
         Item("DynamoDB, read units", writes / 2 / 1e6, "M", prices.DYNAMODB_MILLION_READS),
+        Item("DynamoDB, read units of one API host", _units_shown(traffic) / 1e6, "M", prices.DYNAMODB_MILLION_READS),
         Item("Lambda, requests", invocations / 1e6, "M", prices.LAMBDA_MILLION_REQUESTS),
         Item("Lambda, 512 MB for 0.3 s", invocations * 0.3 * 0.5, "GB-s", prices.LAMBDA_GB_SECOND),
     ]
+
+
+def _units_shown(traffic: Traffic) -> float:
+    """What /stats costs, asked for or not: each second the shards' totals, and all minutes of an hour that changed."""
+    totals = 1 + traffic.shards * math.ceil(_STATE_BYTES / _READ_UNIT)
+    events = traffic.events_per_second * 60 / traffic.shards  # a minute in a shard
+    minute = min(_MINUTE_BYTES, 100 + _MINUTE_BYTES_PER_EVENT * events)
+    hour = 30 * traffic.shards * minute / _READ_UNIT  # on average half of it has happened
+    has_changed = min(1.0, traffic.events_per_second)
+    return _REFRESHES * (totals + has_changed * hour)
 
 
 def _rest(traffic: Traffic) -> list[Item]:

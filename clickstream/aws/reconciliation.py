@@ -69,7 +69,7 @@ def settled_span(now_ms: int, hours: int = 24) -> tuple[int, int]:
 
 
 def in_counters(table: CounterTable, since_ms: int, until_ms: int) -> int:
-    """Events that the consumer has counted, by minute of event time; counts by minute are kept for eight days."""
+    """Events that the consumer has counted by minute of event time, within two days after it; kept for eight days."""
     return LiveCounters(table).events_between(since_ms // MINUTE_MS, until_ms // MINUTE_MS)
 
 

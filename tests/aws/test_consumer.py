@@ -121,6 +121,17 @@ def test_a_replayed_event_that_changes_no_session_counts_once_in_two_shards(at: 
     assert_same(at, [first, second])
 
 
+def test_what_is_counted_more_than_two_days_after_it_happened_is_in_the_totals_only(at: Setting) -> None:
+    times_ms = [NOW_MS - days * 86_400_000 - 60_000 for days in (1, 3)]
+    event = {"event_type": "click", "user_id": "u", "received_at": text(NOW_MS)}
+    at.consumer.consume(packed([{**event, "event_id": f"e{ms}", "timestamp": text(ms)} for ms in times_ms]))
+
+    by_minute = [reconciliation.in_counters(at.table, ms - 3_600_000, ms + 3_600_000) for ms in times_ms]
+
+    assert by_minute == [1, 0]
+    assert at.numbers()["total_events"] == 2
+
+
 def test_one_bad_line_in_a_pack_is_quarantined_and_the_rest_is_counted(at: Setting) -> None:
     events = sample_events(30, seed=14)
     good = [one.data for one in pack(encoded(events))]
