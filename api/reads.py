@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from itertools import chain
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -64,17 +64,26 @@ def get_export() -> Response:
     name = f"clickstream_export_{time.strftime('%Y%m%d_%H%M%S', time.gmtime())}.{form}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     backend, pipe = ready_backend(), parts().pipeline
-    is_made_whole = form == "parquet" and request.method != "HEAD"
 
-    def work() -> Response:
+    def begun(pieces: Iterator[bytes]) -> Response:
+        first = next(pieces, b"")  # now, so that what goes wrong so far is an answer and not a broken download
+        return Response(_together(first, pieces), content_type=MEDIA_TYPES[form], headers=headers)
+
+    def make_whole() -> Response:
         pipe.require_ready()  # it may have waited into a time when the journal is rewritten
-        pieces = backend.export(query, form)
-        if is_made_whole:
-            first = next(pieces)  # makes the file, so that what goes wrong is an answer and not a broken download
-            pieces = chain([first], pieces)
-        return Response(pieces, content_type=MEDIA_TYPES[form], headers=headers)
+        return begun(backend.export(query, form))
 
-    return turns("export").one_at_a_time(work) if is_made_whole else on_worker(work)
+    if request.method == "HEAD":
+        return Response(iter(()), content_type=MEDIA_TYPES[form], headers=headers)
+    if form == "parquet":
+        return turns("export").one_at_a_time(make_whole)
+    pieces = backend.export(query, form)  # on this thread nobody rewrites the journal while it is opened
+    return on_worker(lambda: begun(pieces))
+
+
+def _together(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
 
 
 @reads.get("/rejected")

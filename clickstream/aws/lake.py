@@ -6,7 +6,6 @@ import logging
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -55,15 +54,13 @@ class Lake:
         """Stored events, oldest partition first, each once; one object at a time is on this machine.
 
         Copies more than a million events apart both come. Rows that hold no event are left out, with a line in the
-        log. Raises Unavailable when S3 does not answer: for the list and the first object here and now.
+        log. Raises Unavailable when S3 does not answer.
         """
         return _logged(self.rows(prefix))
 
     def rows(self, prefix: str = PREFIX) -> Iterator[Row]:
         """The same with the place of each event, and in their place the rows that hold none."""
-        objects = self._objects(prefix)
-        first = next(objects, None)
-        return iter(()) if first is None else _rows_of(chain([first], objects))
+        return _rows_of(self._objects(prefix))
 
     def _objects(self, prefix: str) -> Iterator[tuple[str, Path]]:
         """Keys, and where their content is until the next is asked for."""

@@ -18,7 +18,7 @@ from clickstream.aws.local.resources import Names
 from clickstream.aws.local.template import load_template, resources
 from clickstream.aws.packing import REPLAYED, pack
 from clickstream.timestamps import text
-from tests.support.consuming import Setting, delivered, encoded, expected_numbers, packed
+from tests.support.consuming import NOW_MS, Setting, delivered, encoded, expected_numbers, packed
 from tests.support.event_sample import START_MS, sample_events
 
 pytestmark = [pytest.mark.aws, pytest.mark.usefixtures("aws_environment")]
