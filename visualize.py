@@ -8,7 +8,6 @@ import clickstream.packages  # noqa: F401 - first: it says what to do when packa
 import argparse
 import codecs
 import io
-import json
 import os
 import sys
 import time
@@ -95,12 +94,12 @@ def _source(options: argparse.Namespace) -> Callable[[], dict[str, Any]]:
 def _show(read: Callable[[], dict[str, Any]], console: Console, options: argparse.Namespace) -> None:
     ascii_only = _ascii_only(console)
     while options.watch and options.json:
-        print(json.dumps(read(), ensure_ascii=ascii_only), flush=True)
+        print(words.as_json(read(), ascii_only=ascii_only), flush=True)
         time.sleep(options.interval)
     if options.watch:
         watch(read, console, interval_s=options.interval)
     elif options.json:
-        print(json.dumps(read(), indent=2, ensure_ascii=ascii_only))
+        print(words.as_json(read(), indent=2, ascii_only=ascii_only))
     else:
         _print(read(), console, options)
 
@@ -134,7 +133,7 @@ def _remedy(problem: ApiProblem) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"visualize: {message}", file=sys.stderr)
+    print(words.clean_lines(f"visualize: {message}"), file=sys.stderr)
     return code
 
 

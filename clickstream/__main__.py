@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from clickstream import __version__, commands
 from clickstream.errors import ClickstreamError, failure
 from clickstream.place import module, scripts
+from clickstream.terminal.words import clean_lines
 
 if TYPE_CHECKING:
     from config import Settings
@@ -37,7 +38,7 @@ def main() -> int:
     try:
         return int(arguments.run(arguments))
     except ClickstreamError as problem:
-        sys.stderr.write(f"{problem}\n")
+        sys.stderr.write(f"{clean_lines(str(problem))}\n")  # an API that lies may have had its say in it
         return 2
     except OSError as problem:
         sys.stderr.write(f"{failure(problem)}\n")

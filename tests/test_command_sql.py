@@ -38,6 +38,22 @@ def test_an_answer_prints_as_json_as_csv_and_as_a_table(journal: str, capsys: py
     assert re.search(r"page_view +│ +\d+ +│ - ", table)
 
 
+def test_what_a_sender_writes_cannot_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evil = "\x1b]0;owned\x07\x1b[2J\x9b2J\x7f\u202epage"
+    path = tmp_path / "events_backup.json"
+    event = {"event_id": "e", "event_type": "page_view", "user_id": "u", "timestamp": "2026-01-15T10:30:00Z"}
+    write_journal(path, [{**event, "received_at": "2026-01-15T10:30:00Z", "properties": {"page": evil}}])
+
+    assert ask("top_pages", "--file", str(path)) == 0
+    table = capsys.readouterr().out
+    assert ask("top_pages", "--file", str(path), "--format", "json") == 0
+    document = capsys.readouterr().out
+
+    assert "owned" in table
+    assert not set(table + document) & set("\x1b\x07\x9b\x7f\u202e")
+    assert json.loads(document)["rows"][0]["page"] == evil
+
+
 def test_the_athena_text_is_printed_without_reading_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert ask("revenue", "--athena", "--database", "shop", "--file", "nowhere.json") == 0
 

@@ -72,6 +72,16 @@ def test_a_refused_request_is_listed_and_turns_the_exit_code_to_1() -> None:
     assert "00000001.0" in done.stdout
 
 
+def test_the_reason_that_an_api_gives_cannot_steer_the_terminal() -> None:
+    with recording_api() as api:
+        api.answers = [(400, {}, "\x1b]0;owned\x07\x1b[2J\x9b2J\x7f\u202e\nthe end".encode())]
+        done = generate("--endpoint", api.url, "--rate", "10", "--duration", "0.1")
+
+    assert "owned" in done.stdout
+    assert "2J\ufffd\ufffd the end" in done.stdout
+    assert not set(done.stdout) & set("\x1b\x07\x9b\x7f\u202e")
+
+
 @pytest.mark.parametrize(
     ("answer", "remedy"),
     [

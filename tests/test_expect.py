@@ -98,6 +98,25 @@ def test_waiting_in_vain_ends_in_time_and_says_what_came_instead(api: Platform) 
     assert answer["seen"] == {"purchase": 1, "page_view": 1}
 
 
+def test_the_shell_command_shows_what_came_without_obeying_it(api: Platform) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = python("-m", "clickstream", "expect", "--api-url", api.url, "--timeout", "0.2", *arguments)
+        env = environment(LANG="C.UTF-8")
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=ROOT, env=env, check=False)
+
+    evil = "\x9b2J\x7f\u202eowned"
+    lines = [json.dumps(purchase(note=evil), ensure_ascii=False), "\x1b]0;owned\x07\x1b[2J"]
+    headers = {"Content-Type": "application/x-ndjson"}
+    requests.post(f"{api.url}/events", data="\n".join(lines).encode(), headers=headers, timeout=10)
+
+    met = run("event_type=purchase")
+    unmet = run("event_type=click")
+
+    assert json.loads(met.stdout)["properties"]["note"] == evil
+    assert "owned" in unmet.stderr
+    assert not set(met.stdout + unmet.stderr) & set("\x1b\x07\x9b\x7f\u202e")
+
+
 @pytest.mark.parametrize(
     ("sent", "asked", "found", "message"),
     [

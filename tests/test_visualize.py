@@ -124,6 +124,30 @@ def test_what_a_sender_writes_cannot_steer_the_terminal() -> None:
     assert "owned" in report
 
 
+def test_json_writes_what_would_steer_a_terminal_as_escapes() -> None:
+    evil = "\x1b]0;owned\x07\x1b[2J\x9b2J\x7f\u202epage"
+    with scripted_api(says(numbers(total_events=1, events_by_type={evil: 1}))) as api:
+        done = run("--api", api.url, "--json", LANG="C.UTF-8")
+
+    assert not set(done.stdout) & set("\x1b\x07\x9b\x7f\u202e")
+    assert json.loads(done.stdout)["events_by_type"] == {evil: 1}
+
+
+def test_what_a_lying_api_says_is_wrong_cannot_steer_the_terminal_either() -> None:
+    evil = "\x1b]0;owned\x07\x1b[2J\x9b2J\x7f\u202epage"
+    with scripted_api(says({"error": {"code": "internal", "message": evil}}, 500)) as api:
+        done = run("--api", api.url, LANG="C.UTF-8")
+    screen = Screen()
+    screen.fail(ApiProblem("http", evil))
+    before = shown(screen)
+    screen.take(numbers(total_events=1, events_by_type={"page_view": 1}))
+    screen.fail(ApiProblem("http", evil))
+
+    for text in (done.stderr, before, shown(screen)):
+        assert "owned" in text
+        assert not set(text) & set("\x1b\x07\x9b\x7f\u202e")
+
+
 def test_wide_letters_keep_the_columns() -> None:
     event = {"event_type": "page_view", "user_id": "利用者" * 20, "properties": {"page": "日本語" * 50}}
     for line in lines(numbers(total_events=1, recent_events=[event]), Paper(80), state=Text("live")):

@@ -8,6 +8,7 @@ from typing import Any, Final
 import requests
 
 from clickstream.client.reading import ApiProblem, reason
+from clickstream.terminal.words import clean
 
 _NETWORK_S: Final = 5.0  # on top of the time that the API itself waits
 
@@ -60,4 +61,4 @@ def report(answer: Mapping[str, Any], conditions: Mapping[str, str], *, least: i
     for refusal in answer.get("rejected", ()):
         lines.append(f"  rejected: {refusal['code']}: {refusal['message']}: {refusal['raw'][:200]}")
     seen = ", ".join(f"{count} x {name}" for name, count in answer.get("seen", {}).items())
-    return "\n".join([*lines, f"  seen: {seen or 'nothing'}"])
+    return "\n".join(clean(line) for line in [*lines, f"  seen: {seen or 'nothing'}"])

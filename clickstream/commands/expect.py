@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 
 from clickstream.client.expecting import expect, report
 from clickstream.client.reading import ApiProblem
 from clickstream.place import command
+from clickstream.terminal import words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,10 +44,10 @@ def run(args: argparse.Namespace) -> int:
             read_token=settings.read_token if args.token is None else args.token,
         )
     except ApiProblem as problem:
-        print("\n".join(filter(None, [str(problem), _remedy(problem)])), file=sys.stderr)
+        print("\n".join(filter(None, [words.clean(str(problem)), _remedy(problem)])), file=sys.stderr)
         return 2
     if answer["status"] == "met":
-        print("\n".join(json.dumps(event, ensure_ascii=False) for event in answer["events"]))
+        print("\n".join(words.as_json(event) for event in answer["events"]))
         return 0
     print(report(answer, conditions, least=args.min), file=sys.stderr)
     return 1

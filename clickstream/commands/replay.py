@@ -17,6 +17,7 @@ from clickstream.aws.replay_sources import ERRORS_PREFIX, from_file, from_s3
 from clickstream.aws.replaying import ReplayFailed, Result, Sourced, Target, ToApi, ToStream, replay
 from clickstream.aws.sink import KinesisSink
 from clickstream.commands.sql import time_argument
+from clickstream.terminal.words import clean
 from clickstream.timestamps import now_ms
 
 _PROBLEMS_SHOWN: Final = 1_000
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     if result.counted:
         print(f"{result.counted:,} more had been counted before their batch was given up")
     for problem in result.problems[:_PROBLEMS_SHOWN]:
-        print(f"  {problem}", file=sys.stderr)
+        print(f"  {clean(problem)}", file=sys.stderr)
     if len(result.problems) > _PROBLEMS_SHOWN:
         print(f"  and {len(result.problems) - _PROBLEMS_SHOWN:,} more", file=sys.stderr)
     return 1 if result.problems else 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clickstream.analytics.catalog import QUESTIONS
 from clickstream.place import module
+from clickstream.terminal import words
 from clickstream.timestamps import parse
 
 if TYPE_CHECKING:
@@ -69,11 +69,13 @@ def _print_statement(args: argparse.Namespace) -> int:
 
 def _print(table: Table, form: str) -> None:
     if form == "json":
-        print(json.dumps(table.as_dict(), ensure_ascii=False))
+        print(words.as_json(table.as_dict()))
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(table.columns)
-        writer.writerows(table.rows)
+        # Where a program reads it, a value is what was sent; on a terminal it is what can be shown.
+        shown = words.clean if sys.stdout.isatty() else str
+        writer.writerows([shown(cell) if isinstance(cell, str) else cell for cell in row] for row in table.rows)
     else:
         _print_table(table)
 
@@ -96,7 +98,7 @@ def _print_table(table: Table) -> None:
 def _cell(cell: object) -> str:
     if cell is None:
         return "-"  # nothing to say, such as the conversion of a first step
-    return f"{cell:,.4g}" if isinstance(cell, float) else str(cell)
+    return f"{cell:,.4g}" if isinstance(cell, float) else words.clean(str(cell))
 
 
 def time_argument(value: str) -> int:

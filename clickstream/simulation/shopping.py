@@ -22,6 +22,7 @@ from clickstream.simulation.traffic import Traffic
 from clickstream.simulation.transmit import stopped_by_signals, transmit
 from clickstream.simulation.verify import Comparison, compare_export, compare_stats, compare_verdicts
 from clickstream.simulation.view import print_failures, shown_live
+from clickstream.terminal.words import clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class ShoppingRun:
         try:
             before = self._api.stats() if self._how.verify else None
         except NotCounted as unknown:
-            self._console.print(f"Cannot verify: {unknown}", style="bold red", markup=False)
+            self._console.print(f"Cannot verify: {clean(str(unknown))}", style="bold red", markup=False)
             return 1
         if not self._how.quiet:
             print_plan(self._console, self._traffic, paced=self._how.paced)
@@ -94,7 +95,7 @@ class ShoppingRun:
         try:
             comparisons = self._compared(before, ledger, counters, truth)
         except NotCounted as problem:
-            self._console.print(f"Cannot verify: {problem}", style="bold red", markup=False)
+            self._console.print(f"Cannot verify: {clean(str(problem))}", style="bold red", markup=False)
             return False
         different = [one for one in comparisons if not one.is_equal]
         if different:

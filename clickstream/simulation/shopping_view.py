@@ -15,6 +15,7 @@ from clickstream.simulation.sender import Sender
 from clickstream.simulation.traffic import Plan, Traffic
 from clickstream.simulation.verify import Comparison
 from clickstream.simulation.view import Progress, summary
+from clickstream.terminal.words import clean
 
 _BAR_CELLS = 30
 # The same colours as on the dashboard.
@@ -91,7 +92,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> Table:
         table.add_column(name, justify="left" if name in ("what", "note") else "right")
     for one in comparisons:
         distance = one.found - (one.most if one.found > one.most else one.least)
-        table.add_row(one.name, one.expected, f"{one.found:,}", f"{distance:+,}", one.note)
+        table.add_row(Text(clean(one.name)), one.expected, f"{one.found:,}", f"{distance:+,}", Text(clean(one.note)))
     return table
 
 

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 from clickstream.simulation.sender import Counters, Sender
+from clickstream.terminal.words import clean
 
 PLAIN_EVERY_S = 5.0
 _IDS_SHOWN = 10
@@ -116,7 +117,7 @@ def print_failures(console: Console, sender: Sender) -> None:
         return
     console.print(f"{lost:,} events were not delivered:", style="bold red")
     for reason in sender.failures.reasons:
-        console.print(f"  reason: {reason}", markup=False)
+        console.print(f"  reason: {clean(' '.join(reason.splitlines()))}", markup=False)
     if sender.failures.remedy:
         console.print(sender.failures.remedy, style="bold", markup=False, highlight=False)
         return

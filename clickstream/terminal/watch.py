@@ -48,12 +48,12 @@ class Screen:
         """As many lines as the terminal is high."""
         height = options.height or console.height
         if self._numbers is None:
-            told = str(self._problem) if self._problem else "Connecting"
+            told = words.clean(str(self._problem)) if self._problem else "Connecting"
             yield Group(Text.assemble(("Clickstream", "bold"), "  ", self.state() if self._problem else ""), Text(told))
             return
         paper = Paper(min(max(options.max_width, NARROWEST), WIDEST), ascii_only=options.ascii_only)
         report = lines(self._numbers, paper, state=self.state(), height=height - (1 if self._problem else 0))
-        yield Group(*report, *([Text(str(self._problem), style="red")] if self._problem else []))
+        yield Group(*report, *([Text(words.clean(str(self._problem)), style="red")] if self._problem else []))
 
 
 def watch(

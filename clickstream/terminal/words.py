@@ -58,6 +58,20 @@ def clean(value: object) -> str:
     return "".join(character if character.isprintable() else "�" for character in text)
 
 
+def clean_lines(text: str) -> str:
+    """`text`, which may have several lines, without anything a terminal would obey."""
+    return "\n".join(clean(line) for line in text.split("\n"))
+
+
+def as_json(value: object, *, indent: int | None = None, ascii_only: bool = False) -> str:
+    """`value` as JSON in which whatever a terminal might obey (C1, DEL, directions of writing) is escaped as well."""
+    text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
+    if text.isprintable():
+        return text
+    # A line break is the indentation's own: inside a text it is an escape already.
+    return "".join(sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text)
+
+
 def fitted(text: str, width: int) -> str:
     """`text` in exactly `width` cells, its end replaced by ~ where it is longer."""
     return text + " " * (width - cell_len(text)) if cell_len(text) <= width else set_cell_size(text, width - 1) + "~"
