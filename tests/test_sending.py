@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from datetime import datetime, timezone
 
 import pytest
+from werkzeug.wrappers import Request, Response
 
 from clickstream.client.sending import (
     ACKNOWLEDGED,
@@ -15,6 +18,7 @@ from clickstream.client.sending import (
     unreachable,
 )
 from tests.support.recording_api import RecordingApi, error, recording_api
+from tests.support.scripted_api import scripted_api
 
 EVENTS = [b'{"event_id":"a"}', b'{"event_id":"b"}', b'{"event_id":"c"}']
 
@@ -124,6 +128,39 @@ def test_a_client_error_is_final_and_its_body_is_kept() -> None:
     assert (delivery.outcome, delivery.attempts, delivery.status) == (REFUSED, 1, 413)
     assert "body_too_large" in delivery.reason
     assert "told so" in delivery.reason
+
+
+def test_an_answer_that_trickles_in_is_given_up_in_time_and_may_have_been_stored() -> None:
+    over = threading.Event()
+
+    def trickle(_: Request) -> Response:
+        return Response((b" " for _ in range(400) if not over.wait(0.05)), 202)
+
+    with scripted_api(trickle) as api:
+        began = time.monotonic()
+        policy = RetryPolicy(request_timeout_s=0.3)
+        delivery = SendingClient(api.url, policy=policy, wait=Pauses(stop_after=1)).send(EVENTS)
+        took_s = time.monotonic() - began
+        over.set()
+
+    assert took_s < 5
+    assert (delivery.outcome, delivery.maybe_stored) == (UNACKNOWLEDGED, 1)
+    assert delivery.reason == "no answer (Timeout)"
+
+
+def test_an_answer_without_end_is_not_read_to_its_end() -> None:
+    with scripted_api(lambda _: Response((b" " * 1_000_000 for _ in range(50)), 202)) as api:
+        delivery = SendingClient(api.url, wait=Pauses(stop_after=1)).send(EVENTS)
+
+    assert (delivery.outcome, delivery.reason) == (UNACKNOWLEDGED, "no answer (AnswerTooLarge)")
+
+
+def test_an_encoding_that_nobody_knows_does_not_matter() -> None:
+    with recording_api() as api:
+        api.answers = [(413, {"Content-Type": "text/html; charset=idna"}, b"too much \xff")]
+        delivery = client(api, Pauses()).send(EVENTS)
+
+    assert delivery.reason == "413 too much \ufffd"
 
 
 def test_rejected_records_are_named_with_their_codes() -> None:

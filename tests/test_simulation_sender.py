@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import islice
 
 import pytest
+from werkzeug.wrappers import Request, Response
 
 from clickstream.client.sending import MAX_BODY_BYTES, RetryPolicy
 from clickstream.simulation.ledger import Ledger
@@ -16,6 +17,7 @@ from clickstream.simulation.traffic import Traffic
 from clickstream.simulation.transmit import Scheduled, transmit
 from tests.support.processes import wait_until
 from tests.support.recording_api import RecordingApi, error, recording_api
+from tests.support.scripted_api import scripted_api
 from tests.support.simulated import plan
 
 
@@ -127,6 +129,29 @@ def test_a_stopped_run_gives_up_what_cannot_be_delivered_and_says_so() -> None:
     assert counters.unacknowledged == 3
     assert sender.failures.event_ids == ["e0", "e1", "e2"]
     assert "unavailable" in sender.failures.reasons[0]
+
+
+@pytest.mark.measures
+def test_a_stopped_run_does_not_wait_for_each_answer_of_an_api_that_gives_none() -> None:
+    stop, over = threading.Event(), threading.Event()
+
+    def trickle(_: Request) -> Response:
+        return Response((b" " for _ in range(400) if not over.wait(0.05)), 202)
+
+    with scripted_api(trickle) as api:
+        policy = RetryPolicy(request_timeout_s=0.5)
+        sender = Sender(api.url, connections=1, patience_s=0.2, policy=policy)
+        for number in range(40):
+            sender.offer(Batch(records(1, number), time.monotonic()))
+        stop.set()
+        started = time.monotonic()
+        counters = sender.finish(stop)
+        took_s = time.monotonic() - started
+        over.set()
+
+    assert took_s < 5
+    assert (counters.generated, counters.unacknowledged, counters.in_flight) == (40, 40, 0)
+    assert sender.failures.reasons == ["no answer (Timeout)", "stopped before it could be sent"]
 
 
 def scheduled(count: int, every_s: float) -> list[Scheduled]:

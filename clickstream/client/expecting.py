@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 import requests
+import urllib3
 
+from clickstream.client.answers import AnswerTooLarge, body_within
 from clickstream.client.reading import ApiProblem, reason
 from clickstream.terminal.words import clean
 
@@ -27,20 +31,23 @@ def expect(
     if test_id:
         parameters["test_id"] = test_id
     headers = {"Authorization": f"Bearer {read_token}"} if read_token else {}
+    patience_s = timeout_s + _NETWORK_S
+    deadline = time.monotonic() + patience_s
     try:
-        answer = requests.get(
+        with requests.get(
             f"{api_url}/expect",
             params=parameters,
             headers=headers,
-            timeout=timeout_s + _NETWORK_S,
+            timeout=patience_s,
             allow_redirects=False,
-        )
-        document = answer.json()
-    except requests.exceptions.JSONDecodeError:
+            stream=True,
+        ) as answer:
+            document = msgspec.json.decode(body_within(answer, deadline))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, AnswerTooLarge):
         raise ApiProblem("garbage", f"{api_url} did not answer with JSON; is it the clickstream API?") from None
-    except requests.Timeout:
-        raise ApiProblem("timeout", f"{api_url} did not answer within {timeout_s + _NETWORK_S:g} s") from None
-    except requests.RequestException as problem:
+    except (requests.Timeout, urllib3.exceptions.TimeoutError):
+        raise ApiProblem("timeout", f"{api_url} did not answer within {patience_s:g} s") from None
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as problem:
         raise ApiProblem("unreachable", f"nothing answers at {api_url}: {reason(problem)}") from None
     if not isinstance(document, dict) or "status" not in document:
         message = (

@@ -12,15 +12,13 @@ import msgspec
 import requests
 import urllib3
 
+from clickstream.client.answers import MAX_ANSWER_BYTES, AnswerTooLarge, body_within
 from clickstream.errors import ClickstreamError
 
 Params = Sequence[tuple[str, str]]
 
 CONNECT_TIMEOUT_S: Final = 1.0
 READ_TIMEOUT_S: Final = 3.0
-MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024  # 50 recent events of the largest allowed size fit
-
-_PART_BYTES: Final = 64 * 1024
 
 
 class ApiProblem(ClickstreamError):
@@ -98,17 +96,10 @@ class ApiReader:
         session = self._session()
         asked = self._request(url, tuple(params))
         with session.send(asked, timeout=timeout, allow_redirects=False, stream=True) as reply:
-            parts: list[bytes] = []
-            size = 0
-            # read1 returns after each arrival, so that a trickling answer meets the deadline as well.
-            while part := reply.raw.read1(_PART_BYTES, decode_content=True):
-                size += len(part)
-                if size > self._max_answer_bytes:
-                    raise ApiProblem("too_large", f"{url} answered more than {self._max_answer_bytes:,} bytes")
-                if time.monotonic() > deadline:
-                    raise requests.Timeout
-                parts.append(part)
-            return reply.status_code, b"".join(parts)
+            try:
+                return reply.status_code, body_within(reply, deadline, self._max_answer_bytes)
+            except AnswerTooLarge as problem:
+                raise ApiProblem("too_large", f"{url} answered {problem}") from None
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._threads, "session", None)
@@ -152,7 +143,7 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def reason(problem: requests.RequestException) -> str:
+def reason(problem: requests.RequestException | urllib3.exceptions.HTTPError) -> str:
     """Why there is no connection, in words."""
     text = str(problem)
     if "refused" in text:

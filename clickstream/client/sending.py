@@ -18,8 +18,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 import requests
+import urllib3
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+from clickstream.client.answers import body_within
 from clickstream.place import command
 
 ACKNOWLEDGED: Final = "acknowledged"
@@ -153,10 +155,8 @@ class SendingClient:
     def _attempt(self, body: bytes, delivery: Delivery, count: int) -> float | None:
         """One request, noted in `delivery`; the least pause before the next one, or None when this was the last."""
         try:
-            response = self._session.post(
-                self._endpoint, data=body, timeout=self._policy.request_timeout_s, allow_redirects=False
-            )
-        except requests.RequestException as problem:
+            response, answered = self._exchange(body)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as problem:
             never_connected = _never_connected(problem)
             delivery.maybe_stored += not never_connected
             delivery.status = None
@@ -165,10 +165,18 @@ class SendingClient:
         delivery.status = response.status_code
         if response.status_code == 429 or response.status_code >= 500:
             delivery.maybe_stored += response.status_code != 429
-            delivery.reason = _kept(response)
+            delivery.reason = _kept(response, answered)
             return retry_after_s(response.headers.get("Retry-After"), datetime.now(timezone.utc))
-        _read_final(response, delivery, count)
+        _read_final(response, answered, delivery, count)
         return None
+
+    def _exchange(self, body: bytes) -> tuple[requests.Response, bytes]:
+        timeout_s = self._policy.request_timeout_s
+        deadline = time.monotonic() + timeout_s  # for the whole answer; requests itself bounds each part of it alone
+        with self._session.post(
+            self._endpoint, data=body, timeout=timeout_s, allow_redirects=False, stream=True
+        ) as response:
+            return response, body_within(response, deadline)
 
 
 def unreachable(endpoint: str, option: str = "--endpoint", timeout_s: float = 3.0) -> str | None:
@@ -210,14 +218,14 @@ def retry_after_s(value: str | None, now: datetime) -> float:
     return min(max((moment - now).total_seconds(), 0.0), _MOST_RETRY_AFTER_S)
 
 
-def _read_final(response: requests.Response, delivery: Delivery, count: int) -> None:
+def _read_final(response: requests.Response, answered: bytes, delivery: Delivery, count: int) -> None:
     try:
         if 200 <= response.status_code < 300:
-            verdict = _verdicts.decode(response.content)
+            verdict = _verdicts.decode(answered)
             delivery.accepted, delivery.duplicates = verdict.processed, verdict.duplicates
             delivery.rejected = verdict.rejected
         else:
-            delivery.rejected = _all_rejected.decode(response.content).rejected
+            delivery.rejected = _all_rejected.decode(answered).rejected
     except msgspec.MsgspecError:
         delivery.rejected = []
     answered_for = delivery.accepted + delivery.duplicates + len(delivery.rejected)
@@ -225,15 +233,17 @@ def _read_final(response: requests.Response, delivery: Delivery, count: int) -> 
         delivery.outcome, delivery.reason = ACKNOWLEDGED, ""
     else:
         # Neither a verdict over these records nor a reason to try again: another address, or a request beyond a limit.
-        delivery.outcome, delivery.reason = REFUSED, _kept(response)
+        delivery.outcome, delivery.reason = REFUSED, _kept(response, answered)
         delivery.accepted, delivery.duplicates, delivery.rejected = 0, 0, []
 
 
-def _kept(response: requests.Response) -> str:
-    return f"{response.status_code} {response.text[:_KEPT_BODY_CHARACTERS]}".rstrip()
+def _kept(response: requests.Response, answered: bytes) -> str:
+    # Not in the encoding that the answer names: it may name one that nobody can read.
+    text = answered[: 4 * _KEPT_BODY_CHARACTERS].decode(errors="replace")
+    return f"{response.status_code} {text[:_KEPT_BODY_CHARACTERS]}".rstrip()
 
 
-def _never_connected(problem: requests.RequestException) -> bool:
+def _never_connected(problem: Exception) -> bool:
     """True when the request cannot have reached anybody."""
     cause = problem.args[0] if problem.args else None
     reason = getattr(cause, "reason", cause)

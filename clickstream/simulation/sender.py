@@ -25,6 +25,7 @@ from clickstream.client.sending import (
 STOPPED_PATIENCE_S: Final = 10.0
 _IDS_LISTED: Final = 1_000
 _REASONS_KEPT: Final = 20
+_STOPPED: Final = "stopped before it could be sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ class Sender:
                     continue
             give_up_at = give_up_at or time.monotonic() + self._patience_s
             if time.monotonic() > give_up_at:
-                return self._note(batch, Delivery(reason="stopped before it could be sent"))
+                return self._note(batch, Delivery(reason=_STOPPED))
 
     def finish(self, stop: threading.Event) -> Counters:
         """Wait until every batch is answered or given up; retries end early some seconds after `stop` is set."""
@@ -164,7 +165,7 @@ class Sender:
         return self.snapshot()
 
     def abandon(self) -> None:
-        """Stop retrying: each batch that is not answered by its next attempt counts as unacknowledged."""
+        """Stop retrying: what its next attempt brings no answer for is unacknowledged, and so is what follows it."""
         self._abandon.set()
 
     def lag_s(self) -> float:
@@ -204,11 +205,16 @@ class Sender:
         return self._abandon.wait(seconds)
 
     def _work(self, client: SendingClient) -> None:
+        is_answered = True
         while (batch := self._queue.get()) is not None:
             lag_s = time.monotonic() - batch.due
             with self._lock:
                 self._counters.largest_lag_s = max(self._counters.largest_lag_s, lag_s)
-            delivery = client.send(batch.records)
+            if is_answered or not self._abandon.is_set():
+                delivery = client.send(batch.records)
+                is_answered = delivery.status is not None
+            else:  # nobody answers, and each attempt may take as long as a request may
+                delivery = Delivery(reason=_STOPPED)
             self._note(batch, delivery)
         client.close()
 
