@@ -17,7 +17,7 @@ from clickstream.client.sending import (
     retry_after_s,
     unreachable,
 )
-from tests.support.recording_api import RecordingApi, error, recording_api
+from tests.support.recording_api import Answer, RecordingApi, error, recording_api
 from tests.support.scripted_api import scripted_api
 
 EVENTS = [b'{"event_id":"a"}', b'{"event_id":"b"}', b'{"event_id":"c"}']
@@ -57,7 +57,7 @@ def test_batches_share_one_connection() -> None:
     assert (len(api.requests), api.connections) == (3, 1)
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503])
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
 def test_an_overloaded_api_gets_the_same_ids_again(status: int) -> None:
     with recording_api() as api:
         api.answers = [error(status, "unavailable"), error(status, "unavailable")]
@@ -186,7 +186,34 @@ def test_a_success_that_does_not_answer_for_every_record_is_not_believed(body: b
         api.answers = [(202, {}, body)]
         delivery = client(api, Pauses()).send(EVENTS)
 
-    assert delivery.outcome == REFUSED
+    assert (delivery.outcome, delivery.attempts, delivery.maybe_stored) == (UNACKNOWLEDGED, 1, 1)
+    assert (delivery.accepted, delivery.duplicates, delivery.rejected) == (0, 0, [])
+
+
+@pytest.mark.parametrize("lost", [None, error(503, "unavailable"), error(408, "timeout")])
+def test_a_refusal_after_an_attempt_that_may_have_been_stored_is_not_certain(lost: Answer | None) -> None:
+    with recording_api() as api:
+        api.answers = [lost, error(401, "unauthorized")]
+        delivery = client(api, Pauses()).send(EVENTS)
+
+    assert (delivery.outcome, delivery.status, delivery.maybe_stored) == (UNACKNOWLEDGED, 401, 1)
+    assert delivery.is_turned_away
+
+
+def test_a_refusal_after_a_429_is_certain() -> None:
+    with recording_api() as api:
+        api.answers = [error(429, "rate_limited"), error(413, "body_too_large")]
+        delivery = client(api, Pauses()).send(EVENTS)
+
+    assert (delivery.outcome, delivery.maybe_stored) == (REFUSED, 0)
+
+
+def test_a_redirect_ends_the_run_and_may_come_from_somebody_who_has_stored() -> None:
+    with recording_api() as api:
+        api.answers = [(303, {"Location": "/thanks"}, b"")]
+        delivery = client(api, Pauses()).send(EVENTS)
+
+    assert (delivery.outcome, delivery.maybe_stored, delivery.is_turned_away) == (UNACKNOWLEDGED, 1, True)
 
 
 def test_sending_gives_up_when_its_time_is_over() -> None:

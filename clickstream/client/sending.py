@@ -35,6 +35,7 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # Answers that every other batch would get as well: sending on is in vain.
 _WRONG_KEY: Final = frozenset({401, 403})
 _WRONG_ADDRESS: Final = frozenset({301, 302, 303, 307, 308, 404, 405})
+_AGAIN: Final = frozenset({408, 429, *range(500, 600)})
 
 Wait = Callable[[float], bool]
 
@@ -65,7 +66,7 @@ class RecordRejection(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Delivery:
-    """What became of one batch.
+    """What became of one batch; refused when it is certain that nothing of it was kept.
 
     `maybe_stored` attempts ended without an answer, or with one that does not rule out that events were kept:
     each of them may come back as duplicates.
@@ -83,7 +84,7 @@ class Delivery:
     @property
     def is_turned_away(self) -> bool:
         """True when the address or the write key is wrong, so that no other batch can fare better."""
-        return self.outcome == REFUSED and self.status in _WRONG_KEY | _WRONG_ADDRESS
+        return self.outcome != ACKNOWLEDGED and self.status in _WRONG_KEY | _WRONG_ADDRESS
 
 
 class _Verdict(msgspec.Struct):
@@ -163,7 +164,8 @@ class SendingClient:
             delivery.reason = "no connection" if never_connected else f"no answer ({type(problem).__name__})"
             return 0.0
         delivery.status = response.status_code
-        if response.status_code == 429 or response.status_code >= 500:
+        if response.status_code in _AGAIN:
+            # Who answers 408 may be a proxy that lost patience with the API behind it.
             delivery.maybe_stored += response.status_code != 429
             delivery.reason = _kept(response, answered)
             return retry_after_s(response.headers.get("Retry-After"), datetime.now(timezone.utc))
@@ -233,7 +235,10 @@ def _read_final(response: requests.Response, answered: bytes, delivery: Delivery
         delivery.outcome, delivery.reason = ACKNOWLEDGED, ""
     else:
         # Neither a verdict over these records nor a reason to try again: another address, or a request beyond a limit.
-        delivery.outcome, delivery.reason = REFUSED, _kept(response, answered)
+        # Only a 4xx says that nothing was kept, and it speaks for itself alone: an earlier attempt may have been kept.
+        delivery.maybe_stored += not 400 <= response.status_code < 500
+        delivery.outcome = UNACKNOWLEDGED if delivery.maybe_stored else REFUSED
+        delivery.reason = _kept(response, answered)
         delivery.accepted, delivery.duplicates, delivery.rejected = 0, 0, []
 
 
