@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
-from clickstream.access import WriteKey, parse_write_keys
+from clickstream.access import HEADER_EXPECTED, WriteKey, fits_header, parse_write_keys
 from clickstream.errors import ConfigError
 from clickstream.privacy import CLIENT_IP_CHOICES
 
@@ -34,6 +34,7 @@ class Settings:
     # API_URL: where dashboard and terminal find the API. Default http://<API_HOST>:<API_PORT>.
     api_url: str = "http://127.0.0.1:3000"
     # READ_TOKEN: secret for every route that reads events. Default empty: reads are open on loopback.
+    # It travels in a header, so it has only characters that can: printable ones of ISO 8859-1.
     read_token: str = ""
     # WRITE_KEYS: who may send events, e.g. "web=pk_1;origins=https://shop.example;rate=500, app=pk_2". Default empty:
     # anybody who reaches the port may. origins: pages that may use the key; rate: its events a second and address.
@@ -152,7 +153,7 @@ class _Reader:
             dashboard_host=self._text("DASHBOARD_HOST", default.dashboard_host),
             dashboard_port=self._integer("DASHBOARD_PORT", default.dashboard_port, 1, 65535),
             api_url=self._url("API_URL", f"http://{_in_url(api_host)}:{api_port}"),
-            read_token=self._text("READ_TOKEN", default.read_token),
+            read_token=self._read_token(),
             write_keys=self._write_keys(),
             rate_limit=self._integer("RATE_LIMIT", default.rate_limit, 0, 10**9),
             client_ip=self._choice("CLIENT_IP", default.client_ip, CLIENT_IP_CHOICES),
@@ -224,6 +225,13 @@ class _Reader:
                 f"WRITE_KEYS: {problem}; expected source=key;origins=https://…;rate=500, source=key …"
             )
             return ()
+
+    def _read_token(self) -> str:
+        token = self._environ.get("READ_TOKEN", "").strip()
+        if fits_header(token):
+            return token
+        self._problems.append(f"READ_TOKEN: {HEADER_EXPECTED}")  # without the value: secrets do not belong into logs
+        return ""
 
     def _integer(self, name: str, default: int, least: int, most: int) -> int:
         def parse(text: str) -> int:

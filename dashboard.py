@@ -10,7 +10,7 @@ import asyncio
 import gzip
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -126,7 +126,10 @@ def page() -> Response:
     deferred, answer = deferred_answer()
     window = request.args.get("window", "all")
     if window in _WINDOWS:
-        board.snapshots.ask(window, lambda snapshot: answer(_page_answer(board, html, snapshot, zipped=zipped)))
+        board.snapshots.ask(
+            window,
+            lambda snapshot: answer(_whatever_happens(lambda: _page_answer(board, html, snapshot, zipped=zipped))),
+        )
     without = _page_answer(board, html, None, zipped=zipped)
     asyncio.get_running_loop().call_later(PATIENCE_S if window in _WINDOWS else 0, deferred.resolve, secured(without))
     return placeholder(deferred)
@@ -147,7 +150,7 @@ def stats() -> Response:
         return _snapshot_answer(board, snapshot, seen=seen, zipped=zipped)
 
     deferred, answer = deferred_answer()
-    board.snapshots.ask(window, lambda snapshot: answer(shaped(snapshot)))
+    board.snapshots.ask(window, lambda snapshot: answer(_whatever_happens(lambda: shaped(snapshot))))
     before = board.snapshots.last(window)
     if before is not None:
         asyncio.get_running_loop().call_later(PATIENCE_S, lambda: deferred.resolve(shaped(before)))
@@ -203,18 +206,29 @@ def _relayed(path: str) -> Response:
     def ended() -> None:
         board.relayed -= 1
 
-    def relay() -> None:
+    def given() -> Response:
         try:
             body = json.dumps(board.reader.get(path, params), ensure_ascii=False).encode("utf-8", "replace")
-            answer(json_answer(200, body, gzip.compress(body, 5) if zipped else None))
         except ApiProblem as problem:
-            answer(problem_answer(problem))
+            return problem_answer(problem)
+        return json_answer(200, body, gzip.compress(body, 5) if zipped else None)
+
+    def relay() -> None:
+        try:
+            answer(_whatever_happens(given))
         finally:
             loop.call_soon_threadsafe(ended)
 
     board.relayed += 1
     board.executor.submit(relay)
     return placeholder(deferred)
+
+
+def _whatever_happens(shaped: Callable[[], Response]) -> Response:
+    try:
+        return shaped()
+    except Exception as problem:  # noqa: BLE001 - outermost frame of its thread, and a browser waits for an answer
+        return error_answer(500, "internal", f"{type(problem).__name__}: {problem}")
 
 
 def _page_answer(board: Board, html: str, snapshot: Snapshot | None, *, zipped: bool) -> Response:

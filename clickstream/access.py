@@ -13,6 +13,8 @@ from clickstream.errors import RequestRefused
 
 BUCKETS_REMEMBERED: Final = 10_000
 
+HEADER_EXPECTED: Final = "expected only characters that a header can carry: letters, digits and signs of ISO 8859-1"
+
 _BURST_S: Final = 10  # a sender that was quiet may send this many seconds' worth at once
 _ENTRY: Final = re.compile(r"\s*([a-z][a-z0-9_-]{0,31})=([A-Za-z0-9._~-]{1,128})((?:;[^;,]*)*)\s*")
 _RATE: Final = re.compile(r"(?=.*[1-9])\d{1,9}(\.\d{1,3})?")
@@ -57,6 +59,11 @@ def _parsed(entry: str) -> WriteKey:
     if rate and _RATE.fullmatch(rate) is None:
         raise ValueError(f"{match[1]}: rate is a number of events a second, above 0")
     return WriteKey(match[1], match[2], origins, float(rate) if rate else None)
+
+
+def fits_header(secret: str) -> bool:
+    """Whether a client can send `secret` in a header."""
+    return secret.isprintable() and all(character <= "\xff" for character in secret)
 
 
 class WriteAccess:

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import config
+from clickstream.access import HEADER_EXPECTED
 from clickstream.errors import ConfigError
 from tests.support.processes import ROOT, environment, python
 
@@ -75,6 +76,16 @@ def test_aws_without_its_names_is_refused_with_the_list_of_what_is_missing() -> 
 def test_an_address_that_others_reach_needs_a_token() -> None:
     assert "READ_TOKEN" in problems(API_HOST="0.0.0.0")[0]
     assert config.load({"API_HOST": "0.0.0.0", "READ_TOKEN": "s3cret-s3cret-s3cret-s3cret"}).api_host == "0.0.0.0"
+
+
+@pytest.mark.parametrize("token", ["токен", "two\nlines", "\x1b", "€"])
+def test_a_token_that_no_header_can_carry_is_refused_without_being_shown(token: str) -> None:
+    (found,) = problems(READ_TOKEN=token)
+
+    assert found == f"READ_TOKEN: {HEADER_EXPECTED}"
+    assert token not in found
+    assert config.load({"READ_TOKEN": "clé secrète"}).read_token == "clé secrète"
+    assert "WRITE_KEYS" in problems(WRITE_KEYS=f"web={token}")[0]
 
 
 def test_two_servers_cannot_share_a_port() -> None:

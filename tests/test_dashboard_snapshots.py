@@ -216,6 +216,21 @@ def test_a_fault_in_reading_does_not_stop_later_readings() -> None:
     assert ask(snapshots).stats == {"n": 1}
 
 
+def test_whoever_waits_is_answered_after_a_fault_in_reading_too() -> None:
+    clock = Clock()
+    answers: list[dict[str, Any]] = [{"n": 1}]
+    snapshots = shared(lambda _: answers.pop(), clock)
+
+    ask(snapshots)
+    clock.now_s += 9
+    found: list[Snapshot] = []
+    snapshots.ask("all", found.append)
+
+    assert [(one.stats, str(one.problem)) for one in found] == [
+        ({"n": 1}, "the numbers could not be read: IndexError: pop from empty list")
+    ]
+
+
 def test_the_tag_changes_with_the_numbers_and_the_state_but_not_with_the_clock() -> None:
     def tag(stats: dict[str, Any], problem: ApiProblem | None = None) -> str:
         return encode(Snapshot("all", 0, stats, 0, 1000.0, problem), api_url="http://api", quarantined=None).etag

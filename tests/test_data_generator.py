@@ -72,6 +72,13 @@ def test_a_refused_request_is_listed_and_turns_the_exit_code_to_1() -> None:
     assert "00000001.0" in done.stdout
 
 
+def test_a_key_that_no_header_can_carry_is_refused() -> None:
+    done = generate("--key", "ключ")
+
+    assert done.returncode == 2
+    assert "--key: expected only characters that a header can carry" in done.stderr
+
+
 def test_the_reason_that_an_api_gives_cannot_steer_the_terminal() -> None:
     with recording_api() as api:
         api.answers = [(400, {}, "\x1b]0;owned\x07\x1b[2J\x9b2J\x7f\u202e\nthe end".encode())]

@@ -8,6 +8,7 @@ import sys
 from clickstream.client.expecting import expect, report
 from clickstream.client.reading import ApiProblem
 from clickstream.place import command
+from clickstream.simulation.options import secret
 from clickstream.terminal import words
 
 
@@ -23,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, default=5.0, help="seconds to wait (default 5)")
     parser.add_argument("--test-id", help="only events sent with this X-Clickstream-Test-Id")
     parser.add_argument("--api-url", metavar="URL", help="where the API is (default API_URL, else API_HOST:API_PORT)")
-    parser.add_argument("--token", help="what reading needs, where READ_TOKEN is set for the API (default READ_TOKEN)")
+    parser.add_argument(
+        "--token", type=secret, help="what reading needs, where READ_TOKEN is set for the API (default READ_TOKEN)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -80,27 +80,32 @@ class SharedSnapshots:
 
     def _refresh(self, window: str) -> None:
         asked = self._windows[window]
+        asked_at_s = self._clock()
+        kept = asked.last
         try:
-            snapshot = self._next(window, asked.last)
-        finally:
-            with self._lock:
-                asked.reading = False  # also after a bug in `read`, so that the next request tries again
+            kept = snapshot = self._next(window, asked.last, asked_at_s)
+        except Exception as problem:  # noqa: BLE001 - outermost frame of its thread, and browsers wait for an answer
+            # Not kept, so that the next request tries again.
+            told = ApiProblem("garbage", f"the numbers could not be read: {type(problem).__name__}: {problem}")
+            snapshot = self._failed(window, asked.last, asked_at_s, told)
         with self._lock:
-            asked.last = snapshot
+            asked.last, asked.reading = kept, False
             waiting, asked.waiting = asked.waiting, []
         for answer in waiting:
             answer(snapshot)
 
-    def _next(self, window: str, before: Snapshot | None) -> Snapshot:
-        asked_at_s = self._clock()
+    def _next(self, window: str, before: Snapshot | None, asked_at_s: float) -> Snapshot:
         try:
             stats = self._read(window)
         except ApiProblem as problem:
-            with self._lock:
-                since = self._failing_since = self._failing_since or self._wall_clock()
-            if before is None:
-                return Snapshot(window, asked_at_s, problem=problem, failing_since=since)
-            return Snapshot(window, asked_at_s, before.stats, before.read_at_s, before.read_at, problem, since)
+            return self._failed(window, before, asked_at_s, problem)
         with self._lock:
             self._failing_since = None
         return Snapshot(window, asked_at_s, stats, self._clock(), self._wall_clock())
+
+    def _failed(self, window: str, before: Snapshot | None, asked_at_s: float, problem: ApiProblem) -> Snapshot:
+        with self._lock:
+            since = self._failing_since = self._failing_since or self._wall_clock()
+        if before is None:
+            return Snapshot(window, asked_at_s, problem=problem, failing_since=since)
+        return Snapshot(window, asked_at_s, before.stats, before.read_at_s, before.read_at, problem, since)

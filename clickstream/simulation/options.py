@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from clickstream.access import HEADER_EXPECTED, fits_header
 from clickstream.timestamps import parse
 
 
@@ -17,7 +18,7 @@ def add_target(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="where events are posted, default API_URL (else http://API_HOST:API_PORT) and /events",
     )
-    parser.add_argument("--key", metavar="KEY", help="the write key, default the first one of WRITE_KEYS")
+    parser.add_argument("--key", type=secret, metavar="KEY", help="the write key, default the first one of WRITE_KEYS")
 
 
 def endpoint(text: str) -> str:
@@ -25,6 +26,13 @@ def endpoint(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise argparse.ArgumentTypeError(f'"{text}": expected an address such as http://localhost:3000/events')
+    return text
+
+
+def secret(text: str) -> str:
+    """A key or token, which travels in a header."""
+    if not fits_header(text):
+        raise argparse.ArgumentTypeError(HEADER_EXPECTED)
     return text
 
 
