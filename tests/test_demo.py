@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import signal
@@ -245,6 +246,34 @@ def test_all_taken_ports_are_reported_at_once_with_owner_and_remedy_before_anyth
     assert "  API_PORT=" in process.log
     assert " DASHBOARD_PORT=" in process.log
     assert demo.pids() == {}
+
+
+def test_the_command_that_is_suggested_beside_a_running_demo_works(tmp_path: Path) -> None:
+    port = next(port for port in iter(ports.free_port, 0) if ports.why_not("127.0.0.1", port + 1) is None)
+    demo = StandIns(tmp_path, api_port=port, dashboard_port=port + 1)
+    journal = tmp_path / "events_backup.json"
+    journal.write_text("[\n]\n")
+    with (
+        journal.open("rb") as written,
+        socket.create_server(("127.0.0.1", port)),
+        socket.create_server(("127.0.0.1", port + 1)),
+    ):
+        alone = demo.start()
+        assert alone.wait() == 1
+        fcntl.flock(written, fcntl.LOCK_EX)
+        beside = demo.start()
+        assert beside.wait() == 1
+
+        first, second = (line.strip() for line in beside.log.splitlines() if line.endswith(" ./run_demo.sh"))
+        assert "EVENTS_FILE" not in first
+        prepare, _, start = second.partition("; ")
+        assert prepare == "mkdir -p demo-2"
+        settings = dict(word.split("=") for word in start.split()[:-1])
+        assert settings["EVENTS_FILE"] == "demo-2/events_backup.json"
+        assert settings["API_PORT"] != settings["DASHBOARD_PORT"]
+        again = demo.start("--duration", "0.1", **settings)
+
+        assert again.wait() == 0, again.log
 
 
 def test_an_address_of_another_machine_is_refused_by_name(demo: StandIns) -> None:

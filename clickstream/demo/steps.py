@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from clickstream import ports
 from clickstream.demo.service import Service, port_problem
 from clickstream.demo.supervisor import Child, StopSignals, Supervisor
 from clickstream.demo.terminal import SEPARATOR, Terminal
+from clickstream.journal.inspection import is_in_use
 from clickstream.place import command
 
 GENERATORS: Final = {
@@ -65,16 +68,27 @@ class Demo:
         if missing := [script for script in scripts if not Path(script).is_file()]:
             raise DemoError(f"{', '.join(missing)} not found: start the demo in the directory of the project.")
         problems, remedies = [], []
+        avoid = {service.port for service in self._services}
         for service in self._services:
             reason = ports.why_not(service.host, service.port)
             if reason is not None:
                 problems.append(port_problem(service, reason))
-                avoid = {other.port for other in self._services}
-                free = ports.next_free(service.host, service.port, avoid=avoid)
-                remedies.append(f"{service.setting}={free or service.port + 1}")
+                free = ports.next_free(service.host, service.port, avoid=avoid) or service.port + 1
+                avoid.add(free)
+                remedies.append(f"{service.setting}={free}")
         if problems:
-            command = f"{' '.join(remedies)} ./run_demo.sh"
+            command = f"{self._own_journal()}{' '.join(remedies)} ./run_demo.sh"
             raise DemoError("\n".join([*problems, "Stop it, or choose another port:", f"  {command}"]))
+
+    def _own_journal(self) -> str:
+        """What another demo beside a running one needs before its command: nothing while nobody writes the journal."""
+        events_file = self._options.events_file
+        if events_file is None or not _is_written(events_file):
+            return ""
+        places = (events_file.parent / f"demo-{number}" for number in itertools.count(2))
+        place = next(place for place in places if not _is_written(place / events_file.name))
+        directory, journal = shlex.quote(str(place)), shlex.quote(str(place / events_file.name))
+        return f"mkdir -p {directory}; EVENTS_FILE={journal} "
 
     def run(self, supervisor: Supervisor, signals: StopSignals) -> None:
         """Start everything, then show totals until somebody asks to stop or the duration is over."""
@@ -201,6 +215,13 @@ class Demo:
             ending = _ending(child.exit_code() or 0)
             log = "\n".join(f"  | {line}" for line in child.log_end(_LOG_LINES)) or "  | (it printed nothing)"
             raise DemoError(f"The {child.name} has ended ({ending}). The end of its log:\n{log}")
+
+
+def _is_written(journal: Path) -> bool:
+    try:
+        return is_in_use(journal)
+    except OSError:  # the API will say what is wrong with it
+        return False
 
 
 def _ending(exit_code: int) -> str:

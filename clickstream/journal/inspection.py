@@ -60,6 +60,18 @@ def inspect(path: Path, decode: Decode[T]) -> Condition:
         os.close(fd)
 
 
+def is_in_use(path: Path) -> bool:
+    """Whether a process writes the journal at `path` now; raises OSError, but not where there is none."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return _is_locked(fd)
+    finally:
+        os.close(fd)
+
+
 def _is_locked(fd: int) -> bool:
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
