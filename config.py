@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from clickstream.access import HEADER_EXPECTED, WriteKey, fits_header, parse_write_keys
 from clickstream.errors import ConfigError
@@ -244,8 +245,9 @@ class _Reader:
 
     def _url(self, name: str, default: str) -> str:
         def parse(text: str) -> str:
-            if not text.startswith(("http://", "https://")):
-                raise ValueError
+            parts = urlsplit(text)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+                raise ValueError  # as `port` does for what is none
             return text.rstrip("/")
 
         return self._value(name, default, parse, "an address such as http://127.0.0.1:3000")

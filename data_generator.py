@@ -10,7 +10,7 @@ import sys
 
 import config
 from clickstream.errors import ConfigError
-from clickstream.simulation.options import add_target, at_least, positive, whole
+from clickstream.simulation.options import LONGEST_S, add_target, number, whole
 from clickstream.simulation.steady import SteadyTraffic, run
 from clickstream.terminal.console import console_for_lines
 
@@ -40,8 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     add_target(parser)
-    parser.add_argument("--rate", type=positive, default=10.0, help="events a second, default 10")
-    parser.add_argument("--duration", type=at_least(0.0), default=60.0, help="seconds, default 60; 0 runs until Ctrl-C")
+    parser.add_argument("--rate", type=number(0.001, 1_000_000), default=10.0, help="events a second, default 10")
+    parser.add_argument(
+        "--duration", type=number(0.0, LONGEST_S), default=60.0, help="seconds, default 60; 0 runs until Ctrl-C"
+    )
     parser.add_argument(
         "--batch-size", type=whole(1, 10_000), default=100, help="most events in one request, default 100"
     )

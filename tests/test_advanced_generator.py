@@ -317,6 +317,11 @@ def test_a_wrong_model_is_refused_with_its_problems(tmp_path: Path) -> None:
         (["--speed", "-1"], "--speed"),
         (["--start", "yesterday"], "--start"),
         (["--preset", "wishful"], "--preset"),
+        (["--backfill", "800000d"], "--backfill"),
+        (["--start", "9999-12-31T23:59:59Z"], "--start"),
+        (["--speed", "1e-320"], "--speed"),
+        (["--duration", "1e300", "--fast"], "--duration"),
+        (["--endpoint", "http://127.0.0.1:99999/events"], "--endpoint"),
     ],
 )
 def test_wrong_options_are_named(arguments: list[str], named: str) -> None:

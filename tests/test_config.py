@@ -62,6 +62,11 @@ def test_every_problem_is_reported_at_once_with_the_value_and_what_was_expected(
     ]
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://", "http://[::1", "http://host:port", "ftp://host"])
+def test_an_address_that_nobody_can_call_is_refused(url: str) -> None:
+    assert problems(API_URL=url) == [f'API_URL="{url}": expected an address such as http://127.0.0.1:3000']
+
+
 @pytest.mark.parametrize("value", ["0", "65536", "-1", "3000.0", "3e3", "abc"])
 def test_ports_are_whole_numbers_in_their_range(value: str) -> None:
     assert len(problems(API_PORT=value)) == 1

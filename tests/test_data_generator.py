@@ -72,6 +72,14 @@ def test_a_refused_request_is_listed_and_turns_the_exit_code_to_1() -> None:
     assert "00000001.0" in done.stdout
 
 
+@pytest.mark.parametrize("rate", ["0", "-1", "1e308", "1e-320", "inf", "many"])
+def test_a_rate_that_nobody_can_send_is_refused(rate: str) -> None:
+    done = generate("--rate", rate)
+
+    assert done.returncode == 2
+    assert f'--rate: "{rate}": expected a number' in done.stderr
+
+
 def test_a_key_that_no_header_can_carry_is_refused() -> None:
     done = generate("--key", "ключ")
 

@@ -127,8 +127,24 @@ def test_a_stopped_run_gives_up_what_cannot_be_delivered_and_says_so() -> None:
 
     assert time.monotonic() - started < 5
     assert counters.unacknowledged == 3
+    assert (counters.requests, counters.retries) == (1, 0)  # the pause before the second one was cut short
     assert sender.failures.event_ids == ["e0", "e1", "e2"]
     assert "unavailable" in sender.failures.reasons[0]
+
+
+def test_a_fault_of_a_sending_thread_is_told_with_its_reason_and_loses_nothing_silently() -> None:
+    with recording_api() as api:
+        noted: list[str] = []
+        sender = Sender(
+            api.url, key="ключ", connections=1, on_delivery=lambda batch, delivery: noted.append(delivery.outcome)
+        )
+        for number in range(3):
+            sender.offer(Batch(records(1, number), time.monotonic()))
+        counters = sender.finish(never())
+
+    assert (counters.unacknowledged, counters.in_flight) == (3, 0)
+    assert noted == ["unacknowledged"] * 3
+    assert "UnicodeEncodeError" in sender.failures.reasons[0]
 
 
 @pytest.mark.measures

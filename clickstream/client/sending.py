@@ -183,13 +183,13 @@ class SendingClient:
 
 def unreachable(endpoint: str, option: str = "--endpoint", timeout_s: float = 3.0) -> str | None:
     """A sentence that says what to do when nothing listens at `endpoint`, as `option` said; else None."""
-    parts = urlsplit(endpoint)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
+        parts = urlsplit(endpoint)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
         socket.create_connection((parts.hostname or "", port), timeout=timeout_s).close()
-    except OSError as problem:
+    except (OSError, ValueError) as problem:  # the latter for a port or a name that cannot be one
         return (
-            f"Nothing answers at {endpoint} ({problem.strerror or problem}). "
+            f"Nothing answers at {endpoint} ({getattr(problem, 'strerror', None) or problem}). "
             f"Start the API with `{command('local_api.py')}`, or name another address with {option}."
         )
     return None
@@ -213,7 +213,7 @@ def retry_after_s(value: str | None, now: datetime) -> float:
         return min(float(value), _MOST_RETRY_AFTER_S)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year that no calendar has
         return 0.0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)

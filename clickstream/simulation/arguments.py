@@ -14,11 +14,16 @@ def arguments_parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     options.add_target(parser)
-    add("--duration", type=options.at_least(0.0), default=60.0, help="seconds, default 60; 0 runs until Ctrl-C")
+    add(
+        "--duration",
+        type=options.number(0.0, options.LONGEST_S),
+        default=60.0,
+        help="seconds, default 60; 0 runs until Ctrl-C",
+    )
     add("--users", type=options.whole(1, 1_000_000), default=5, help="shoppers at the same time, default 5")
     add(
         "--speed",
-        type=options.positive,
+        type=options.number(0.001, 1_000_000),
         default=60.0,
         help="times the pace of real shoppers, default 60: a minute a second",
     )
@@ -94,7 +99,7 @@ def _add_sending(group: argparse._ArgumentGroup) -> None:
     add("--connections", type=options.whole(1, 64), default=4, help="default 4")
     add(
         "--give-up-after",
-        type=options.positive,
+        type=options.number(0.001, options.LONGEST_S),
         default=60.0,
         metavar="SECONDS",
         help="of retrying a batch, default 60",

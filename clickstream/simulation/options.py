@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import Final
 from urllib.parse import urlsplit
 
 from clickstream.access import HEADER_EXPECTED, fits_header
 from clickstream.timestamps import parse
+
+LONGEST_S: Final = 36_500 * 86_400.0  # a century; no run of a generator, or part of one, takes longer
+_FIRST_MS: Final = parse("1900-01-01T00:00:00Z")
+_LAST_MS: Final = parse("3000-01-01T00:00:00Z") - 1
 
 
 def add_target(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +28,12 @@ def add_target(parser: argparse.ArgumentParser) -> None:
 
 def endpoint(text: str) -> str:
     """An http(s) address with a host."""
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(text)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port beyond 65535, brackets that do not match
+        is_one = False
+    if not is_one:
         raise argparse.ArgumentTypeError(f'"{text}": expected an address such as http://localhost:3000/events')
     return text
 
@@ -36,22 +45,14 @@ def secret(text: str) -> str:
     return text
 
 
-def positive(text: str) -> float:
-    """A number above 0."""
-    number = _number(text)
-    if number <= 0:
-        raise argparse.ArgumentTypeError(f'"{text}": expected a number above 0')
-    return number
-
-
-def at_least(least: float) -> Callable[[str], float]:
-    """A number not below `least`."""
+def number(least: float, most: float) -> Callable[[str], float]:
+    """A number from `least` to `most`."""
 
     def parse(text: str) -> float:
-        number = _number(text)
-        if number < least:
-            raise argparse.ArgumentTypeError(f'"{text}": expected a number from {least:g}')
-        return number
+        given = _number(text)
+        if not least <= given <= most:
+            raise argparse.ArgumentTypeError(f'"{text}": expected a number from {least:,g} to {most:,.0f}')
+        return given
 
     return parse
 
@@ -82,18 +83,21 @@ def share(text: str) -> float:
 def period_s(text: str) -> float:
     """Seconds of a period such as 30d, 12h, 90m or 45s."""
     units = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
-    number = _number(text[:-1]) * units.get(text[-1:], 0.0) if text[-1:] in units else 0.0
-    if number <= 0:
-        raise argparse.ArgumentTypeError(f'"{text}": expected a period such as 30d, 12h or 90m')
-    return number
+    seconds = _number(text[:-1]) * units.get(text[-1:], 0.0) if text[-1:] in units else 0.0
+    if not 0.001 <= seconds <= LONGEST_S:
+        raise argparse.ArgumentTypeError(f'"{text}": expected a period such as 30d, 12h or 90m, at most 36500d')
+    return seconds
 
 
 def moment_ms(text: str) -> int:
-    """Milliseconds since 1970 of an RFC 3339 time."""
+    """Milliseconds since 1970 of an RFC 3339 time; not so late that a run could reach the last year there is."""
     try:
-        return parse(text)
+        moment = parse(text)
     except ValueError as problem:
         raise argparse.ArgumentTypeError(f'"{text}" {problem}') from None
+    if not _FIRST_MS <= moment <= _LAST_MS:
+        raise argparse.ArgumentTypeError(f'"{text}": expected a time from the years 1900 to 2999')
+    return moment
 
 
 def _number(text: str) -> float:

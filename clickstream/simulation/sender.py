@@ -200,9 +200,11 @@ class Sender:
         return True
 
     def _pause(self, seconds: float) -> bool:
+        if self._abandon.wait(seconds):
+            return True
         with self._lock:
             self._counters.retries += 1
-        return self._abandon.wait(seconds)
+        return False
 
     def _work(self, client: SendingClient) -> None:
         is_answered = True
@@ -211,7 +213,7 @@ class Sender:
             with self._lock:
                 self._counters.largest_lag_s = max(self._counters.largest_lag_s, lag_s)
             if is_answered or not self._abandon.is_set():
-                delivery = client.send(batch.records)
+                delivery = _sent(client, batch.records)
                 is_answered = delivery.status is not None
             else:  # nobody answers, and each attempt may take as long as a request may
                 delivery = Delivery(reason=_STOPPED)
@@ -244,6 +246,13 @@ class Sender:
                     self._stop.set()
             if self._on_delivery is not None:
                 self._on_delivery(batch, delivery)
+
+
+def _sent(client: SendingClient, records: Sequence[bytes]) -> Delivery:
+    try:
+        return client.send(records)
+    except Exception as problem:  # noqa: BLE001 - outermost frame of its thread; what it held must not be lost silently
+        return Delivery(attempts=1, maybe_stored=1, reason=f"a fault here: {type(problem).__name__}: {problem}")
 
 
 class Batcher:
