@@ -25,14 +25,16 @@ from clickstream.simulation.selfcheck import run_self_check
 from clickstream.simulation.shopping import Delivering, ShoppingRun
 from clickstream.simulation.shopping_view import explanation_table
 from clickstream.simulation.traffic import Plan, Traffic, random_seed, write_records
+from clickstream.start import begun
 from clickstream.terminal.console import console_for_lines
-from clickstream.timestamps import now_ms
+from clickstream.timestamps import DAY_MS, now_ms
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until the end or Ctrl-C; 0 when every event was acknowledged (and verified, if asked), else 1."""
     parser = arguments_parser(__doc__ or "")
     given = parser.parse_args(arguments)
+    begun()
     console = console_for_lines(stderr=given.output == "-")
     try:
         return _run(parser, given, console)
@@ -54,6 +56,10 @@ def _run(parser: argparse.ArgumentParser, given: argparse.Namespace, console: Co
     model = journeys.load(given.journeys)
     if given.preset not in model.presets:
         parser.error(f'--preset "{given.preset}": expected one of {", ".join(model.presets)}')
+    if given.verify and given.output:
+        parser.error("--verify: nothing is sent with --output, so there is nothing to verify")
+    if given.verify and given.start is not None and given.start + _length_s(given) * 1000 > now_ms() + DAY_MS:
+        parser.error("--verify: the API replaces times more than a day ahead; choose an earlier --start")
     if given.explain:
         return _explain(model, given.preset, console)
     if given.self_check:
@@ -84,7 +90,7 @@ def _generate(model: journeys.Model, given: argparse.Namespace, console: Console
 
 def _plan(model: journeys.Model, given: argparse.Namespace) -> Plan:
     # What is not paced is over in a moment, so its events lie in the past.
-    length_s = given.backfill if given.backfill is not None else given.duration if given.fast or given.output else 0.0
+    length_s = _length_s(given) if given.backfill is not None or given.fast or given.output else 0.0
     return Plan(
         model=model,
         users=given.users,
@@ -97,6 +103,11 @@ def _plan(model: journeys.Model, given: argparse.Namespace) -> Plan:
         events=given.events,
         rates=Rates(given.duplicate_rate, given.late_rate, given.out_of_order_rate, given.invalid_rate, given.bot_rate),
     )
+
+
+def _length_s(given: argparse.Namespace) -> float:
+    length_s: float = given.duration if given.backfill is None else given.backfill
+    return length_s
 
 
 def _explain(model: journeys.Model, preset: str, console: Console) -> int:

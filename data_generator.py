@@ -12,12 +12,14 @@ import config
 from clickstream.errors import ConfigError
 from clickstream.simulation.options import LONGEST_S, add_target, number, whole
 from clickstream.simulation.steady import SteadyTraffic, run
+from clickstream.start import begun
 from clickstream.terminal.console import console_for_lines
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until the duration is over or Ctrl-C; 0 when every event was acknowledged, else 1."""
     options = _parser().parse_args(arguments)
+    begun()
     traffic = SteadyTraffic(seed=options.seed, rate=options.rate, duration_s=options.duration)
     console = console_for_lines()
     try:

@@ -15,7 +15,7 @@ The way of an event, and the file that answers for each step:
 
 server/ carries any Flask application; dashboard/ and terminal/ show numbers; demo/ runs it all; commands/ are
 the operator's tools; place.py and packages.py know which Python runs and whether it has the packages,
-ports.py who holds a port.
+ports.py who holds a port; start.py lets each program begin.
 """
 
 __version__ = "0.1.0"

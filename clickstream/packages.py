@@ -1,4 +1,6 @@
-"""Imported by every program before anything else: without the packages it ends in a sentence, not in a traceback.
+"""Imported by every program before anything else, so that it starts as one expects (start.py).
+
+Without the packages it ends in a sentence, not in a traceback.
 
 Standard library only, and no syntax that an older Python does not know.
 """
@@ -10,6 +12,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from clickstream import start
 from clickstream.place import python, shown
 
 # What the programs import; boto3 only with ENV=aws, pytest only in tests. A test compares with requirements.in.
@@ -38,6 +41,8 @@ def remedy(missing: list[str], words: list[str], root: Path) -> str:
     return f"{python()} does not have the packages that this needs ({names}): {first}start it as {start}"
 
 
+start.open_streams()
+start.leave_at_interrupts()
 if _missing := [name for name in NEEDED if find_spec(name) is None]:
     _words = getattr(sys, "orig_argv", ["", *sys.argv])[1:]  # Python 3.9 does not have it, and macOS has Python 3.9
     sys.exit(remedy(_missing, _words, Path(__file__).resolve().parent.parent))

@@ -309,6 +309,21 @@ def test_a_wrong_model_is_refused_with_its_problems(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--output", "-"], "nothing is sent with --output"),
+        (["--start", "2999-01-01T00:00:00Z", "--fast"], "the API replaces times more than a day ahead"),
+        (["--start", "2020-01-01T00:00:00Z", "--backfill", "36500d"], "the API replaces times more than a day ahead"),
+    ],
+)
+def test_what_cannot_be_verified_is_refused(arguments: list[str], why: str) -> None:
+    done = generate("--verify", *arguments)
+
+    assert done.returncode == 2
+    assert f"--verify: {why}" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "named"),
     [
         (["--backfill", "a month"], "--backfill"),

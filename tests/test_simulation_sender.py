@@ -118,7 +118,7 @@ def test_quantiles_are_within_a_bucket() -> None:
 def test_a_stopped_run_gives_up_what_cannot_be_delivered_and_says_so() -> None:
     stop = threading.Event()
     with recording_api() as api:
-        api.answers = [error(503, "unavailable", Retry_After="60")] * 4
+        api.answers = [error(503, "unavailable", Retry_After="20")] * 4
         sender = Sender(api.url, connections=1, patience_s=0.2)
         sender.offer(Batch(records(3), time.monotonic()))
         stop.set()

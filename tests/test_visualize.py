@@ -380,7 +380,8 @@ def test_watching_fills_a_resized_terminal(noon: dict[str, Any]) -> None:
     assert narrow <= 60 < wide <= 150
 
 
-def test_ctrl_c_ends_watching_with_screen_and_cursor_restored(api: Platform) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_watching_with_screen_and_cursor_restored(api: Platform, number: int, code: int) -> None:
     primary, secondary = pty.openpty()
     command = python("visualize.py", "--api", api.url, "--watch", "--interval", "0.5")
     env = environment(TERM="xterm-256color", COLUMNS="100", LINES="40")
@@ -392,14 +393,14 @@ def test_ctrl_c_ends_watching_with_screen_and_cursor_restored(api: Platform) -> 
         deadline = time.monotonic() + 15
         while b"Conversion funnel" not in output and time.monotonic() < deadline:
             output += _available(primary)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         while process.poll() is None and time.monotonic() < deadline:
             output += _available(primary)
         output += _available(primary)
         process.kill()  # only where it did not end by itself: then its code says so
     os.close(primary)
 
-    assert process.returncode == 0
+    assert process.returncode == code
     assert b"\x1b[?1049h" in output
     assert output.rstrip().endswith(b"\x1b[?25h") or b"\x1b[?25h" in output.rpartition(b"\x1b[?1049l")[2] + output[-40:]
     assert b"\x1b[?1049l" in output

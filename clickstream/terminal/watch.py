@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
@@ -56,6 +59,24 @@ class Screen:
         yield Group(*report, *([Text(words.clean(str(self._problem)), style="red")] if self._problem else []))
 
 
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP leave the block, as Ctrl-C does, instead of ending the process within it."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asks to survive the terminal
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def watch(
     read: Callable[[], Mapping[str, Any]],
     console: Console,
@@ -63,9 +84,9 @@ def watch(
     interval_s: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Redraw every second and read every `interval_s` until KeyboardInterrupt; screen and cursor are then as before."""
+    """Redraw every second and read every `interval_s` until a signal asks to end; the screen is then as before."""
     screen = Screen()
-    with Live(screen, console=console, screen=True, auto_refresh=False) as live:
+    with _ended_by_signals(), Live(screen, console=console, screen=True, auto_refresh=False) as live:
         next_read_s = 0.0
         while True:
             if time.monotonic() >= next_read_s:
