@@ -14,10 +14,11 @@ from werkzeug.exceptions import HTTPException, NotFound
 
 from api.parts import parts
 from clickstream.access import RateLimited
+from clickstream.arrivals import Refusal, refusals_of
 from clickstream.backends.base import Backend
 from clickstream.errors import RequestRefused, Unavailable
 from clickstream.events import PlainEvent
-from clickstream.expectations import Refusal, checked_scope, refusals_of
+from clickstream.expectations import checked_scope
 from clickstream.marks import marked
 from clickstream.pipeline import Receipt
 from clickstream.server import BODY, BODY_REFUSED, DEFERRED, Deferred

@@ -14,8 +14,9 @@ from api.access import refuse_other_sites, refuse_strangers
 from api.answers import integer_parameter, reply, request_body, test_id
 from api.parts import parts
 from clickstream import micro
+from clickstream.arrivals import REMEMBERED
 from clickstream.errors import RequestRefused
-from clickstream.expectations import REMEMBERED, checked_scope, seconds
+from clickstream.expectations import checked_scope, seconds
 from clickstream.query import from_parameters
 from clickstream.server import DEFERRED, Deferred
 

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any, Final
 
 import msgspec
 
+from clickstream.arrivals import Arrivals, Envelope, Refusal
 from clickstream.errors import RequestRefused, Unavailable
-from clickstream.events import AnyEvent, Rejection
+from clickstream.events import AnyEvent
 from clickstream.query import Query, is_same, written
 
-# Events and rejections that an expectation can look back on; enough for any test, little memory (about 10 MB).
-REMEMBERED: Final = 10_000
 MAX_WAIT_S: Final = 60.0
 # Each of them is asked about every event that is kept, on the loop thread, also when its client has long gone.
 MOST_WAITING: Final = 200
 
 _SHOWN_MISSES: Final = 5
 _SHOWN_REJECTIONS: Final = 10
-_SHOWN_RAW_BYTES: Final = 2_000
-_SCOPES_REMEMBERED: Final = 10_000
 _DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|)")
 _SCOPE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -57,62 +53,38 @@ def checked_scope(text: str | None) -> str | None:
     return text
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """One refused record, as an expectation shows it."""
-
-    scope: str | None
-    family: str  # of the SDK that sent it, or native
-    code: str
-    field: str | None
-    message: str
-    raw: bytes
-
-    def shown(self) -> Answer:
-        """For an answer: the reason, and the beginning of the record."""
-        raw = self.raw[:_SHOWN_RAW_BYTES].decode("utf-8", "replace")
-        return {"code": self.code, "field": self.field, "message": self.message, "raw": raw}
-
-
 @dataclass(eq=False, slots=True)
 class _Waiting:
     query: Query
     scope: str | None
     least: int
     done: Callable[[Answer], None]
-    found: list[bytes] = field(default_factory=list)
+    # Numbers, not the events: what one who waits has found is held only as long as anything else that came.
+    found: list[int] = field(default_factory=list)
 
 
 class Expectations:
     """Remembers what came lately and answers who waits for it; everything on the loop thread."""
 
     def __init__(self) -> None:
-        self._arrivals = 0
-        # By group, and which arrival the first of each was: all traffic passes here, and hardly ever asks anybody.
-        self._kept: deque[tuple[int, Sequence[AnyEvent], Sequence[bytes]]] = deque()
-        self._refused: deque[tuple[int, Refusal]] = deque(maxlen=REMEMBERED)
-        self._began: dict[str | None, int] = {}
+        self._arrivals = Arrivals()
         self._waiting: list[_Waiting] = []
 
-    def observe(self, events: Sequence[AnyEvent], records: Sequence[bytes]) -> None:
+    def observe(self, _: Sequence[AnyEvent], records: Sequence[bytes]) -> None:
         """Take in events that have been kept; answers those whose expectation is now met."""
-        first = self._arrivals
-        self._arrivals += len(events)
-        self._kept.append((first, events, records))
-        while len(self._kept) > 1 and self._kept[1][0] <= self._arrivals - REMEMBERED:
-            self._kept.popleft()
+        group = self._arrivals.add(records)
         once = _remembering()
         for waiting in tuple(self._waiting):
-            for event, record in zip(events, records, strict=True):
-                if _matches(event, record, waiting.query, waiting.scope, once):
-                    waiting.found.append(record)
+            for number, envelope, record in group:
+                if _matches(envelope, record, waiting.query, waiting.scope, once):
+                    waiting.found.append(number)
             if len(waiting.found) >= waiting.least:
                 self._waiting.remove(waiting)
-                waiting.done(_met(waiting.found))
+                waiting.done(self._met(waiting))
 
     def note_refused(self, refusals: Sequence[Refusal]) -> None:
         """Take in records that have been refused, to be shown to those who wait in vain."""
-        self._refused.extend((self._arrivals, refusal) for refusal in refusals)
+        self._arrivals.add_refused(refusals)
 
     def expect(
         self,
@@ -128,9 +100,13 @@ class Expectations:
         Raises Unavailable when too many wait already.
         """
         waiting = _Waiting(query, scope, least, done)
-        waiting.found.extend(record for event, record in self._in_scope(scope) if _matches(event, record, query, scope))
+        waiting.found.extend(
+            number
+            for number, envelope, record in self._arrivals.kept(scope)
+            if _matches(envelope, record, query, scope)
+        )
         if len(waiting.found) >= least:
-            done(_met(waiting.found))
+            done(self._met(waiting))
             return lambda: None
         if len(self._waiting) >= MOST_WAITING:
             raise Unavailable(f"{MOST_WAITING} requests wait for events already; ask again shortly", retry_after_s=5)
@@ -144,57 +120,47 @@ class Expectations:
         return time_is_over
 
     def reset(self, scope: str | None) -> None:
-        """Forget, for `scope`, everything that has come so far."""
-        if len(self._began) >= _SCOPES_REMEMBERED:
-            del self._began[next(iter(self._began))]
-        self._began[scope] = self._arrivals
+        """Forget, for `scope`, everything that has come so far; also what those who wait have found."""
+        self._arrivals.begin(scope)
+        for waiting in self._waiting:
+            if waiting.scope == scope:
+                waiting.found.clear()
 
     def forget(self) -> None:
         """Drop everything that is remembered, because some of it has been erased."""
-        self._kept.clear()
-        self._refused.clear()
+        self._arrivals.forget()
 
     def kept(self, scope: str | None) -> Iterator[bytes]:
         """The records that came since the scope began, oldest first."""
-        return (record for _, record in self._in_scope(scope))
+        return (record for _, _, record in self._arrivals.kept(scope))
 
     def refused(self, scope: str | None) -> list[Refusal]:
         """What was refused since the scope began, oldest first."""
-        began = self._began.get(scope, 0)
-        return [one for at, one in self._refused if at >= began and scope in (None, one.scope)]
+        return self._arrivals.refused(scope)
 
-    def _in_scope(self, scope: str | None) -> Iterator[tuple[AnyEvent, bytes]]:
-        began = max(self._began.get(scope, 0), self._arrivals - REMEMBERED)
-        mark = b"" if scope is None else f'"test_id":"{scope}"'.encode()
-        for first, events, records in self._kept:
-            for at, event, record in zip(count(first), events, records):
-                if at >= began and mark in record:
-                    yield event, record
+    def _met(self, waiting: _Waiting) -> Answer:
+        return {"status": "met", **self._found(waiting)}
+
+    def _found(self, waiting: _Waiting) -> Answer:
+        events = [msgspec.Raw(record) for record in self._arrivals.records(waiting.found)]
+        return {"matched": len(waiting.found), "events": events}
 
     def _unmet(self, waiting: _Waiting) -> Answer:
-        records = [record for event, record in self._in_scope(waiting.scope) if record not in waiting.found]
+        came = list(self._arrivals.kept(waiting.scope))
+        found = set(waiting.found)
+        records = [record for number, _, record in came if number not in found]
         near = [(_differences(_decode(record), waiting.query), record) for record in reversed(records[-1000:])]
         refused = self.refused(waiting.scope)[-_SHOWN_REJECTIONS:]
         return {
             "status": "unmet",
-            "matched": len(waiting.found),
-            "events": [msgspec.Raw(record) for record in waiting.found],
+            **self._found(waiting),
             "near_misses": [
                 {"differs": differences, "event": msgspec.Raw(record)}
                 for differences, record in sorted(near, key=lambda one: len(one[0]))[:_SHOWN_MISSES]
             ],
             "rejected": [refusal.shown() for refusal in refused],
-            "seen": dict(Counter(event.event_type for event, _ in self._in_scope(waiting.scope)).most_common()),
+            "seen": dict(Counter(envelope.event_type for _, envelope, _ in came).most_common()),
         }
-
-
-def refusals_of(rejections: Sequence[Rejection], scope: str | None, family: str) -> list[Refusal]:
-    """The verdicts of one request for Expectations.note_refused."""
-    return [Refusal(scope, family, one.code, one.field, one.message, one.record) for one in rejections]
-
-
-def _met(found: Sequence[bytes]) -> Answer:
-    return {"status": "met", "matched": len(found), "events": [msgspec.Raw(record) for record in found]}
 
 
 def _remembering() -> _Decode:
@@ -210,11 +176,11 @@ def _remembering() -> _Decode:
     return once
 
 
-def _matches(event: AnyEvent, record: bytes, query: Query, scope: str | None, decode: _Decode = _decode) -> bool:
+def _matches(seen: Envelope, record: bytes, query: Query, scope: str | None, decode: _Decode = _decode) -> bool:
     for name, value in query.fields.items():
-        if getattr(event, name) != value:
+        if getattr(seen, name) != value:
             return False
-    return (scope is None or f'"test_id":"{scope}"'.encode() in record) and query.matches_event(decode(record))
+    return scope in (None, seen.test_id) and query.matches_event(decode(record))
 
 
 def _differences(event: dict[str, Any], query: Query) -> list[Answer]:

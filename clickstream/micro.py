@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from clickstream.expectations import Refusal
+from clickstream.arrivals import Refusal
 
 _TYPES: Final = {
     "pv": "page_view",

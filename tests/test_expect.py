@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import socket
 import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import pytest
 import requests
 
 import clickstream.expectations
+from clickstream.arrivals import Refusal
 from clickstream.errors import Unavailable
 from clickstream.events import Limits, validate
 from clickstream.expectations import MOST_WAITING, Expectations
@@ -159,6 +162,108 @@ def test_a_reset_hides_what_came_before_in_that_scope_only(api: Platform) -> Non
 
     assert expect(api, test_id="test-a", timeout="0")[0] == 404
     assert expect(api, test_id="test-b", timeout="0")[0] == 200
+
+
+def test_a_reset_hides_what_was_refused_before_it(api: Platform) -> None:
+    send(api, {"event_type": "Before"}, test_id="test-a")
+    requests.delete(f"{api.url}/expect?test_id=test-a", timeout=5)
+    send(api, {"event_type": "After"}, test_id="test-a")
+
+    _, answer = expect(api, event_type="never", test_id="test-a", timeout="0")
+
+    assert [json.loads(one["raw"])["event_type"] for one in answer["rejected"]] == ["After"]
+
+
+def test_a_reset_hides_what_came_before_from_those_who_wait_as_well() -> None:
+    expectations = Expectations()
+    answers: list[Any] = []
+    observe(expectations, EVENT.replace(b"{}", b'{"order_id":"before"}'))
+    time_is_over = expectations.expect(Query({"user_id": "u"}), scope=None, least=2, done=answers.append)
+
+    expectations.reset(None)
+    observe(expectations, EVENT.replace(b"{}", b'{"order_id":"after"}'))
+    time_is_over()
+
+    (answer,) = answers
+    assert (answer["status"], answer["matched"], answer["seen"]) == ("unmet", 1, {"a": 1})
+    assert b"after" in bytes(answer["events"][0])
+
+
+def test_the_reset_of_everything_outlives_those_of_any_number_of_scopes() -> None:
+    expectations = Expectations()
+    observe(expectations, EVENT)
+    expectations.reset(None)
+
+    for number in range(10_001):
+        expectations.reset(f"test-{number}")
+
+    assert list(expectations.kept(None)) == []
+
+
+def test_of_large_refused_bodies_only_the_beginning_stays_in_memory() -> None:
+    expectations = Expectations()
+
+    with traced() as held:
+        for number in range(100):
+            body = b"%03d" % number + b"x" * 1_000_000
+            expectations.note_refused([Refusal(None, "native", "invalid_body", None, "no", body)])
+        assert held() < 2_000_000
+        for _ in range(30):
+            expectations.note_refused([Refusal(None, "native", "invalid_body", None, "m" * 9_000, b"")] * 100)
+        assert held() < 12_000_000
+
+    assert 0 < len(expectations.refused(None)) <= 1_000
+
+
+def test_large_events_are_remembered_up_to_16_mib_together() -> None:
+    expectations = Expectations()
+    answers: list[Any] = []
+    expectations.expect(Query({"user_id": "u"}), scope=None, least=100, done=answers.append)
+
+    with traced() as held:
+        for number in range(10):
+            observe(
+                expectations,
+                *(
+                    EVENT.replace(b"{}", b'{"n":%d,"x":"%s"}' % (n, b"x" * 1_000_000))
+                    for n in range(10 * number, 10 * number + 10)
+                ),
+            )
+        assert held() < 20_000_000
+
+    numbers = [json.loads(record)["properties"]["n"] for record in expectations.kept(None)]
+    assert numbers == list(range(84, 100))
+    assert (answers[0]["status"], answers[0]["matched"], len(answers[0]["events"])) == ("met", 100, 16)
+
+
+def test_small_events_are_remembered_by_their_number() -> None:
+    expectations = Expectations()
+
+    for number in range(12_000):
+        observe(expectations, EVENT.replace(b"{}", b'{"n":%d}' % number))
+
+    numbers = [json.loads(record)["properties"]["n"] for record in expectations.kept(None)]
+    assert numbers == list(range(2_000, 12_000))
+
+
+EVENT = b'{"event_type":"a","event_id":"1","user_id":"u","timestamp":"2026-01-15T10:30:00Z","properties":{}}'
+
+
+def observe(expectations: Expectations, *records: bytes) -> None:
+    limits = Limits(max_event_bytes=2_000_000, max_nesting=8)
+    batch = validate(records, limits, parse("2026-01-15T10:30:01Z"))
+    expectations.observe(batch.events, batch.records)
+
+
+@contextlib.contextmanager
+def traced() -> Iterator[Callable[[], int]]:
+    """Yields how to ask for the bytes that have come to be held since the block began."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
 
 
 def test_events_of_sdks_can_be_scoped_and_expected_too(api: Platform) -> None:
