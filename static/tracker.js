@@ -1,15 +1,15 @@
 /* Browser tracker, MIT licence: <script defer src="http://localhost:3000/tracker.js"></script>
-   data-endpoint (default: where this script came from), data-key, data-no-clicks, data-respect-dnt (also GPC).
+   data-endpoint (default: the script's), data-key, data-no-clicks, data-respect-dnt (also GPC).
 
-   An event is stored before it is sent and forgotten once the platform keeps it. What is left goes out again with
-   the same event_id, from this page or the next; the platform drops the copies. */
+   Events are stored until the platform keeps them. What is left goes out again with the same event_id, also from
+   the next page; the platform drops the copies. */
 (() => {
   "use strict";
   const script = document.currentScript, options = script.dataset;
   const base = (options.endpoint || new URL(script.src).origin).replace(/\/$/, "");
   const target = base + "/events" + (options.key ? "?write_key=" + encodeURIComponent(options.key) : "");
   const PREFIX = "clickstream:", EVENT = PREFIX + "event:", SESSION_MS = 30 * 60e3, MAX_WAITING = 1000;
-  const MAX_BYTES = 50e3; // browsers keep at most 64 KiB in flight beyond a page's life
+  const MAX_BYTES = 50e3; // 64 KiB at most outlive a page
   const off = "respectDnt" in options && (navigator.doNotTrack === "1" || navigator.globalPrivacyControl);
   const waiting = new Map(); // event_id -> JSON, oldest first; stored one key each, so tabs never race
   let flying = [], failures = 0, timer, lastPage;
@@ -17,15 +17,15 @@
   const storage = (action, key, value) => {
     try { return localStorage[action](PREFIX + key, value); } catch { return null; }
   };
-  const memory = {};
+  const memory = {}; // what could not be stored: tabs share the rest
   const recall = (key) => memory[key] || storage("getItem", key);
-  const remember = (key, value) => { memory[key] = value; storage("setItem", key, value); return value; };
+  const remember = (key, value) => { memory[key] = storage("setItem", key, value) === null && value; return value; };
   const newId = () => {
     const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID needs https
     return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   };
   const sessionId = (now) => {
-    const [id, last] = (storage("getItem", "session") || memory.session || "").split(" ");
+    const [id, last] = (recall("session") || "").split(" ");
     const current = id && now - last < SESSION_MS ? id : newId();
     remember("session", current + " " + now);
     return current;
@@ -43,17 +43,20 @@
     event.session_id = sessionId(Date.now());
     event.timestamp = new Date().toISOString();
     event.properties = { page: location.pathname, device: device(), locale: navigator.language, ...properties };
+    let json;
+    try { json = JSON.stringify(event); } catch (fault) { return console.warn("clickstream: " + type, fault); }
     if (waiting.size >= MAX_WAITING) forget(waiting.keys().next().value);
-    waiting.set(event.event_id, JSON.stringify(event));
-    storage("setItem", "event:" + event.event_id, JSON.stringify(event));
+    waiting.set(event.event_id, json);
+    storage("setItem", "event:" + event.event_id, json);
     schedule(200);
   };
   const forget = (id) => { waiting.delete(id); storage("removeItem", "event:" + id); };
-  const adopt = () => { // what earlier pages left
+  const adopt = () => { // of earlier pages
     try {
       for (const key of Object.keys(localStorage).filter((name) => name.startsWith(EVENT))) {
         const id = key.slice(EVENT.length);
-        if (!waiting.has(id)) waiting.set(id, localStorage.getItem(key));
+        const json = localStorage.getItem(key);
+        try { JSON.parse(json).event_id.trim(); if (!waiting.has(id)) waiting.set(id, json); } catch { forget(id); }
       }
     } catch {}
   };
@@ -80,7 +83,7 @@
       const headers = { "Content-Type": "text/plain" }; // needs no preflight
       const signal = AbortSignal.timeout?.(15e3), keepalive = body.length < MAX_BYTES;
       status = (await fetch(target, { method: "POST", body, headers, signal, keepalive, credentials: "omit" })).status;
-    } catch {} // offline: the events wait
+    } catch {} // offline
     flying = [];
     if (status < 200 || status >= 500 || [401, 403, 408, 429].includes(status)) {
       return schedule(Math.min(60e3, 1000 * 2 ** failures++) * (0.75 + Math.random() / 2));
@@ -90,24 +93,26 @@
     if (status >= 400) console.warn("clickstream: " + ids.length + " refused, see /rejected");
     if (waiting.size) schedule(0);
   };
-  const leave = () => { // nobody will see the answer, so the events stay stored as well
+  const leave = () => { // nobody sees the answer: they stay stored
     const { ids, body } = batch();
     if (ids.length) navigator.sendBeacon(target, body);
   };
 
-  const page = (properties) => {
-    const campaign = {};
+  const arrive = () => { // the title often follows
+    const campaign = {}, page = location.pathname;
     for (const [name, value] of new URLSearchParams(location.search)) if (/^utm_(source|medium|campaign)$/.test(name)) campaign[name] = value;
     const referrer = lastPage || document.referrer.split(/[?#]/)[0];
-    lastPage = location.pathname;
-    track("page_view", { title: document.title, ...(referrer && { referrer }), ...campaign, ...properties });
+    lastPage = page;
+    return (properties) => track("page_view", { page, title: document.title, ...(referrer && { referrer }), ...campaign, ...properties });
   };
-  const navigated = () => { if (location.pathname !== lastPage) setTimeout(page); };
+  const page = (properties) => arrive()(properties);
+  const navigated = () => { if (location.pathname !== lastPage) setTimeout(arrive()); };
   const clicked = (event) => {
-    const element = event.target.closest && event.target.closest("a,button,[role=button],input[type=submit],[data-track]");
+    const element = event.target.closest?.("a,button,[role=button],input[type=submit],[data-track]");
     if (!element) return;
     const name = element.dataset.track || element.id || element.textContent.trim().slice(0, 80) || element.tagName.toLowerCase();
-    track("click", { element: name, ...(element.href && { target: element.href.split(/[?#]/)[0] }) });
+    const target = (element.href?.baseVal ?? element.href)?.split(/[?#]/)[0]; // SVG
+    track("click", { element: name, ...(target && { target }) });
   };
 
   const api = {
@@ -124,12 +129,14 @@
   window.clickstream = api;
   if (off) return;
   if (!("noClicks" in options)) document.addEventListener("click", clicked, true);
-  const push = history.pushState;
-  history.pushState = function (...args) { push.apply(this, args); navigated(); };
+  ["pushState", "replaceState"].forEach((key) => {
+    const push = history[key];
+    history[key] = function (...args) { push.apply(this, args); navigated(); };
+  });
   addEventListener("popstate", navigated);
   addEventListener("online", () => { failures = 0; adopt(); flush(); });
   addEventListener("pagehide", leave);
-  addEventListener("pageshow", (event) => { if (event.persisted) page(); });
+  addEventListener("pageshow", (event) => { if (event.persisted) { lastPage = ""; page(); } });
   document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") flush(); });
   adopt();
   page();

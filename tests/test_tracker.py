@@ -216,6 +216,95 @@ def test_identify_names_the_person_until_reset(shop: Shop) -> None:
     assert events["b"]["anonymous_id"] != events["a"]["anonymous_id"]
 
 
+def test_two_navigations_at_once_are_two_page_views_and_replacing_an_address_is_one(shop: Shop) -> None:
+    shop.open("/start")
+
+    shop.page.evaluate("history.pushState(0, '', '/login?utm_source=mail'); history.pushState(0, '', '/account')")
+    shop.page.evaluate("history.replaceState(0, '', '/account?tab=2'); history.replaceState(0, '', '/orders')")
+
+    events = shop.wait_for(page_view=4)
+    views = [event["properties"] for event in events]
+    assert [view["page"] for view in views] == ["/start", "/login", "/account", "/orders"]
+    assert [view.get("referrer") for view in views] == [None, "/start", "/login", "/account"]
+    assert [view.get("utm_source") for view in views] == [None, "mail", None, None]
+
+
+def test_tabs_agree_on_who_the_person_is(shop: Shop, context: BrowserContext) -> None:
+    shop.open()
+    shop.page.evaluate("clickstream.identify('alice')")
+    other = context.new_page()
+    other.goto(shop.url)
+
+    other.evaluate("clickstream.reset(); clickstream.identify('bob')")
+    shop.page.evaluate("clickstream.track('after_bob')")
+    other.evaluate("clickstream.reset(); clickstream.track('nobody')")
+    shop.page.evaluate("clickstream.track('after_reset')")
+
+    events = shop.wait_for(page_view=2, identify=2, after_bob=1, nobody=1, after_reset=1)
+    by_type = {event["event_type"]: event for event in events}
+    assert by_type["after_bob"]["user_id"] == "bob"
+    assert "user_id" not in by_type["after_reset"]
+    assert by_type["after_reset"]["anonymous_id"] == by_type["nobody"]["anonymous_id"]
+    assert by_type["after_reset"]["session_id"] == by_type["nobody"]["session_id"]
+
+
+def test_where_nothing_more_can_be_stored_the_page_remembers(shop: Shop) -> None:
+    shop.open()
+    shop.wait_for(page_view=1)
+
+    shop.page.evaluate(
+        """localStorage.setItem('clickstream:session', 'old ' + (Date.now() - 31 * 60e3));
+        Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };
+        clickstream.identify('u'); clickstream.track('a')"""
+    )
+
+    events = {event["event_type"]: event for event in shop.wait_for(page_view=1, identify=1, a=1)}
+    assert events["a"]["user_id"] == "u"
+    assert events["a"]["session_id"] == events["identify"]["session_id"] != "old"
+
+
+@pytest.mark.parametrize("broken", ["", "{", "null", "{}", "7"])
+def test_a_broken_stored_event_spoils_no_other_one(shop: Shop, broken: str) -> None:
+    shop.open("/shop.css")  # a page of the same origin without the tracker
+    shop.page.evaluate("broken => localStorage.setItem('clickstream:event:0', broken)", broken)
+
+    shop.open()
+
+    shop.wait_for(page_view=1)
+    assert shop.api.accounting()["rejected"] == 0
+
+
+def test_what_cannot_be_sent_never_throws_into_the_page(shop: Shop) -> None:
+    shop.open()
+    faults: list[str] = []
+    shop.page.on("pageerror", lambda fault: faults.append(str(fault)))
+
+    shop.page.evaluate("const around = {}; around.it = around; clickstream.track('cyclic', around)")
+    shop.page.evaluate("clickstream.track('huge', {count: 1n}); clickstream.track('good')")
+    shop.page.evaluate(
+        """const drawing = '<svg><a href="/in-svg?x=1" id="drawn"><text>go</text></a></svg>';
+        document.body.insertAdjacentHTML('beforeend', drawing);
+        const link = document.querySelector('#drawn');
+        link.addEventListener('click', (event) => event.preventDefault());
+        link.dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}))"""
+    )
+
+    events = {event["event_type"]: event for event in shop.wait_for(page_view=1, good=1, click=1)}
+    assert (events["click"]["properties"]["element"], events["click"]["properties"]["target"]) == ("drawn", "/in-svg")
+    assert faults == []
+    assert ["cyclic" in shop.complaints[0], "huge" in shop.complaints[1]] == [True, True]
+
+
+def test_a_page_that_comes_back_does_not_name_itself_as_its_referrer(shop: Shop) -> None:
+    shop.open("/start")
+    shop.wait_for(page_view=1)
+
+    shop.page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+
+    views = [event["properties"] for event in shop.wait_for(page_view=2)]
+    assert [(view["page"], view.get("referrer")) for view in views] == [("/start", None), ("/start", None)]
+
+
 def test_a_session_ends_after_30_minutes_without_an_event(shop: Shop) -> None:
     shop.page.clock.install()
     shop.open()
