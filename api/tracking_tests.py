@@ -65,10 +65,7 @@ def get_micro_good() -> Response:
 @tracking_tests.route("/micro/bad", methods=["GET", "POST"])
 def get_micro_bad() -> Response:
     """The refused Snowplow events, newest first."""
-    limit = _conditions().get("limit")
-    return reply(
-        micro.bad_events(parts().expectations.refused(_scope()))[: None if limit is None else max(0, int(limit))]
-    )
+    return reply(micro.bad_events(parts().expectations.refused(_scope()))[: micro.limit_of(_conditions())])
 
 
 @tracking_tests.route("/micro/reset", methods=["GET", "POST"])
@@ -95,11 +92,9 @@ def _conditions() -> Mapping[str, Any]:
         conditions: Any = msgspec.json.decode(body) if body else request.args
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as problem:
         raise RequestRefused("invalid_body", f"the conditions are not JSON: {problem}") from None
-    limit = conditions.get("limit", 0) if isinstance(conditions, Mapping) else "?"
-    if not str(limit).isdigit():
-        raise RequestRefused(
-            "invalid_parameter", "expected conditions such as schema, event_type, limit", field="limit"
-        )
+    if not isinstance(conditions, Mapping):
+        raise RequestRefused("invalid_body", "expected an object of conditions such as schema, event_type, limit")
+    micro.limit_of(conditions)
     contexts = conditions.get("contexts", [])
     if not isinstance(contexts, str) and not (isinstance(contexts, list) and all(type(one) is str for one in contexts)):
         raise RequestRefused("invalid_parameter", "contexts: expected a list of schemas", field="contexts")

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from clickstream.arrivals import Refusal
+from clickstream.errors import RequestRefused
 
 _TYPES: Final = {
     "pv": "page_view",
@@ -42,14 +43,16 @@ _COLUMNS: Final = {
     "duid": "domain_userid",
     "sid": "domain_sessionid",
 }
+_LONGEST_LIMIT: Final = 10  # digits
 _FAMILY: Final = "snowplow"
-_MARK: Final = f'"family":"{_FAMILY}"'.encode()
+_MARK: Final = f'"{_FAMILY}"'.encode()
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def good_events(records: Iterable[bytes]) -> list[dict[str, Any]]:
     """The Snowplow events among `records`, newest first as Micro gives them."""
-    return [_good(_decode(record)) for record in records if _MARK in record][::-1]
+    events = (_decode(record) for record in records if _MARK in record)
+    return [_good(event) for event in events if _object(event.get("sdk")).get("family") == _FAMILY][::-1]
 
 
 def bad_events(refused: Sequence[Refusal]) -> list[dict[str, Any]]:
@@ -78,14 +81,28 @@ def filtered(events: Sequence[dict[str, Any]], conditions: Mapping[str, Any]) ->
         and conditions.get("event_type") in (None, event["eventType"])
         and contexts <= set(event["contexts"])
     ]
+    return found[: limit_of(conditions)]
+
+
+def limit_of(conditions: Mapping[str, Any]) -> int | None:
+    """The condition `limit`, None where there is none; raises RequestRefused when it is no number of events."""
     limit = conditions.get("limit")
-    return found if limit is None else found[: max(0, int(limit))]
+    if limit is None:
+        return None
+    text = str(limit)
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_LIMIT):
+        raise RequestRefused(
+            "invalid_parameter", f"limit={text[:40]}: expected a whole number of events", field="limit"
+        )
+    return int(text)
 
 
 def _good(event: Mapping[str, Any]) -> dict[str, Any]:
-    sdk, properties = event["sdk"], event["properties"]
-    fields = dict(sdk.get("fields", {}))
-    kind = fields.get("e", "")
+    # Any sender can write `sdk` itself, so nothing in it is as the adapter would write it until looked at.
+    sdk, properties = _object(event.get("sdk")), _object(event.get("properties"))
+    fields = _object(sdk.get("fields"))
+    kind = fields.get("e")
+    kind = kind if isinstance(kind, str) else ""
     contexts = [str(entity.get("schema")) for entity in _data(fields.get("co")) if isinstance(entity, dict)]
     parameters = {
         **fields,
@@ -132,13 +149,16 @@ _STRUCTURED: Final = (
 )
 
 
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def _inner(value: object) -> Mapping[str, Any]:
-    data = value.get("data") if isinstance(value, dict) else None
-    return data if isinstance(data, dict) else {}
+    return _object(_object(value).get("data"))
 
 
 def _data(value: object) -> Sequence[Any]:
-    data = value.get("data") if isinstance(value, dict) else None
+    data = _object(value).get("data")
     return data if isinstance(data, list) else ()
 
 

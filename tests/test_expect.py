@@ -154,6 +154,31 @@ def test_a_scope_sees_only_its_own_events_and_rejections(api: Platform) -> None:
     assert (status, unmet["rejected"], unmet["seen"]) == (404, [], {"purchase": 1})
 
 
+def test_a_scope_goes_by_the_header_whatever_the_properties_say(api: Platform) -> None:
+    send(api, purchase(order_id="mine", test_id="other"), test_id="test-header")
+    send(api, purchase(order_id="not mine", test_id="test-header"))
+
+    _, answer = expect(api, event_type="purchase", test_id="test-header", timeout="5s")
+    later = expect(api, event_type="purchase", test_id="test-header", min="2", timeout="0")[1]
+    elsewhere = expect(api, test_id="other", timeout="0")[1]
+
+    assert [event["properties"]["order_id"] for event in answer["events"]] == ["mine"]
+    assert answer["events"][0]["test_id"] == "test-header"
+    assert (later["matched"], later["seen"], elsewhere["seen"]) == (1, {"purchase": 1}, {})
+
+
+def test_a_property_of_another_scope_ends_no_waiting() -> None:
+    expectations = Expectations()
+    answers: list[Any] = []
+    expectations.expect(Query({"user_id": "u"}), scope="A", least=1, done=answers.append)
+
+    observe(expectations, EVENT.replace(b"{}", b'{"test_id":"A"}'))
+    assert answers == []
+    observe(expectations, EVENT[:-1] + b',"test_id":"A"}')
+
+    assert [answer["status"] for answer in answers] == ["met"]
+
+
 def test_a_reset_hides_what_came_before_in_that_scope_only(api: Platform) -> None:
     send(api, purchase(), test_id="test-a")
     send(api, purchase(), test_id="test-b")
@@ -402,6 +427,46 @@ def test_suites_for_snowplow_micro_find_their_endpoints(api: Platform) -> None:
     assert "missing_identity" in bad["errors"][0]
     assert micro(api, "reset") == {"total": 0, "good": 0, "bad": 0}
     assert micro(api, "good") == []
+
+
+@pytest.mark.parametrize(
+    "sdk",
+    [
+        None,
+        "snowplow",
+        {"family": "segment"},
+        {"family": "snowplow"},
+        {"family": "snowplow", "fields": "xx"},
+        {"family": "snowplow", "fields": {"e": [], "co": {"data": "x"}, "ue_pr": {"data": []}}},
+        {"family": "snowplow", "fields": {"e": "ue", "co": {"data": [{"schema": {}}, 5]}, "ue_pr": [1]}, "library": {}},
+    ],
+)
+def test_whatever_an_event_holds_the_routes_of_micro_go_on(api: Platform, sdk: object) -> None:
+    event = {"event_type": "click", "user_id": "u", "properties": {"family": "snowplow"}}
+    send(api, {**event, "sdk": sdk} if sdk else event)
+    is_snowplow = isinstance(sdk, dict) and sdk["family"] == "snowplow"
+
+    until(lambda: expect(api, event_type="click", timeout="0")[0] == 200)
+
+    assert micro(api, "all") == {"total": int(is_snowplow), "good": int(is_snowplow), "bad": 0}
+    assert len(micro(api, "good")) == int(is_snowplow)
+
+
+@pytest.mark.parametrize("limit", ["²", "9" * 5000, "-1", "1.5", "x"])
+@pytest.mark.parametrize("name", ["good", "bad"])
+def test_a_wrong_limit_is_named(api: Platform, name: str, limit: str) -> None:
+    by_address = requests.get(f"{api.url}/micro/{name}", params={"limit": limit}, timeout=5)
+    by_body = requests.post(f"{api.url}/micro/{name}", json={"limit": limit}, timeout=5)
+
+    for answer in (by_address, by_body):
+        assert (answer.status_code, answer.json()["error"]["field"]) == (400, "limit")
+
+
+@pytest.mark.parametrize("body", [[1], "x", 5, None])
+def test_conditions_that_are_no_object_are_refused(api: Platform, body: object) -> None:
+    answer = requests.post(f"{api.url}/micro/good", data=json.dumps(body), timeout=5)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_body")
 
 
 def micro(api: Platform, name: str, **conditions: str) -> Any:  # noqa: ANN401 - any JSON

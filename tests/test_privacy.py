@@ -89,6 +89,10 @@ def test_bots_are_marked_and_people_and_programs_are_not() -> None:
     chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36"
 
     assert cleaned({"a": 1}, privacy(), user_agent=BOT) == {"a": 1, "is_bot": True}
+    says_no = {"properties": {"is_bot": False, "page": 'is it a "client_ip"?'}}
+    assert cleaned(says_no, privacy(), user_agent=BOT) == {**says_no, "is_bot": True}
+    assert cleaned(says_no, privacy("truncated"), address="203.0.113.7") == {**says_no, "client_ip": "203.0.113.0"}
+    assert cleaned({"is_bot": "maybe"}, privacy(), user_agent=BOT) == {"is_bot": "maybe"}
     for user_agent in (chrome, "python-requests/2.34", "curl/8.5", "analytics-python/2.4.0", ""):
         assert cleaned({"a": 1}, privacy(), user_agent=user_agent) == {"a": 1}
 
