@@ -19,7 +19,7 @@ from typing import Any, Final
 import pytest
 import requests
 
-from clickstream.client.expecting import expect, report
+from clickstream.client.expecting import direct, expect, report
 from clickstream.place import scripts
 from clickstream.ports import free_port
 from clickstream.query import written
@@ -59,7 +59,8 @@ class ClickstreamApi:
     def reset(self) -> None:
         """Forget what has come so far."""
         parameters = {"test_id": self.test_id} if self.test_id else {}
-        requests.delete(f"{self.url}/expect", params=parameters, timeout=5).raise_for_status()
+        with direct() as session:
+            session.delete(f"{self.url}/expect", params=parameters, timeout=5).raise_for_status()
 
 
 @pytest.fixture(scope="session")
@@ -93,8 +94,9 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if requests.get(f"{url}/ready", timeout=1).status_code == 200:
-                return
+            with direct() as session:
+                if session.get(f"{url}/ready", timeout=1).status_code == 200:
+                    return
         except requests.RequestException:
             time.sleep(0.05)
     pytest.fail(f"the platform did not start:\n{log.read_text()}", pytrace=False)

@@ -354,19 +354,47 @@ def test_the_shell_command_prints_the_events_or_what_came_instead(api: Platform,
     assert run("purchase").returncode == 2
 
 
+def test_the_shell_command_takes_what_the_address_takes_and_nothing_twice(api: Platform) -> None:
+    def run(*arguments: str) -> tuple[int, str]:
+        command = python("-m", "clickstream", "expect", "--api-url", api.url, *arguments)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=30, cwd=ROOT, env=environment(), check=False
+        )
+        return done.returncode, done.stderr
+
+    send(api, purchase(total=25))
+    send(api, purchase(total=26), test_id="shell")
+
+    assert run("event_type=purchase", "min=2", "timeout=1s")[0] == 0
+    status, said = run("event_type=purchase", "min=3", "timeout=100ms")
+    assert (status, said.splitlines()[0]) == (1, "expected 3 x event_type=purchase; 2 came")
+    assert run("event_type=purchase", "test_id=shell", "min=2", "timeout=0")[0] == 1
+    assert run("--timeout", "1.23456")[0] == 0
+    for wrong, named in [
+        (("user_id=u-1", "user_id=u-2"), "user_id stands twice"),
+        (("min=2", "--min", "3"), "min stands twice"),
+        (("min=some",), "min=some: expected"),
+        (("timeout=1h",), "timeout=1h: expected"),
+        (("--timeout", "inf"), "timeout=inf: expected"),
+    ]:
+        status, said = run(*wrong)
+        assert (status, named in said) == (2, True), said
+
+
 CONTEXTS = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-0"
 PLUGIN_TEST = """
 import requests
 
 def test_a_purchase_arrives(clickstream_api):
     order = {"event_type": "purchase", "user_id": "u", "properties": {"total": 5}}
-    requests.post(clickstream_api.url + "/events", json=order)
+    requests.post(clickstream_api.url + "/events", json=order, proxies={"http": ""})
     (event,) = clickstream_api.expect(event_type="purchase", property={"total": 5})
     assert event["user_id"] == "u"
 
 def test_every_test_begins_empty(clickstream_api):
     mine = clickstream_api.scope()
-    requests.post(mine.url + "/events", json={"event_type": "click", "user_id": "u"}, headers=mine.headers)
+    click = {"event_type": "click", "user_id": "u"}
+    requests.post(mine.url + "/events", json=click, headers=mine.headers, proxies={"http": ""})
     mine.expect(event_type="click")
     clickstream_api.expect(event_type="purchase", timeout=0.1)
 """
@@ -381,7 +409,8 @@ def test_the_pytest_plugin_starts_a_platform_and_fails_with_what_came_instead(tm
         text=True,
         timeout=60,
         cwd=tmp_path,
-        env=environment(),
+        # A proxy of the shell is not meant for this machine; the test's own requests say so for themselves.
+        env=environment(HTTP_PROXY="http://127.0.0.1:9", http_proxy="http://127.0.0.1:9"),
         check=False,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -12,9 +13,18 @@ import urllib3
 
 from clickstream.client.answers import AnswerTooLarge, body_within
 from clickstream.client.reading import ApiProblem, reason
+from clickstream.errors import RequestRefused
+from clickstream.expectations import seconds
 from clickstream.terminal.words import clean
 
 _NETWORK_S: Final = 5.0  # on top of the time that the API itself waits
+
+
+def direct() -> requests.Session:
+    """A session without the proxy and .netrc of the user's shell, which are not meant for this machine's API."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
 
 
 def expect(
@@ -27,21 +37,29 @@ def expect(
     read_token: str = "",
 ) -> dict[str, Any]:
     """The answer of `GET /expect`, met or unmet; raises ApiProblem when the API gives none."""
-    parameters = {**conditions, "min": str(least), "timeout": f"{timeout_s:g}s"}
+    duration = f"{timeout_s:.3f}s"  # as exact as the API takes it
+    try:
+        seconds(duration)
+    except RequestRefused as refusal:
+        raise ApiProblem("http", str(refusal), status=HTTPStatus.BAD_REQUEST) from None
+    parameters = {**conditions, "min": str(least), "timeout": duration}
     if test_id:
         parameters["test_id"] = test_id
     headers = {"Authorization": f"Bearer {read_token}"} if read_token else {}
     patience_s = timeout_s + _NETWORK_S
     deadline = time.monotonic() + patience_s
     try:
-        with requests.get(
-            f"{api_url}/expect",
-            params=parameters,
-            headers=headers,
-            timeout=patience_s,
-            allow_redirects=False,
-            stream=True,
-        ) as answer:
+        with (
+            direct() as session,
+            session.get(
+                f"{api_url}/expect",
+                params=parameters,
+                headers=headers,
+                timeout=patience_s,
+                allow_redirects=False,
+                stream=True,
+            ) as answer,
+        ):
             document = msgspec.json.decode(body_within(answer, deadline))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, AnswerTooLarge):
         raise ApiProblem("garbage", f"{api_url} did not answer with JSON; is it the clickstream API?") from None
