@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from clickstream.journal.file import sync_directory
+from clickstream.mentions import Mentions
 
 
 class _Ids(msgspec.Struct):
@@ -45,12 +46,9 @@ class Person:
             return True
         return ids.user_id is None and isinstance(ids.anonymous_id, str) and ids.anonymous_id in self.devices
 
-    def is_in(self, entry: Mapping[str, Any]) -> bool:
-        """Whether a quarantine entry mentions them; what cannot be read is searched, to rather drop too much."""
-        raw = entry.get("raw")
-        if not isinstance(raw, str):
-            return False
-        return any(f'"{name}"' in raw for name in (self.id, *self.devices))
+    def mentions(self) -> Mentions:
+        """What finds them, under any of their ids, in the quarantine."""
+        return Mentions((self.id, *self.devices))
 
 
 class PendingErasures:

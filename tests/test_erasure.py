@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import signal
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -125,6 +127,69 @@ def test_a_file_set_aside_earlier_that_still_mentions_the_person_is_named(api: P
     answer = requests.delete(f"{api.url}/users/anna", timeout=20)
 
     assert answer.json()["mentioned_in"] == ["events_backup.json.torn-20260101T000000Z-9"]
+
+
+@pytest.mark.parametrize(
+    ("person", "body"),
+    [
+        ("12345", b'{"event_type":"purchase","user_id":12345}'),
+        ("jos\u00e9", rb'{"event_type":"Bad","user_id":"jos\u00e9"}'),
+        ("bob/1", rb'{"event_type":"Bad","user_id":"bob\/1"}'),
+        ("carol", b'{"event_type":"a","user_id":"carol","properties":{"name":"\xff"}}'),
+        ("erin", gzip.compress(b'{"event_type":"a","user_id":"erin"')),
+    ],
+)
+def test_what_was_refused_goes_in_whatever_form_the_person_stands_in_it(
+    api: Platform, tmp_path: Path, person: str, body: bytes
+) -> None:
+    assert requests.post(f"{api.url}/events", body, timeout=10).status_code == 400
+    send(api, event(1, "NOT A TYPE", user_id="ben"))
+    path = f"/users/{quote(person, safe='')}"
+
+    assert len(api.get(path)["rejected"]) == 1
+    assert requests.delete(api.url + path, timeout=20).json() == {"status": "erased", "events": 0, "rejected": 1}
+    (left,) = (tmp_path / "events_rejected.ndjson").read_text().splitlines()
+    assert json.loads(json.loads(left)["raw"])["user_id"] == "ben"
+
+
+def test_a_refused_body_of_a_form_goes_too(api: Platform) -> None:
+    body = "data=" + quote('{"event":"x","distinct_id":"gina"')
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert requests.post(f"{api.url}/e/", body, headers=headers, timeout=10).status_code == 400
+
+    assert requests.delete(f"{api.url}/users/gina", timeout=20).json()["rejected"] == 1
+    assert api.get("/rejected")["total"] == 0
+
+
+def test_a_line_of_the_quarantine_that_a_kill_has_cut_goes_too(api: Platform, tmp_path: Path) -> None:
+    quarantine = tmp_path / "events_rejected.ndjson"
+    quarantine.write_bytes(rb'{"received_at":"2026-01-01T00:00:00.000Z","raw":"{\"user_id\":\"anna\",\"email\":\"an')
+
+    assert "anna" in api.get("/users/anna")["rejected"][0]["raw"]
+    assert requests.delete(f"{api.url}/users/anna", timeout=20).json()["rejected"] == 1
+    assert quarantine.read_bytes() == b""
+
+
+def test_half_a_copy_of_the_quarantine_outlives_neither_an_erasure_nor_a_start(api: Platform, tmp_path: Path) -> None:
+    left = tmp_path / "events_rejected.ndjson.shrinking"
+    left.write_text('{"received_at":"2026-01-01T00:00:00.000Z","raw":"{\\"user_id\\":\\"anna\\"}"}\n')
+    fill(api)
+
+    assert "mentioned_in" not in requests.delete(f"{api.url}/users/anna", timeout=20).json()
+    assert not left.exists()
+    left.write_text("{}")
+    _stop(api)
+    with platform(tmp_path):
+        assert not left.exists()
+
+
+def test_a_quarantine_that_was_set_aside_is_named_and_so_is_an_id_behind_escapes(api: Platform, tmp_path: Path) -> None:
+    (tmp_path / "events_rejected.ndjson.old").write_bytes(rb'{"raw":"{\"user_id\":\"jos\\u00e9\"}"}')
+    (tmp_path / "events_backup.json.torn-1").write_bytes(rb'{"event_type":"click","user_id":"jos\u00e9","prop')
+
+    answer = requests.delete(f"{api.url}/users/jos%C3%A9", timeout=20).json()
+
+    assert answer["mentioned_in"] == ["events_backup.json.torn-1", "events_rejected.ndjson.old"]
 
 
 @pytest.mark.crash

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
@@ -17,9 +18,12 @@ from clickstream.erasure import PendingErasures, Person
 from clickstream.errors import Unavailable
 from clickstream.journal import Journal, JournalReader, Quarantine
 from clickstream.journal.compaction import compact
+from clickstream.mentions import Mentions
 from clickstream.timestamps import parse
 
 _log: Final = logging.getLogger(__name__)
+_PIECE_BYTES: Final = 4 * 1024 * 1024
+_OVERLAP_BYTES: Final = 8 * 1024
 
 
 @dataclass(slots=True)
@@ -69,7 +73,8 @@ class Keeping:
             if person.owns(record):
                 yield separator + record
                 separator = b",\n"
-        rejected = [entry for _, entry in self._quarantine.entries() if person.is_in(entry)]
+        is_theirs = person.mentions().in_line
+        rejected = [_entry(line) for line in self._quarantine.lines() if is_theirs(line)]
         yield b'],"rejected":' + msgspec.json.encode(rejected) + b"}\n"
 
     def nothing_about(self, person_id: str) -> Erased | None:
@@ -80,9 +85,10 @@ class Keeping:
                 return None
         except msgspec.MsgspecError:  # a line damaged since the start: who knows whose it was
             return None
-        if any(person.is_in(entry) for _, entry in self._quarantine.entries()):
+        mentions = person.mentions()
+        if any(map(mentions.in_line, self._quarantine.lines())):
             return None
-        return Erased(mentioned_in=self._mentioned_in(person_id))
+        return Erased(mentioned_in=self._mentioned_in(mentions))
 
     def erase(self, person_id: str) -> Erased:
         """Take the person out of all that is kept or derived; a kill on the way is made up for at the start."""
@@ -128,33 +134,44 @@ class Keeping:
         person = Person.seen_in(person_id, self.records())
         erased = Erased()
         # The quarantine first: which devices are theirs is known only as long as the journal says so.
-        erased.rejected = self._quarantine.remove(_mentions(person))
+        erased.rejected = self._quarantine.remove(person.mentions().in_line)
         self._checkpointer.discard()
         with self._columns.withheld():
             erased.events = compact(self._journal, lambda record: not person.owns(record))
         self._pending.remove(person_id)
-        erased.mentioned_in = self._mentioned_in(person_id)
+        erased.mentioned_in = self._mentioned_in(Person(person_id).mentions())
         return erased
 
-    def _mentioned_in(self, person_id: str) -> list[str]:
-        return [file.name for file in self._other_files() if person_id.encode() in file.read_bytes()]
+    def _mentioned_in(self, mentions: Mentions) -> list[str]:
+        return [file.name for file in self._other_files() if any(map(mentions.in_line, _lines(file)))]
 
     def _other_files(self) -> Iterator[Path]:
         """What earlier starts and repairs have set aside; a person decides over those."""
-        for file in sorted(self._journal.path.parent.glob(self._journal.path.name + ".*")):
-            with contextlib.suppress(OSError):
-                if file.is_file():
-                    yield file
+        for path in (self._journal.path, self._quarantine.path):
+            for file in sorted(path.parent.glob(glob.escape(path.name) + "?*")):
+                with contextlib.suppress(OSError):
+                    if file.is_file():
+                        yield file
 
 
-def _mentions(person: Person) -> Callable[[bytes], bool]:
-    def mentions(line: bytes) -> bool:
-        try:
-            return person.is_in(msgspec.json.decode(line))
-        except (msgspec.MsgspecError, RecursionError, AttributeError):
-            return False
+def _lines(path: Path) -> Iterator[bytes]:
+    """What stands in a file, without the commas between events; nothing of one that is gone meanwhile.
 
-    return mentions
+    An array on one line can be as large as a journal: it comes in pieces, which overlap by more than an id.
+    """
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        before = b""
+        while piece := file.readline(_PIECE_BYTES):
+            yield (before + piece).strip().removesuffix(b",")
+            before = b"" if piece.endswith(b"\n") else piece[-_OVERLAP_BYTES:]
+
+
+def _entry(line: bytes) -> object:
+    """A line of the quarantine for its person, also one that a kill has cut."""
+    try:
+        return msgspec.json.decode(line)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return {"raw": line.decode("utf-8", "replace")}
 
 
 class _Received(msgspec.Struct):

@@ -66,6 +66,7 @@ class LocalBackend:
         """Bring the statistics up to what the file holds; finishes erasures that a crash has interrupted."""
         self._in_service = False  # until all has been read: half of it would make a checkpoint that looks right
         self._columns.tidy()
+        self._quarantine.tidy()
         checkpoint.discard_prepared(self._journal.path)
         keeper = self.keeper()
         if keeper.has_unfinished_erasures():

@@ -38,6 +38,7 @@ class Quarantine:
 
     def __init__(self, path: Path, *, max_bytes: int) -> None:
         self.path = path
+        self._fresh = path.with_name(path.name + ".shrinking")
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
 
@@ -74,7 +75,7 @@ class Quarantine:
 
     def entries(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
         """Each line with the entry it holds, newest first."""
-        for line in self._lines_backward():
+        for line in self.lines():
             entry = _decoded(line)
             if entry is not None:
                 yield line, entry
@@ -82,6 +83,7 @@ class Quarantine:
     def remove(self, is_unwanted: Callable[[bytes], bool]) -> int:
         """Rewrite the file without the lines that `is_unwanted`; how many those were. A kill leaves old or new."""
         with self._lock:
+            self._tidy()
             try:
                 lines = self.path.read_bytes().splitlines(keepends=True)
             except FileNotFoundError:
@@ -106,7 +108,8 @@ class Quarantine:
         except FileNotFoundError:
             return 0
 
-    def _lines_backward(self) -> Iterator[bytes]:
+    def lines(self) -> Iterator[bytes]:
+        """Each line, newest first, also what cannot be read."""
         try:
             file = self.path.open("rb")
         except FileNotFoundError:
@@ -129,14 +132,25 @@ class Quarantine:
         self._replace(content[middle:])
         _log.warning("quarantine full: older half dropped path=%s max_bytes=%d", self.path, self._max_bytes)
 
+    def tidy(self) -> None:
+        """Delete what a kill in the middle of a rewriting has left; at the start."""
+        with self._lock:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        self._fresh.unlink(missing_ok=True)
+
     def _replace(self, content: bytes) -> None:
-        fresh = self.path.with_name(self.path.name + ".shrinking")
-        with fresh.open("wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.path)
+        try:
+            with self._fresh.open("wb") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            self._fresh.replace(self.path)
+        except OSError:
+            self._tidy()  # half a copy would outlive the erasure of whom it mentions
+            raise
         sync_directory(self.path.parent)
 
 
