@@ -42,7 +42,7 @@ async def _replay(pipe: Pipeline, selection: replay.Selection, deferred: Deferre
 
 
 async def _replayed(pipe: Pipeline, selection: replay.Selection) -> dict[str, Any]:
-    trial = await asyncio.to_thread(replay.attempt, pipe.quarantine, selection, pipe.limits, now_ms())
+    trial = await _attempt(pipe, selection)
     if selection.dry_run:
         return replay.answer(trial, replayed=len(trial.records), duplicates=0, dry_run=True)
     if not trial.records:
@@ -56,6 +56,16 @@ async def _replayed(pipe: Pipeline, selection: replay.Selection) -> dict[str, An
     lines = frozenset(trial.lines)
     await asyncio.to_thread(pipe.quarantine.remove, lines.__contains__)
     return replay.answer(trial, replayed=receipt.accepted, duplicates=receipt.duplicates, dry_run=False)
+
+
+async def _attempt(pipe: Pipeline, selection: replay.Selection) -> replay.Trial:
+    """What may be kept now, on the loop and before anything else happens there: nobody in it has been erased since."""
+    while True:
+        rebuilds = pipe.rebuilds
+        trial = await asyncio.to_thread(replay.attempt, pipe.quarantine, selection, pipe.limits, now_ms())
+        pipe.require_ready()
+        if pipe.rebuilds == rebuilds:
+            return trial
 
 
 def _start(work: Coroutine[Any, Any, None]) -> None:

@@ -84,6 +84,7 @@ class Pipeline:
         self._commits: GroupCommit[_Entry] = GroupCommit(self._write, self._report)
         self._waiting_bytes = 0
         self._generation = 0  # counts failed groups, see _kept
+        self.rebuilds = 0  # how often `rebuild` has begun: what was read before the last one may be gone since
         self._observers: list[Observer] = []
         self._snapshots: dict[str, tuple[int, dict[str, Any]]] = {}
         self._replay = threading.Thread(target=self._recover, name="replay", daemon=True)
@@ -129,6 +130,7 @@ class Pipeline:
         """
         self.require_ready()
         self._ready = False
+        self.rebuilds += 1
         self._progress, self._replayed = 0.0, 0
         outcome: list[T] = []
 
