@@ -9,14 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from api.rejected import _replayed
-from clickstream.backends.local import LocalBackend
 from clickstream.journal import Quarantine
 from clickstream.journal.quarantine import Refused
-from clickstream.pipeline import Pipeline
 from clickstream.replay import Selection
-from tests.support.native import LIMITS
-
-NOW_MS = 1_795_511_940_000
+from tests.support.small_pipeline import small_pipeline
 
 
 class ReadAndThen(Quarantine):
@@ -42,33 +38,20 @@ async def replay_beside_an_erasure_of_anna(directory: Path) -> tuple[dict[str, A
     loop = asyncio.get_running_loop()
     quarantine = ReadAndThen(directory / "rejected.ndjson", max_bytes=10**6)
     quarantine.keep([refused("anna"), refused("ben")])
-    backend = LocalBackend(directory / "journal.json", quarantine, fsync="no", clock_ms=lambda: NOW_MS)
-    pipeline = Pipeline(
-        backend,
-        quarantine,
-        limits=LIMITS,
-        dedupe_window=100,
-        max_waiting_bytes=10**6,
-        clock_ms=lambda: NOW_MS,
-    )
-    pipeline.start(loop.call_soon_threadsafe)
-    while pipeline.readiness()["status"] != "ready":
-        await asyncio.sleep(0.001)
-    erased = threading.Event()
+    async with small_pipeline(quarantine) as pipeline:
+        keeper = pipeline.backend.keeper()
+        erased = threading.Event()
 
-    def erase() -> None:
-        pipeline.rebuild(lambda: backend.keeper().erase("anna"), lambda *_: erased.set())
+        def erase() -> None:
+            pipeline.rebuild(lambda: keeper.erase("anna"), lambda *_: erased.set())
 
-    def meanwhile() -> None:
-        loop.call_soon_threadsafe(erase)
-        assert erased.wait(20)
+        def meanwhile() -> None:
+            loop.call_soon_threadsafe(erase)
+            assert erased.wait(20)
 
-    quarantine.meanwhile = meanwhile
-    try:
+        quarantine.meanwhile = meanwhile
         answer = await _replayed(pipeline, Selection(patch={"event_type": "click"}))
-        return answer, list(backend.keeper().records())
-    finally:
-        await asyncio.to_thread(pipeline.stop)
+        return answer, list(keeper.records())
 
 
 def test_a_replay_that_has_read_the_quarantine_puts_nobody_back_who_is_erased_meanwhile(tmp_path: Path) -> None:
