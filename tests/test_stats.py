@@ -139,6 +139,8 @@ def test_the_window_before_is_this_window_a_length_earlier(events: list[Happenin
         assert previous["total_events"] == earlier["total_events"]
         assert previous["sessions"] == earlier["sessions"]
         assert previous["purchases"] == earlier["events_by_type"].get("purchase", 0)
+        largest = max(earlier["revenue"].items(), key=lambda sum_of: (sum_of[1], sum_of[0]), default=("USD", 0))
+        assert (previous["revenue_currency"], previous["revenue_cents"]) == largest
 
 
 @given(happenings())

@@ -114,6 +114,37 @@ def test_no_events_is_said_and_nothing_is_divided_by_zero() -> None:
     assert "nan" not in report.lower()
 
 
+def purchase(minutes_ago: int, total: int, currency: str = "USD") -> dict[str, Any]:
+    at = (NOON - timedelta(minutes=minutes_ago)).isoformat()
+    return {
+        "event_type": "purchase",
+        "user_id": "u",
+        "timestamp": at,
+        "properties": {"total": total, "currency": currency},
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "change"),
+    [
+        ([purchase(20, 100)], purchase(1, 150), "+50.0%"),
+        ([purchase(20, 100)], purchase(1, 200, "EUR"), "$100.00 before"),
+        ([purchase(20, -100)], purchase(1, 300), "$-100.00 before"),
+        ([], purchase(1, 300), "none before"),
+    ],
+)
+def test_revenue_changes_by_a_percentage_only_of_more_than_nothing_in_the_same_currency(
+    tmp_path: Path, before: list[dict[str, Any]], now: dict[str, Any], change: str
+) -> None:
+    path = tmp_path / "events_backup.json"
+    path.write_text(json.dumps([*before, now]))
+
+    report = drawn(count_file(path, "15m", NOON_MS), width=160)
+
+    assert change in report
+    assert report.count("before") + report.count("+50.0%") == 1
+
+
 def test_what_a_sender_writes_cannot_steer_the_terminal() -> None:
     evil = "\x1b]0;owned\x07\x1b[2J\r\n\u202epage"
     event = {"event_type": "page_view", "user_id": evil, "timestamp": evil, "properties": {"page": evil}}

@@ -169,6 +169,7 @@ def _previous(stats: Stats, window: str, now: int) -> dict[str, Any] | None:
         "sessions": overlapping,
         "purchases": types.get("purchase", 0),
         "revenue_cents": revenue["cents"],
+        "revenue_currency": revenue["currency"],
     }
 
 

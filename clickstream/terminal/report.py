@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timezone
+from decimal import Decimal
 from typing import Any, Final
 
 from rich.text import Text
@@ -100,15 +101,22 @@ def _total_cells(numbers: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         (
             "Revenue",
             amount,
-            more if others > 0 else _change(numbers, revenue["cents"]),
+            more if others > 0 else _change(numbers.get("previous"), revenue),
         ),
         ("Rejected", words.count(accounting and accounting["rejected"]), _received(accounting)),
     ]
 
 
-def _change(numbers: Mapping[str, Any], cents: int) -> str:
-    before = (numbers.get("previous") or {}).get("revenue_cents")
-    return f"{cents / before - 1:+.1%}" if before else ""
+def _change(before: Mapping[str, Any] | None, revenue: Mapping[str, Any]) -> str:
+    """Against the window before; what it was, as on the dashboard, where a percentage of it would mean nothing."""
+    if before is None:
+        return ""
+    cents, currency = before["revenue_cents"], before["revenue_currency"]
+    if cents == 0:
+        return "none before"
+    if cents < 0 or currency != revenue["currency"]:
+        return f"{words.money(Decimal(cents) / 100, currency)} before"
+    return f"{revenue['cents'] / cents - 1:+.1%}"
 
 
 def _received(accounting: Mapping[str, Any] | None) -> str:

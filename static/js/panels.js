@@ -14,17 +14,22 @@ function number(id, text, title) {
   ui.attribute(byId(`value-${id}`), "title", title);
 }
 
-/** Say how `now` stands against the same-length window before; "all" has none, so it says something else. */
-function change(id, now, before, name, { otherwise, what = "", format = ui.exact }) {
+/**
+ * Say how `now` stands against the same-length window before; "all" has none, so it says something else. Of what was
+ * less than nothing or in another currency there is no percentage: then what it was is said, as in the terminal.
+ */
+function change(id, now, before, name, { otherwise, what = "", format = ui.exact, isSameUnit = true }) {
   const node = byId(`detail-${id}`);
   const comparable = typeof before === "number" && typeof now === "number" && WINDOW_WORDS[name];
   const than = `the ${WINDOW_WORDS[name]} before`;
-  const ratio = comparable && before > 0 ? now / before - 1 : 0;
+  const hasRatio = comparable && before > 0 && isSameUnit;
+  const ratio = hasRatio ? now / before - 1 : 0;
   const direction = Math.abs(ratio) < 0.0005 ? "none" : ratio > 0 ? "more" : "less";
   ui.attribute(node, "data-change", direction);
   ui.attribute(node, "title", comparable ? `${format(before)}${what} in ${than}` : "");
   if (!comparable) say(node, otherwise);
   else if (before === 0) say(node, `${what ? `no${what}` : "none"}${now ? ` in ${than}` : ", as before"}`);
+  else if (!hasRatio) say(node, `${format(before)}${what} in ${than}`);
   else if (ratio > 9) say(node, `↑ ${ui.count(Math.round(now / before))} × before`);
   else if (direction === "none") say(node, `= as many${what} as before`);
   else {
@@ -77,7 +82,8 @@ export function drawCards(stats) {
   const others = Object.keys(stats.revenue.by_currency).length - 1;
   const aside = others > 0 ? `+${others} ${others === 1 ? "currency" : "currencies"}` : average === null ? "" : `${ui.money(Number(average) * 100, currency, 0)} per order`;
   say(byId("aside-revenue"), aside);
-  change("revenue", cents, before.revenue_cents, name, { otherwise: `${ui.count(orders)} orders`, format: (value) => ui.money(value, currency) });
+  const then = before.revenue_currency;
+  change("revenue", cents, before.revenue_cents, name, { otherwise: `${ui.count(orders)} orders`, format: (value) => ui.money(value, then), isSameUnit: then === currency });
   spark("revenue", points.map((point) => point.by_type.purchase ?? 0), "Purchases over time");
 
   const { received, accepted, duplicates, rejected, since: started } = stats.accounting;

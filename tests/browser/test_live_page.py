@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +200,29 @@ def test_a_window_without_events_says_so_and_offers_all_time(shop: Shop, tab: Pa
     expect(tab.locator("#value-conversion")).to_have_text(UNKNOWN)
     tab.get_by_role("button", name="Show all time").click()
     expect(tab.locator("#value-events")).to_have_text("1")
+
+
+@pytest.mark.parametrize(
+    ("total", "currency", "change"),
+    [
+        (100, "EUR", "↑ 100.0% more than before"),
+        (100, "USD", "$100.00 in the 15 min before"),
+        (-100, "EUR", "-€100.00 in the 15 min before"),
+    ],
+)
+def test_revenue_changes_by_a_percentage_only_of_more_than_nothing_in_the_same_currency(
+    shop: Shop, tab: Page, total: int, currency: str, change: str
+) -> None:
+    now = datetime.now(timezone.utc)
+    before = {"total": total, "currency": currency}
+    shop.send(
+        view("purchase", timestamp=stamp(now - timedelta(minutes=20)), properties=before),
+        view("purchase", timestamp=stamp(now), properties={"total": 200, "currency": "EUR"}),
+    )
+    tab.goto(f"{shop.url}/?window=15m")
+
+    expect(tab.locator("#value-revenue")).to_have_text("€200")
+    expect(tab.locator("#detail-revenue")).to_have_text(change)
 
 
 def test_pausing_holds_the_page_and_says_how_many_wait(busy: Shop, tab: Page) -> None:
