@@ -76,6 +76,11 @@ class Board:
         """What browsers get of `snapshot`."""
         return encode(snapshot, api_url=self.settings.api_url, quarantined=self.quarantine.total)
 
+    def ages_ms(self, snapshot: Snapshot) -> dict[str, int]:
+        """How old the numbers are and for how long readings fail, where so: a browser's clock may be another."""
+        ages_s = {"snapshot": self.snapshots.age_s(snapshot), "failing": self.snapshots.failing_s(snapshot)}
+        return {name: round(age_s * 1000) for name, age_s in ages_s.items() if age_s is not None}
+
     def close(self) -> None:
         """Forget requests that have not started; those under way end by their timeout."""
         self.executor.shutdown(wait=False, cancel_futures=True)
@@ -234,7 +239,8 @@ def _whatever_happens(shaped: Callable[[], Response]) -> Response:
 def _page_answer(board: Board, html: str, snapshot: Snapshot | None, *, zipped: bool) -> Response:
     body = html.encode()
     if snapshot is not None and snapshot.stats is not None:
-        numbers = board.encoded(snapshot).body
+        ages = json.dumps(board.ages_ms(snapshot)).encode()
+        numbers = board.encoded(snapshot).body[:-1] + b',"ages_ms":' + ages + b"}"
         # A "<" could end the script element that the numbers stand in; they are data, so it may be written otherwise.
         body = body.replace(_NO_NUMBERS, numbers.replace(b"<", b"\\u003c"))
     response = Response(gzip.compress(body, 5) if zipped else body, mimetype="text/html")
@@ -251,9 +257,10 @@ def _snapshot_answer(board: Board, snapshot: Snapshot, *, seen: str, zipped: boo
     else:
         response = json_answer(encoded.status, encoded.body, encoded.gzipped if zipped else None)
     response.set_etag(encoded.etag, weak=True)
-    age_s = board.snapshots.age_s(snapshot)
-    if age_s is not None:
-        response.headers["X-Snapshot-Age-Ms"] = str(round(age_s * 1000))
+    ages_ms = board.ages_ms(snapshot)
+    for name, header in (("snapshot", "X-Snapshot-Age-Ms"), ("failing", "X-Failing-Ms")):
+        if name in ages_ms:
+            response.headers[header] = str(ages_ms[name])
     return secured(response)
 
 

@@ -133,18 +133,20 @@ def test_a_failure_counts_from_the_first_one_in_whatever_window_until_a_reading_
 
     snapshots = SharedSnapshots(read, AtOnce(), interval_s=2, clock=clock, wall_clock=wall)
 
-    def later(seconds: float, window: str, *, failing: bool) -> float | None:
+    def later(seconds: float, window: str, *, failing: bool) -> tuple[float | None, float | None]:
         clock.now_s += seconds
         wall.now_s += seconds
         fails[0] = failing
-        return ask(snapshots, window).failing_since
+        snapshot = ask(snapshots, window)
+        return snapshot.failing_since, snapshots.failing_s(snapshot)
 
-    assert later(0, "all", failing=False) is None
-    assert later(1000, "15m", failing=True) == 1100
-    assert later(60, "all", failing=True) == 1100
-    assert later(60, "24h", failing=True) == 1100
-    assert later(60, "1h", failing=False) is None
-    assert later(60, "all", failing=True) == 1340
+    assert later(0, "all", failing=False) == (None, None)
+    assert later(1000, "15m", failing=True) == (1100, 0)
+    assert later(60, "all", failing=True) == (1100, 60)
+    wall.now_s -= 500  # set right meanwhile
+    assert later(60, "24h", failing=True) == (1100, 120)
+    assert later(60, "1h", failing=False) == (None, None)
+    assert later(60, "all", failing=True) == (840, 0)
 
 
 class Rejections:

@@ -23,6 +23,7 @@ class Snapshot:
     read_at: float | None = None  # likewise, seconds since 1970
     problem: ApiProblem | None = None
     failing_since: float | None = None  # seconds since 1970: since then no reading of any window was good
+    failing_since_s: float | None = None  # likewise, this snapshot's clock
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ class SharedSnapshots:
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
         self._windows: dict[str, _Window] = {}
-        self._failing_since: float | None = None
+        self._failing_since: tuple[float, float] | None = None  # by both clocks
 
     def last(self, window: str) -> Snapshot | None:
         """The latest snapshot of `window`, however old."""
@@ -77,6 +78,10 @@ class SharedSnapshots:
     def age_s(self, snapshot: Snapshot) -> float | None:
         """Seconds since the statistics in `snapshot` arrived."""
         return None if snapshot.read_at_s is None else self._clock() - snapshot.read_at_s
+
+    def failing_s(self, snapshot: Snapshot) -> float | None:
+        """Seconds for which no reading of any window was good; None when `snapshot` is."""
+        return None if snapshot.failing_since_s is None else self._clock() - snapshot.failing_since_s
 
     def _refresh(self, window: str) -> None:
         asked = self._windows[window]
@@ -105,7 +110,7 @@ class SharedSnapshots:
 
     def _failed(self, window: str, before: Snapshot | None, asked_at_s: float, problem: ApiProblem) -> Snapshot:
         with self._lock:
-            since = self._failing_since = self._failing_since or self._wall_clock()
+            since = self._failing_since = self._failing_since or (self._wall_clock(), self._clock())
         if before is None:
-            return Snapshot(window, asked_at_s, problem=problem, failing_since=since)
-        return Snapshot(window, asked_at_s, before.stats, before.read_at_s, before.read_at, problem, since)
+            return Snapshot(window, asked_at_s, None, None, None, problem, *since)
+        return Snapshot(window, asked_at_s, before.stats, before.read_at_s, before.read_at, problem, *since)

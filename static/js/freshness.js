@@ -1,5 +1,6 @@
 // Asks for the numbers and says how fresh they are. "Not answering", "answered nonsense" and "answered late" are
-// different things: each says what was tried and what to do.
+// different things: each says what was tried and what to do. Ages come from the server and are counted on from there:
+// the clock of this browser may be minutes off.
 
 import * as ui from "./ui.js";
 
@@ -18,11 +19,13 @@ export class Source {
   #window;
   #arrived;
   #etag = "";
-  #freshAt = 0; // performance.now() when the API gave `stats`
+  #freshAt = 0; // performance.now() when the API last gave these numbers
+  #gotAt = 0; // likewise, for the first time: what `generated_at` of `stats` means
+  #quietAt = NaN; // likewise, when the newest event arrived
   #told = null; // the problem that came with the tagged answer: 304 says that it still holds
   #request = null;
   #failures = 0;
-  #failedAt = 0; // Date.now() of the first answer in a row that was of no use
+  #failedAt = null; // performance.now() of the first answer in a row that was of no use
   #timer = 0;
 
   /** `window` tells the name of the window to ask for, `arrived` is called after each answer. */
@@ -39,12 +42,24 @@ export class Source {
   /** Milliseconds for which nothing good has come: as the dashboard knows it, which looks at all windows, else as seen here. */
   get failing() {
     const since = this.problem?.since ?? this.#failedAt;
-    return since ? Math.max(0, Date.now() - since) : null;
+    return since === null ? null : performance.now() - since;
+  }
+
+  /** Milliseconds since the newest event arrived, NaN when that is not known. */
+  get quiet() {
+    return performance.now() - this.#quietAt;
+  }
+
+  /** When the API gave the numbers, by its own clock, like all other times on the page. */
+  get givenAt() {
+    return Date.parse(this.stats.generated_at) + this.#freshAt - this.#gotAt;
   }
 
   /** Numbers that came with the page: the next ones are asked for after the pause. */
   take(stats) {
-    this.#accept(stats, stats.dashboard.state === "live" ? 0 : Date.now() - stats.dashboard.read_at);
+    const { snapshot, failing } = stats.ages_ms;
+    this.#accept(stats, snapshot, failing);
+    this.#failedAt = this.problem && performance.now();
     this.#arrived();
     this.#pollIn(PAUSE_MS);
   }
@@ -91,38 +106,40 @@ export class Source {
     this.#request = null;
     if (found.failure) this.problem = found.failure;
     else this.#read(found.response, found.answer);
-    this.#failedAt = this.problem === null ? 0 : this.#failedAt || Date.now();
+    this.#failedAt = this.problem && (this.#failedAt ?? performance.now());
     return true;
   }
 
   #read(response, answer) {
     const age = Number(response.headers.get("X-Snapshot-Age-Ms") ?? 0);
+    const failing = response.headers.get("X-Failing-Ms") ?? undefined;
     if (response.status === 304) {
       this.#freshAt = performance.now() - age;
       this.problem = this.#told;
     } else if (response.status === 200) {
       this.#etag = response.headers.get("ETag") ?? "";
-      this.#accept(answer, age);
+      this.#accept(answer, age, failing);
     } else {
-      const said = answer.dashboard ? told(answer.dashboard) : null;
+      const said = answer.dashboard ? told(answer.dashboard, failing) : null;
       this.problem = said ?? { kind: "http", message: answer.error?.message ?? `the dashboard answered ${response.status}` };
     }
   }
 
-  #accept(stats, age) {
+  #accept(stats, age, failing) {
     this.stats = stats;
-    this.#freshAt = performance.now() - age;
-    this.#told = this.problem = stats.dashboard.state === "live" ? null : told(stats.dashboard);
+    this.#freshAt = this.#gotAt = performance.now() - age;
+    this.#quietAt = this.#gotAt - (Date.parse(stats.generated_at) - Date.parse(stats.recent_events?.[0]?.received_at));
+    this.#told = this.problem = stats.dashboard.state === "live" ? null : told(stats.dashboard, failing);
   }
 }
 
-const told = ({ state, problem, failing_since: since }) => ({ kind: state, ...problem, since });
+const told = ({ state, problem }, failing) => ({ kind: state, ...problem, since: failing === undefined ? undefined : performance.now() - failing });
 const GARBAGE = { kind: "garbage", message: "the dashboard answered with something that is not JSON" };
 
 // ---- in words
 
 /** Name and text of the status pill. `kind` is what the last answer was, undefined when it was good. */
-function status({ kind, progress, stats, age, failing, paused, waiting }) {
+function status({ kind, progress, stats, age, failing, quiet, paused, waiting }) {
   const ago = ui.duration(age);
   const since = (text) => (failing === null ? text : `${text} · ${ui.duration(failing)}`);
   if (kind === "loading" || (!kind && !stats)) return { name: "loading", text: "Connecting" };
@@ -133,8 +150,6 @@ function status({ kind, progress, stats, age, failing, paused, waiting }) {
   if (kind) return { name: "error", text: since("Error") };
   if (paused) return { name: "paused", text: waiting > 0 ? `Paused · ${ui.count(waiting)} new` : "Paused" };
   if (age > STALE_MS) return { name: "stale", text: `Stale · ${ago}` };
-  const lastEvent = stats.recent_events?.[0]?.received_at;
-  const quiet = lastEvent ? Date.now() - new Date(lastEvent) : 0;
   if (quiet > QUIET_MS) return { name: "quiet", text: `Live · no events for ${ui.duration(quiet)}` };
   return { name: "live", text: age < 4000 ? "Live · just now" : `Live · ${ago} ago` };
 }
@@ -146,8 +161,8 @@ function sentence(text) {
 }
 
 /** What the banner says, or null when there is nothing to say; `broken` are the parts that could not be drawn. */
-function banner({ kind, message, stats, age, broken }) {
-  const kept = stats ? ` Showing the numbers from ${ui.clock(Date.now() - age)}.` : "";
+function banner({ kind, message, stats, age, givenAt, broken }) {
+  const kept = stats ? ` Showing the numbers from ${ui.clock(givenAt)}.` : "";
   const said = message ? sentence(message) : "";
   const late = stats ? `Last update ${ui.duration(age)} ago, trying again.` : "No answer yet, trying again.";
   switch (kind) {
@@ -181,9 +196,10 @@ function speak(state, text) {
 }
 
 /** Write pill and banner; to be called when something has arrived, and each second, because ages grow. */
-export function drawState({ source: { stats, problem, age, failing }, drawn, paused, broken }) {
+export function drawState({ source, drawn, paused, broken }) {
+  const { stats, problem, age, failing, quiet } = source;
   const waiting = stats && drawn && stats.window?.name === drawn.window?.name ? stats.total_events - drawn.total_events : 0;
-  const known = { ...problem, stats, age, failing, paused, waiting, broken };
+  const known = { ...problem, stats, age, failing, quiet, givenAt: stats && source.givenAt, paused, waiting, broken };
   const state = status(known);
   ui.attribute(byId("status"), "data-state", state.name);
   say(byId("status-text"), state.text);

@@ -202,7 +202,8 @@ def test_down_is_said_for_as_long_as_it_is_known_not_for_as_long_as_the_numbers_
         now_ms = time.time() * 1000
         told = {"state": "unreachable", "problem": {"message": "gone"}, "read_at": now_ms - 28 * 60_000}
         told |= {"failing_since": now_ms - 11 * 60_000 - 5000, "quarantined": None}
-        route.fulfill(json={**lively, "dashboard": told}, headers={"X-Snapshot-Age-Ms": str(28 * 60_000)})
+        ages = {"X-Snapshot-Age-Ms": str(28 * 60_000), "X-Failing-Ms": str(11 * 60_000 + 5000)}
+        route.fulfill(json={**lively, "dashboard": told}, headers=ages)
 
     tab.route("**/api/stats*", old)
     tab.goto(f"{scripted.url}/?window=1h")
@@ -299,7 +300,27 @@ def test_quiet_is_told_from_live(scripted: Scripted, tab: Page) -> None:
     scripted.api.answer = says(numbers(total_events=1, events_by_type={"click": 1}, recent_events=[old]))
     tab.goto(scripted.url)
 
-    expect(tab.locator("#status")).to_contain_text("Live · no events for")
+    expect(tab.locator("#status")).to_have_text("Live · no events for 30 min")
+
+
+@pytest.mark.parametrize("minutes_fast", [-10, 10])
+def test_ages_do_not_depend_on_the_clock_of_the_browser(
+    tmp_path: Path, lively: dict[str, object], tab: Page, minutes_fast: int
+) -> None:
+    tab.add_init_script(f"const now = Date.now.bind(Date); Date.now = () => now() + {minutes_fast * 60_000};")
+    recent = [{"event_type": "click", "user_id": "u", "received_at": "2026-01-15T10:00:00Z", "properties": {}}]
+    answer = {**lively, "recent_events": recent, "generated_at": "2026-01-15T10:02:00Z"}
+    with scripted_api(says(answer)) as api, dashboard(tmp_path, api.url, POLL_INTERVAL_S="1") as url:
+        requests.get(f"{url}/api/stats", timeout=10)
+        tab.goto(url)
+        expect(tab.locator("#status")).to_have_text("Live · no events for 2 min")
+
+        api.answer = says(b"<html>")
+
+        expect(tab.locator("#status")).to_have_text(re.compile(r"^Error · [0-9]+ s$"))
+        expect(tab.locator("#banner")).to_contain_text(re.compile("Showing the numbers from .*11:0[23]"))  # in Berlin
+        tab.reload()  # the page now comes with numbers that are old already
+        expect(tab.locator("#status")).to_have_text(re.compile(r"^Error · [0-9]+ s$"))
 
 
 def test_a_hidden_page_stops_asking_and_asks_at_once_when_shown(scripted: Scripted, tab: Page) -> None:
