@@ -46,7 +46,7 @@ PATIENCE_S: Final = 0.08
 # Requests for events that wait for the API; beyond it 503, so that a slow API cannot pile them up.
 MOST_RELAYED: Final = 32
 _FILTERS: Final = frozenset(
-    {"limit", "cursor", "event_type", "user_id", "session_id", "anonymous_id", "since", "until", "code"}
+    {"limit", "cursor", "event_type", "user_id", "session_id", "anonymous_id", "product", "since", "until", "code"}
 )
 _NO_NUMBERS: Final = b"null<!--numbers-->"  # where the template leaves room for them
 _THEMES: Final = ("light", "dark")

@@ -13,7 +13,7 @@ import msgspec
 from clickstream.arrivals import Arrivals, Envelope, Refusal
 from clickstream.errors import RequestRefused, Unavailable
 from clickstream.events import AnyEvent
-from clickstream.query import Query, is_same, written
+from clickstream.query import Query, is_same, product_of, written
 
 MAX_WAIT_S: Final = 60.0
 # Each of them is asked about every event that is kept, on the loop thread, also when its client has long gone.
@@ -191,6 +191,9 @@ def _differences(event: dict[str, Any], query: Query) -> list[Answer]:
         for name, value in query.fields.items()
         if event.get(name) != value
     ]
+    if query.product is not None and (found := product_of(properties)) != query.product:
+        told = _told("product", {} if found is None else {"product": found}, "product", query.product)
+        fields.append({"field": "product", "expected": query.product, "found": found, "message": told})
     return fields + [
         {
             "field": f"property.{name}",

@@ -28,11 +28,12 @@ class Query:
     properties: Mapping[str, object] = field(default_factory=dict)  # JSON values
     since_ms: int | None = None
     until_ms: int | None = None
+    product: str | None = None  # by the name that the top lists count it under
 
     @property
     def is_everything(self) -> bool:
         """True when no event is left out."""
-        return not self.fields and not self.properties and self.since_ms is None and self.until_ms is None
+        return self == Query()
 
     def matches(self, record: bytes) -> bool:
         """Whether the event in `record` is asked for."""
@@ -53,6 +54,8 @@ class Query:
         for name, value in self.properties.items():
             if not is_same((event.get("properties") or {}).get(name), value):
                 return False
+        if self.product is not None and product_of(event.get("properties") or {}) != self.product:
+            return False
         if self.since_ms is None and self.until_ms is None:
             return True
         ms = _clock.canonical_ms(event["timestamp"]) if isinstance(event.get("timestamp"), str) else None
@@ -66,17 +69,26 @@ def from_parameters(parameters: Mapping[str, str], *, also: frozenset[str]) -> Q
     fields: dict[str, str] = {}
     properties: dict[str, object] = {}
     times: dict[str, int] = {}
+    product: str | None = None
     for name, value in parameters.items():
         if name in _NAMES:
             fields[name] = value
+        elif name == "product":
+            product = value
         elif name.startswith(_PROPERTY) and len(name) > len(_PROPERTY):
             properties[name[len(_PROPERTY) :]] = meant(value)
         elif name in ("since", "until"):
             times[name] = time_parameter(name, value)
         elif name not in also:
-            known = ", ".join([*sorted(also), *_NAMES, "since", "until", "property.NAME"])
+            known = ", ".join([*sorted(also), *_NAMES, "product", "since", "until", "property.NAME"])
             raise RequestRefused("invalid_parameter", f"{name} is not a parameter here; known: {known}", field=name)
-    return Query(fields, properties, times.get("since"), times.get("until"))
+    return Query(fields, properties, times.get("since"), times.get("until"), product)
+
+
+def product_of(properties: Mapping[str, Any]) -> object:
+    """What the top lists call the product: its name, else its id."""
+    name = properties.get("product_name")
+    return name if type(name) is str and name else properties.get("product_id")
 
 
 def meant(text: str) -> object:

@@ -142,6 +142,16 @@ def test_a_value_of_the_wrong_type_does_not_match_and_is_said_to_be_of_it(
     assert (difference["found"], difference["message"]) == (found, message)
 
 
+def test_another_product_is_said(api: Platform) -> None:
+    send(api, purchase(product_name="Poles", product_id="p-1"))
+
+    status, answer = expect(api, timeout="0", product="p-1")
+
+    difference = {"field": "product", "expected": "p-1", "found": "Poles", "message": "product is Poles, not p-1"}
+    assert (status, answer["near_misses"][0]["differs"]) == (404, [difference])
+    assert expect(api, timeout="0", product="Poles")[0] == 200
+
+
 def test_a_scope_sees_only_its_own_events_and_rejections(api: Platform) -> None:
     send(api, purchase(order_id="a"), test_id="test-a")
     send(api, purchase(order_id="b"), {"event_type": 7}, test_id="test-b")

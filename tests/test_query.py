@@ -54,6 +54,7 @@ def matches(event: dict[str, Any], **parameters: str) -> bool:
         ({"property__on": "true"}, True),
         ({"property__list": '[1,"x"]'}, True),
         ({"property__ü": "é"}, True),
+        ({"product": "/a"}, False),
         ({"since": "2026-01-15T10:29:30Z"}, True),
         ({"since": "2026-01-15T10:29:30.001Z"}, False),
         ({"until": "2026-01-15T10:29:30Z"}, False),
@@ -63,6 +64,21 @@ def matches(event: dict[str, Any], **parameters: str) -> bool:
 )
 def test_all_conditions_must_hold(parameters: dict[str, str], expected: bool) -> None:
     assert matches(EVENT, **parameters) is expected
+
+
+@pytest.mark.parametrize(
+    ("properties", "expected"),
+    [
+        ({"product_name": "Poles", "product_id": "p-1"}, True),
+        ({"product_id": "Poles"}, True),
+        ({"product_name": "", "product_id": "Poles"}, True),
+        ({"product_name": 5, "product_id": "Poles"}, True),
+        ({"product_name": "p-1", "product_id": "Poles"}, False),
+        ({}, False),
+    ],
+)
+def test_a_product_is_found_by_the_name_that_the_top_lists_give_it(properties: dict[str, Any], expected: bool) -> None:
+    assert matches(native_event(properties=properties), product="Poles") is expected
 
 
 def test_values_are_found_however_they_are_written_in_the_record() -> None:

@@ -12,6 +12,7 @@ const API_URL = document.body.dataset.apiUrl;
 // ---- what is looked at; it lives in the URL, so that a view can be shared
 
 const WINDOWS = ["15m", "1h", "24h", "all"];
+const WINDOW_MINUTES = { "15m": 15, "1h": 60, "24h": 1440 };
 const TOPS = ["pages", "products", "referrers", "devices"];
 const oneOf = (value, values, otherwise) => (values.includes(value) ? value : otherwise);
 
@@ -212,7 +213,8 @@ function onClick(event) {
   if (node?.dataset.type && node.classList.contains("type")) toggle(node.dataset.type);
   else if (node?.classList.contains("row-open") && row?.event) open("event", row.event);
   else if (node?.dataset.open) open(node.dataset.open, {});
-  else if (node?.dataset.query) open(node.dataset.query.startsWith("rejected:") ? "rejected" : "events", { query: node.dataset.query, code: node.dataset.query.split(":")[1], title: node.dataset.title });
+  else if (node?.dataset.query?.startsWith("rejected:")) open("rejected", { code: node.dataset.query.split(":")[1] });
+  else if (node?.dataset.query) open("events", eventsOf(node.dataset, drawn.window));
   else if (node?.dataset.table) showTable(node);
   else if (node?.dataset.top) {
     view.top = node.dataset.top;
@@ -220,6 +222,13 @@ function onClick(event) {
     drawControls();
     draw(["top lists"]);
   }
+}
+
+/** The events behind a number: in a window those that happened in it, the running minute included. */
+function eventsOf({ query, title }, { name, from }) {
+  if (name === "all") return { query, title };
+  const until = new Date(Date.parse(from) + WINDOW_MINUTES[name] * 60_000).toISOString();
+  return { query: `${query}&since=${from}&until=${until}`, title: `${title} in ${WINDOW_WORDS[name]}` };
 }
 
 function showTable(button) {

@@ -146,6 +146,7 @@ export function drawFunnel(stats) {
     const [label, number, part] = head.children;
     ui.attribute(head, "data-query", `event_type=${step.step}`);
     ui.attribute(head, "data-title", ui.typeName(step.step));
+    ui.attribute(head, "title", `Show all ${step.step} events, also those that were no step of this funnel`);
     say(label, STEP_NAMES[step.step] ?? ui.typeName(step.step));
     say(number, ui.count(step.sessions));
     say(part, ui.share(step.sessions, first));
@@ -167,7 +168,7 @@ function makeStep() {
   svg.append(ui.makeSvg("polygon"));
   return ui.make(
     "li", {},
-    ui.make("button", { type: "button", class: "step-head", title: "Show these events" }, ui.make("span", { class: "step-label" }), ui.make("strong", {}), ui.make("span", { class: "step-share" })),
+    ui.make("button", { type: "button", class: "step-head" }, ui.make("span", { class: "step-label" }), ui.make("strong", {}), ui.make("span", { class: "step-share" })),
     ui.make("div", { class: "step-bar", "aria-hidden": "true" }),
     ui.make("div", { class: "step-slope" }, svg, ui.make("span", { class: "step-rate" }), ui.make("span", { class: "step-lost" })),
   );
@@ -191,22 +192,29 @@ export function funnelTable(steps) {
 
 // ---- top lists
 
+const CUT_AT = 200; // characters: of a longer value /stats knows the beginning only, which no event has as its value
 const TOP = {
-  pages: { what: "page", unit: "views", property: "page" },
-  products: { what: "product", unit: "views · bought", property: "product_name" },
+  pages: { what: "page", unit: "views", filter: (value) => ["property.page", JSON.stringify(value)] },
+  products: { what: "product", unit: "views · bought", filter: (value) => ["product", value] },
   referrers: { what: "referrer", unit: "views" },
-  devices: { what: "device", unit: "views", property: "device" },
+  devices: { what: "device", unit: "views", filter: (value) => ["property.device", JSON.stringify(value)] },
 };
 
+/** What asks for the views that `row` counts; nothing where that cannot be asked. */
+function viewsOf({ value, count }, filter) {
+  const isCut = value.length >= CUT_AT && [...value].length >= CUT_AT;
+  return filter && count && !isCut ? new URLSearchParams([["event_type", "page_view"], filter(value)]).toString() : "";
+}
+
 export function drawTop(stats, name) {
-  const { what, unit, property } = TOP[name];
+  const { what, unit, filter } = TOP[name];
   const rows = stats.top[name] ?? [];
   say(byId("top-what"), stats.top.exact ? what : `${what} (approximate: of many in a minute, the rarest are not counted)`);
   say(byId("top-unit"), unit);
   drawBars(byId("top-list"), rows, (row) => ({
     name: row.value,
     number: row.purchases === undefined ? ui.count(row.count) : `${ui.count(row.count)} · ${ui.count(row.purchases)}`,
-    query: property && new URLSearchParams({ event_type: "page_view", [`property.${property}`]: JSON.stringify(row.value) }).toString(),
+    query: viewsOf(row, filter),
   }), "No page view in this window names one.");
 }
 

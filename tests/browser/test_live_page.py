@@ -298,6 +298,45 @@ def test_a_top_page_opens_the_events_behind_its_number(busy: Shop, tab: Page) ->
     assert tab.locator("#sheet-body tbody tr").count() == number
 
 
+def test_a_number_of_a_window_opens_the_events_of_that_window(shop: Shop, tab: Page) -> None:
+    now = datetime.now(timezone.utc)
+    before = stamp(now - timedelta(minutes=40))
+    shop.send(*(view(timestamp=stamp(now), properties={"page": "/x"}) for _ in range(5)))
+    shop.send(*(view(timestamp=before, properties={"page": "/x"}) for _ in range(7)))
+    rows = tab.locator("#sheet-body tbody tr")
+    tab.goto(f"{shop.url}/?window=15m")
+
+    expect(tab.locator("#top-list strong")).to_have_text("5")
+    tab.locator("#top-list button").click()
+    expect(tab.locator("#sheet-title")).to_have_text("Events: /x in the last 15 minutes")
+    expect(tab.locator("#sheet-body .note")).to_have_text("5 events, newest first; these are all.")
+    expect(rows).to_have_count(5)
+    tab.keyboard.press("Escape")
+    tab.locator("#funnel button").first.click()
+    expect(tab.locator("#sheet-title")).to_have_text("Events: Page view in the last 15 minutes")
+    expect(rows).to_have_count(5)
+    tab.keyboard.press("Escape")
+    tab.get_by_label("All", exact=True).check()
+    expect(tab.locator("#top-list strong")).to_have_text("12")
+    tab.locator("#top-list button").click()
+    expect(rows).to_have_count(12)
+
+
+def test_products_open_by_name_or_id_and_what_was_cut_or_not_viewed_opens_nothing(shop: Shop, tab: Page) -> None:
+    products = [{"product_id": "p-1"}, {"product_name": "p-1", "product_id": "other"}, {"product_name": "Poles"}]
+    pages = [{"page": "/" + "l" * 300}, {"page": "/short"}]
+    shop.send(*(view(properties=properties) for properties in products + pages))
+    tab.goto(f"{shop.url}/?top=products")
+    rows = tab.locator("#top-list button")
+
+    rows.filter(has_text="p-1").click()
+    expect(tab.locator("#sheet-body tbody tr")).to_have_count(2)
+    tab.keyboard.press("Escape")
+    tab.get_by_role("tab", name="Pages").click()
+    expect(rows.filter(has_text="/short")).to_be_enabled()
+    expect(rows.filter(has_text="/lll")).to_be_disabled()
+
+
 def test_rejected_events_are_shown_with_reason_field_source_and_raw_text(busy: Shop, tab: Page) -> None:
     busy.send({"event_type": "Bad Type", "user_id": "u"}, status=400)
     show(tab, busy.url)
