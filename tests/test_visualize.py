@@ -297,10 +297,10 @@ def test_a_growing_or_torn_file_can_be_read(tmp_path: Path) -> None:
     counted = count_file(path, "all", NOON_MS)
 
     assert counted["total_events"] == len(records)
-    assert counted["ingest"]["damaged_records"] == 1
+    assert counted["ingest"]["damaged_records"] == 0  # a torn tail is no damage to the API either
 
 
-@pytest.mark.parametrize("content", ["hello", '{"a": 1}', "[\nhello\n]\n", "[1, 2"])
+@pytest.mark.parametrize("content", ["\n\n  \n", "hello", '{"a": 1}', "[\nhello\n]\n", "[1, 2"])
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "notes.txt"
     path.write_text(content)
@@ -308,6 +308,41 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, content: str) -> No
     with pytest.raises(JournalDamaged):
         count_file(path, "all", NOON_MS)
     assert run("--file", str(path)).returncode == 1
+
+
+def old_array(*, indent: int | None = None) -> str:
+    event = {"event_type": "click", "user_id": "u", "timestamp": "2026-01-15T11:00:00Z"}
+    return json.dumps([{**event, "event_id": f"e-{number}"} for number in range(5)], indent=indent)
+
+
+@pytest.mark.parametrize(
+    ("content", "events", "damaged"),
+    [
+        (old_array(), 5, 0),
+        (old_array(indent=2), 5, 0),
+        (old_array()[:-30], 4, 0),
+        (old_array(indent=2)[:-30], 4, 0),
+        (old_array(indent=2).replace('"event_type": "click"', '"event_type": 7', 1), 4, 1),
+        ("[\n" + old_array()[1:-1].replace("}, ", "},\n") + "\n]\n", 5, 0),
+        ("[\n" + old_array()[1:-31].replace("}, ", "},\n"), 4, 0),
+        ("[]", 0, 0),
+        ("", 0, 0),
+    ],
+    ids=["line", "indented", "torn", "indented torn", "damaged", "journal", "torn journal", "brackets", "empty"],
+)
+def test_a_file_is_read_as_a_start_of_the_api_reads_it(tmp_path: Path, content: str, events: int, damaged: int) -> None:
+    path = tmp_path / "events_backup.json"
+    path.write_text(content)
+
+    counted = count_file(path, "all", NOON_MS)
+    assert (counted["total_events"], counted["ingest"]["damaged_records"]) == (events, damaged)
+    assert path.read_text() == content
+    with platform(tmp_path) as started:
+        said = started.get("/stats")
+    assert (said["total_events"], said["ingest"]["damaged_records"]) == (events, damaged)
+    assert [event["event_id"] for event in counted["recent_events"]] == [
+        event["event_id"] for event in said["recent_events"]
+    ]
 
 
 def test_an_empty_file_has_no_events(tmp_path: Path) -> None:

@@ -3,65 +3,73 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from clickstream.errors import JournalDamaged
+from clickstream.journal.identity import Kind, array_records, identify
+from clickstream.journal.recovery import scan
 from clickstream.stats import Stats, snapshot
 from clickstream.stored import StoredEvent, TimeReader
 
-_AT_ONCE: Final = 2000  # events folded together; memory stays flat however long the file is
+_AT_ONCE: Final = 2000  # events of an array folded together
 _RECENT_SHOWN: Final = 50
-_CLOSINGS: Final = frozenset({b"", b"[", b"]", b"[]"})
+
+_Found = tuple[StoredEvent, bytes]
 
 
 def count_file(path: Path, window: str, now_ms: int) -> dict[str, Any]:
     """What `/stats` would say about the events in `path`; without what only a running API knows.
 
-    `path` is a journal, or an array that an older version wrote; it may grow meanwhile and is not changed.
-    Raises JournalDamaged when it is neither, OSError when it cannot be read.
+    `path` is a journal, or an array that an older version wrote, read as the API reads it at its start; it may grow
+    meanwhile and is not changed. Raises JournalDamaged when it is neither, OSError when it cannot be read.
     """
     stats, reader = Stats(), TimeReader(now_ms)
-    decoder = msgspec.json.Decoder(StoredEvent)
     recent: deque[bytes] = deque(maxlen=_RECENT_SHOWN)
-    damaged = 0
-    records = _records(path)
-    while lines := list(islice(records, _AT_ONCE)):
-        events: list[StoredEvent] = []
-        for line in lines:
-            try:
-                events.append(decoder.decode(line))
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                damaged += 1  # as the API does at its start: counted, skipped, never the end of the reading
-                continue
-            recent.append(line)
+
+    def add(found: Sequence[_Found], _: int = 0) -> None:
+        events = [event for event, _ in found]
+        recent.extend(line for _, line in found[-_RECENT_SHOWN:])
         stats.fold(events, reader.all_ms(events), now_ms)
-    if damaged and not stats.types:
-        raise JournalDamaged(f"{path} holds no event: is it an events_backup.json?")
+
+    with path.open("rb") as file:
+        damaged = _read(file.fileno(), path, add)
     numbers = snapshot(stats, window, now_ms)
     numbers["recent_events"] = [msgspec.json.decode(line) for line in reversed(recent)]
     numbers["ingest"] = {"journal_bytes": path.stat().st_size, "damaged_records": damaged}
     return numbers
 
 
-def _records(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        head = file.readline()
-        if head.strip() not in _CLOSINGS:
-            yield from _array(path)
-            return
-        for line in file:
-            record = line.rstrip(b" \r\n,")
-            if record not in _CLOSINGS:
-                yield record
+def _read(fd: int, path: Path, add: Callable[[Sequence[_Found]], None]) -> int:
+    """Hand all events over, a few megabytes at a time unless they stand in an array; how many lines are damaged."""
+    kind = identify(fd)
+    if kind not in (Kind.JOURNAL, Kind.ARRAY):
+        raise JournalDamaged(f"{path} is not an array of events: is it an events_backup.json?")
+    decoder = msgspec.json.Decoder(StoredEvent)
+
+    def decode(line: bytes) -> _Found:
+        return decoder.decode(line), line
+
+    if kind is Kind.JOURNAL:
+        found = scan(fd, decode, lambda events, _: add(events))
+        return found.damaged
+    return _read_array(array_records(fd), decode, add)
 
 
-def _array(path: Path) -> list[bytes]:
-    try:
-        return [bytes(raw) for raw in msgspec.json.decode(path.read_bytes(), type=list[msgspec.Raw])]
-    except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
-        raise JournalDamaged(f"{path} is not an array of events: {problem}") from None
+def _read_array(records: Sequence[bytes], decode: Callable[[bytes], _Found], add: Callable[..., None]) -> int:
+    """Likewise of an array; what is damaged at its end is a torn tail, as in a journal."""
+    damaged = doubtful = 0
+    for start in range(0, len(records), _AT_ONCE):
+        found: list[_Found] = []
+        for record in records[start : start + _AT_ONCE]:
+            try:
+                found.append(decode(record))
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+                doubtful += 1
+            else:
+                damaged, doubtful = damaged + doubtful, 0
+        add(found)
+    return damaged
