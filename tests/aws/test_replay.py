@@ -78,10 +78,10 @@ def test_what_older_files_lack_is_completed_so_that_everything_accepted_is_count
     path = tmp_path / "old.json"
     path.write_text(
         "[\n"
-        '{"event_type":"page_view","user_id":"u","timestamp":"2026-01-15T10:00:00Z"},\n'
-        '{"event_id":null,"event_type":"page_view","user_id":"u","received_at":"2026-01-15T10:00:01.500Z"},\n'
-        '{"event_id":"b","event_type":"page_view","user_id":"u","timestamp":"2026-01-15T12:00:02+02:00"},\n'
-        '{"event_id":"c","event_type":"page_view","user_id":"u","timestamp":"2026-01-15T10:00:03.000Z"}\n'
+        '{"event_type":"page_view","user_id":"u","timestamp":"2026-01-03T10:00:00Z"},\n'
+        '{"event_id":null,"event_type":"page_view","user_id":"u","received_at":"2026-01-03T10:00:01.500Z"},\n'
+        '{"event_id":"b","event_type":"page_view","user_id":"u","timestamp":"2026-01-03T12:00:02+02:00"},\n'
+        '{"event_id":"c","event_type":"page_view","user_id":"u","timestamp":"2026-01-03T10:00:03.000Z"}\n'
         "]\n"
     )
 
@@ -95,16 +95,16 @@ def test_what_older_files_lack_is_completed_so_that_everything_accepted_is_count
     assert at.numbers()["total_events"] == 4
     assert len({event["event_id"] for event in found}) == 4
     assert {event["timestamp"] for event in found} == {
-        "2026-01-15T10:00:00Z",
-        "2026-01-15T10:00:01.500Z",
-        "2026-01-15T10:00:02.000Z",
-        "2026-01-15T10:00:03.000Z",
+        "2026-01-03T10:00:00Z",
+        "2026-01-03T10:00:01.500Z",
+        "2026-01-03T10:00:02.000Z",
+        "2026-01-03T10:00:03.000Z",
     }
     assert {event["received_at"] for event in found} == {
-        "2026-01-15T10:00:00.000Z",
-        "2026-01-15T10:00:01.500Z",
-        "2026-01-15T10:00:02.000Z",
-        "2026-01-15T10:00:03.000Z",
+        "2026-01-03T10:00:00.000Z",
+        "2026-01-03T10:00:01.500Z",
+        "2026-01-03T10:00:02.000Z",
+        "2026-01-03T10:00:03.000Z",
     }
 
 
@@ -351,7 +351,7 @@ def _send(events: list[dict[str, Any]], names: Names) -> None:
 
 
 def test_a_span_of_time_and_a_speed_are_kept(tmp_path: Path) -> None:
-    stamps = ["2026-01-15T10:00:00Z", "2026-01-15T10:00:10Z", "2026-01-15T10:00:30Z", "2026-01-15T11:00:00Z"]
+    stamps = ["2026-01-03T10:00:00Z", "2026-01-03T10:00:10Z", "2026-01-03T10:00:30Z", "2026-01-03T11:00:00Z"]
     path = tmp_path / "events.json"
     write_journal(path, [{"event_id": str(index), "timestamp": stamp} for index, stamp in enumerate(stamps)])
     now, target = [100.0], Kept()
