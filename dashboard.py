@@ -46,7 +46,8 @@ PATIENCE_S: Final = 0.08
 # Requests for events that wait for the API; beyond it 503, so that a slow API cannot pile them up.
 MOST_RELAYED: Final = 32
 _FILTERS: Final = frozenset(
-    {"limit", "cursor", "event_type", "user_id", "session_id", "anonymous_id", "product", "since", "until", "code"}
+    {"limit", "cursor", "event_id", "event_type", "user_id", "session_id", "anonymous_id", "product"}
+    | {"since", "until", "code"}
 )
 _NO_NUMBERS: Final = b"null<!--numbers-->"  # where the template leaves room for them
 _THEMES: Final = ("light", "dark")
@@ -168,6 +169,12 @@ def events() -> Response:
     return _relayed("/events")
 
 
+@blueprint.get("/api/event")
+def event() -> Response:
+    """The newest event that the filters find, byte for byte as it is stored: numbers too large for a browser stay."""
+    return _relayed("/events", stored=True)
+
+
 @blueprint.get("/api/rejected")
 def rejected() -> Response:
     """The quarantine as the API's `/rejected` gives it."""
@@ -197,7 +204,7 @@ def http_error(problem: HTTPException) -> Response:
     return error_answer(problem.code or 500, code, problem.description or problem.name)
 
 
-def _relayed(path: str) -> Response:
+def _relayed(path: str, *, stored: bool = False) -> Response:
     board = _board()
     if board.relayed >= MOST_RELAYED:
         return error_answer(
@@ -213,9 +220,14 @@ def _relayed(path: str) -> Response:
 
     def given() -> Response:
         try:
-            body = json.dumps(board.reader.get(path, params), ensure_ascii=False).encode("utf-8", "replace")
+            if stored:
+                body = board.reader.stored_event(params)
+            else:
+                body = json.dumps(board.reader.get(path, params), ensure_ascii=False).encode("utf-8", "replace")
         except ApiProblem as problem:
             return problem_answer(problem)
+        if body is None:
+            return error_answer(404, "not_found", "this event is not stored any more")
         return json_answer(200, body, gzip.compress(body, 5) if zipped else None)
 
     def relay() -> None:

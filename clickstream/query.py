@@ -12,7 +12,7 @@ from clickstream.errors import RequestRefused
 from clickstream.timestamps import UtcClockReader, parse
 
 _PROPERTY: Final = "property."
-_NAMES: Final = ("event_type", "user_id", "anonymous_id", "session_id")
+_NAMES: Final = ("event_id", "event_type", "user_id", "anonymous_id", "session_id")
 _clock: Final = UtcClockReader()
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_any: Final = msgspec.json.Decoder().decode

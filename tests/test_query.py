@@ -28,6 +28,8 @@ def matches(event: dict[str, Any], **parameters: str) -> bool:
     ("parameters", "expected"),
     [
         ({}, True),
+        ({"event_id": EVENT["event_id"]}, True),
+        ({"event_id": "another"}, False),
         ({"event_type": "page_view"}, True),
         ({"event_type": "page"}, False),
         ({"user_id": "user_1", "session_id": "session_1"}, True),

@@ -74,6 +74,14 @@ class ApiReader:
 
     def get(self, path: str, params: Params = ()) -> dict[str, Any]:
         """The JSON object at `path`; raises ApiProblem."""
+        return self._read(path, params)[0]
+
+    def stored_event(self, params: Params) -> bytes | None:
+        """The newest event that `/events` finds, byte for byte as it is stored; raises ApiProblem."""
+        _, body = self._read("/events", [*params, ("limit", "1")])
+        return next(map(bytes, _pages.decode(body).events), None)
+
+    def _read(self, path: str, params: Params) -> tuple[dict[str, Any], bytes]:
         url = self.api_url + path
         try:
             status, body = self._exchange(url, params)
@@ -88,7 +96,7 @@ class ApiReader:
             raise self._refusal(url, status, answer)
         if answer is None:
             raise ApiProblem("garbage", f"{url} answered something that is not a JSON object: is it this platform?")
-        return answer
+        return answer, body
 
     def _exchange(self, url: str, params: Params) -> tuple[int, bytes]:
         deadline = time.monotonic() + self._read_timeout_s
@@ -133,6 +141,13 @@ class ApiReader:
             return None  # progress is a courtesy; the caller is told "replaying" either way
         progress = (_json_object(body) or {}).get("progress")
         return float(progress) if status == 503 and isinstance(progress, (int, float)) else None
+
+
+class _Page(msgspec.Struct):
+    events: list[msgspec.Raw]
+
+
+_pages: Final = msgspec.json.Decoder(_Page)
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:

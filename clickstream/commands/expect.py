@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "conditions",
         nargs="*",
         metavar="NAME=VALUE",
-        help="event_type, user_id, anonymous_id, session_id, product, property.NAME, since, until; "
+        help="event_id, event_type, user_id, anonymous_id, session_id, product, property.NAME, since, until; "
         "also min, timeout, test_id",
     )
     parser.add_argument("--min", type=int, help="how many events at least (default 1)")

@@ -44,18 +44,28 @@ const DRAW = {
   rejected: ({ code }) => drawRejected(code),
 };
 
-async function load(path, query) {
+async function loadText(path, query) {
   let response;
-  let answer;
+  let text;
   try {
     response = await fetch(`${path}?${query}`, { cache: "no-store", signal: AbortSignal.timeout(10_000) });
-    answer = await response.json();
+    text = await response.text();
   } catch {
     throw new Error("The dashboard did not answer.");
   }
-  if (!response.ok) throw new Error(answer.error?.message ?? `The dashboard answered ${response.status}.`);
-  return answer;
+  if (!response.ok) throw new Error(read(text).error?.message ?? `The dashboard answered ${response.status}.`);
+  return text;
 }
+
+function read(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error("The dashboard answered with something that is not JSON.");
+  }
+}
+
+const load = async (path, query) => read(await loadText(path, query));
 
 const failed = (error) => ui.make("p", { class: "failed", role: "alert" }, error.message);
 
@@ -69,10 +79,8 @@ function drawEvent(event) {
     ...fact("Happened", event.timestamp, ui.full(event.timestamp)), ...fact("Received", event.received_at, ui.full(event.received_at)),
     ...fact("User", event.user_id), ...fact("Device id", event.anonymous_id), ...fact("Session", event.session_id), ...fact("Event id", event.event_id),
   );
-  const text = JSON.stringify(event, null, 2);
-  const raw = ui.make("pre", { class: "raw" }, text);
-  const copy = ui.make("button", { type: "button", class: "button" }, "Copy JSON");
-  copy.addEventListener("click", () => ui.copy(raw.textContent, copy));
+  const raw = ui.make("pre", { class: "raw" }, "Loading …");
+  const copy = ui.make("button", { type: "button", class: "button", disabled: "" }, "Copy JSON");
   const actions = ui.make("div", { class: "actions" }, copy);
   const all = (name, field, value) => {
     if (typeof value !== "string") return;
@@ -83,18 +91,33 @@ function drawEvent(event) {
   all("All of this session", "session_id", event.session_id);
   all("All of this user", "user_id", event.user_id);
   body.replaceChildren(facts, actions, raw);
-  if (event.left_out_bytes) loadWhole(event, raw);
+  showStored(event, raw, copy);
 }
 
-async function loadWhole(event, raw) {
-  const owner = ["session_id", "user_id", "anonymous_id"].find((name) => typeof event[name] === "string");
-  const query = new URLSearchParams({ event_type: event.event_type, since: event.timestamp, limit: String(PAGE), ...(owner ? { [owner]: event[owner] } : {}) });
+/** Show and copy the event as it is stored: read by a browser, a number of more than 15 digits would be another one. */
+async function showStored(event, raw, copy) {
+  const names = ["event_id", "event_type", "session_id", "user_id", "anonymous_id"].filter((name) => typeof event[name] === "string");
   try {
-    const whole = (await load("/api/events", query)).events.find((found) => found.event_id === event.event_id);
-    say(raw, whole ? JSON.stringify(whole, null, 2) : `This event has ${ui.bytes(event.left_out_bytes)} and could not be found again; /export has it.`);
+    const stored = await loadText("/api/event", new URLSearchParams(names.map((name) => [name, event[name]])));
+    say(raw, indented(stored));
+    copy.addEventListener("click", () => ui.copy(stored, copy));
+    copy.disabled = false;
   } catch (error) {
+    say(raw, "");
     raw.before(failed(error));
   }
+}
+
+/** JSON text on lines of its own; what its values are made of stays as it is. */
+function indented(text) {
+  let depth = 0;
+  const line = (by) => `\n${"  ".repeat((depth += by))}`;
+  return text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|\s+|[{[]\s*[}\]]|[{}[\],:]/g, (token) => {
+    if (token === "{" || token === "[") return token + line(1);
+    if (token === "}" || token === "]") return line(-1) + token;
+    if (token === ",") return token + line(0);
+    return token === ":" ? ": " : token.startsWith('"') ? token : token.replace(/\s+/, "");
+  });
 }
 
 // ---- events by filter

@@ -245,6 +245,7 @@ def test_a_row_opens_the_whole_event_and_its_session(busy: Shop, tab: Page) -> N
     newest = requests.get(f"{busy.api_url}/events?limit=1", timeout=10).json()["events"][0]
 
     tab.locator(".row-open").first.click()
+    expect(tab.locator("#sheet-body pre")).to_contain_text(newest["event_id"])
     assert json.loads(text(tab, "#sheet-body pre")) == newest
     tab.get_by_role("button", name="All of this session").click()
 
@@ -256,6 +257,26 @@ def test_a_row_opens_the_whole_event_and_its_session(busy: Shop, tab: Page) -> N
     expect(tab.locator("#sheet-body pre")).to_be_visible()
     tab.keyboard.press("Escape")
     expect(tab.locator("#sheet")).to_be_hidden()
+
+
+def test_an_opened_event_is_shown_and_copied_as_it_is_stored(shop: Shop, context: BrowserContext, tab: Page) -> None:
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=shop.url)
+    sent = (
+        '{"event_type":"click","event_id":"exact","user_id":"u","properties":{"order":9007199254740993,'
+        '"big":12345678901234567890123,"price":1.0,"a":[ ],"text":"{\\"x\\": 1.0} [a, b]"}}'
+    )
+    requests.post(f"{shop.api_url}/events", data=sent.encode(), timeout=10)
+    stored = requests.get(f"{shop.api_url}/export?format=ndjson", timeout=10).text.strip()
+    tab.goto(shop.url)
+    tab.locator(".row-open").first.click()
+
+    raw = tab.locator("#sheet-body pre")
+    for line in ('"order": 9007199254740993,', '"big": 12345678901234567890123,', '"price": 1.0,', '"a": [],'):
+        expect(raw).to_contain_text(f"\n    {line}", use_inner_text=True)
+    expect(raw).to_contain_text('"text": "{\\"x\\": 1.0} [a, b]"')
+    tab.get_by_role("button", name="Copy JSON").click()
+    expect(tab.get_by_role("button", name="Copied")).to_be_visible()
+    assert tab.evaluate("navigator.clipboard.readText()") == stored
 
 
 def test_a_large_event_is_fetched_whole_when_opened(shop: Shop, tab: Page) -> None:
