@@ -145,6 +145,16 @@ def test_revenue_changes_by_a_percentage_only_of_more_than_nothing_in_the_same_c
     assert report.count("before") + report.count("+50.0%") == 1
 
 
+@pytest.mark.parametrize(
+    ("events", "peak"),
+    [([3, 9, 2], "peak 9 at 12:01, 2 in the running one"), ([3, 2, 9], "peak 9 at 12:02, 9 in the running one")],
+)
+def test_the_peak_may_be_the_running_minute(events: list[int], peak: str) -> None:
+    points = [{"start": f"2026-01-15T12:0{n}:00Z", "events": count, "by_type": {}} for n, count in enumerate(events)]
+
+    assert peak in drawn(numbers(total_events=14, series={"interval_s": 60, "points": points}), width=80)
+
+
 def test_what_a_sender_writes_cannot_steer_the_terminal() -> None:
     evil = "\x1b]0;owned\x07\x1b[2J\r\n\u202epage"
     event = {"event_type": "page_view", "user_id": evil, "timestamp": evil, "properties": {"page": evil}}

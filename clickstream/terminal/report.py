@@ -172,9 +172,8 @@ def _minutes(numbers: Mapping[str, Any], paper: Paper) -> list[Text]:
     series = numbers["series"]
     points, minutes = series["points"], series["interval_s"] // 60
     values = [point["events"] for point in points]
-    complete = values[:-1] or values
-    peak = max(complete, default=0)
-    at = words.clock(points[complete.index(peak)]["start"], "%H:%M", paper.zone) if complete else words.UNKNOWN
+    peak = max(values, default=0)  # the running one has what has come so far, as on the dashboard
+    at = words.clock(points[values.index(peak)]["start"], "%H:%M", paper.zone) if values else words.UNKNOWN
     unit = "minute" if minutes == 1 else f"{minutes} minutes"
     running = f"{words.count(values[-1])} in the running one" if values else ""
     note = f"peak {words.count(peak)} at {at}, {running}" if peak else running
