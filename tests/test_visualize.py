@@ -155,6 +155,21 @@ def test_the_peak_may_be_the_running_minute(events: list[int], peak: str) -> Non
     assert peak in drawn(numbers(total_events=14, series={"interval_s": 60, "points": points}), width=80)
 
 
+@pytest.mark.parametrize("width", [60, 100])
+def test_what_is_not_exact_is_marked(noon: dict[str, Any], width: int) -> None:
+    exact = drawn(noon, width=width)
+    marks = {name: {**noon[name], "exact": False} for name in ("sessions", "users", "top")}
+    report = drawn({**noon, **marks}, width=width)
+
+    assert "about" not in exact
+    assert "approximate" not in exact
+    assert f"about {noon['sessions']['total']}" in report
+    assert f"about {noon['users']['total']}" in report
+    for heading in ("Top pages", "Top products"):
+        assert f"{heading}  approximate: late ones are missing" in report
+    assert max(map(len, report.splitlines())) <= width
+
+
 def test_what_a_sender_writes_cannot_steer_the_terminal() -> None:
     evil = "\x1b]0;owned\x07\x1b[2J\r\n\u202epage"
     event = {"event_type": "page_view", "user_id": evil, "timestamp": evil, "properties": {"page": evil}}

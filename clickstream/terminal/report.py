@@ -94,8 +94,8 @@ def _total_cells(numbers: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return [
         ("Events", words.count(total), f"{rate:,.1f} a second" if rate is not None else ""),
         ("Page views", words.count(views), f"{views / sessions['total']:.1f} a session" if sessions["total"] else ""),
-        ("Sessions", words.count(sessions["total"]), f"{words.count(sessions['active'])} active"),
-        ("Users", words.count(users["total"]), f"{words.count(users['active'])} active"),
+        ("Sessions", _total(sessions), f"{words.count(sessions['active'])} active"),
+        ("Users", _total(users), f"{words.count(users['active'])} active"),
         ("Conversion", words.percent(numbers["conversion"]["view_to_purchase"]), "view to purchase"),
         ("Orders", words.count(revenue["orders"]), f"{average} each" if revenue["average_order"] else ""),
         (
@@ -105,6 +105,10 @@ def _total_cells(numbers: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         ),
         ("Rejected", words.count(accounting and accounting["rejected"]), _received(accounting)),
     ]
+
+
+def _total(counted: Mapping[str, Any]) -> str:
+    return words.count(counted["total"]) if counted["exact"] else f"about {words.count(counted['total'])}"
 
 
 def _change(before: Mapping[str, Any] | None, revenue: Mapping[str, Any]) -> str:
@@ -193,14 +197,18 @@ def _top(numbers: Mapping[str, Any], paper: Paper) -> list[Text]:
         (row["value"], f"{words.count(row['count'])} views, {words.count(row['purchases'])} bought")
         for row in top["products"]
     ]
+    note = "" if top["exact"] else "approximate: late ones are missing"
     if paper.width < 96:
         return [
-            *_list("Top pages", pages[:5], paper.width),
+            *_list(_heading("Top pages", note), pages[:5], paper.width),
             Text(""),
-            *_list("Top products", products[:5], paper.width),
+            *_list(_heading("Top products", note), products[:5], paper.width),
         ]
     width = (paper.width - 4) // 2
-    left, right = _list("Top pages", pages, width), _list("Top products", products, width)
+    left, right = (
+        _list(_heading("Top pages", note), pages, width),
+        _list(_heading("Top products", note), products, width),
+    )
     left += [Text("")] * (len(right) - len(left))
     right += [Text("")] * (len(left) - len(right))
     return [
@@ -209,10 +217,10 @@ def _top(numbers: Mapping[str, Any], paper: Paper) -> list[Text]:
     ]
 
 
-def _list(heading: str, rows: Sequence[tuple[str, str]], width: int) -> list[Text]:
+def _list(heading: Text, rows: Sequence[tuple[str, str]], width: int) -> list[Text]:
     if not rows:
-        return [_heading(heading), Text("none in this window", style="dim")]
-    return [_heading(heading)] + [
+        return [heading, Text("none in this window", style="dim")]
+    return [heading] + [
         Text.assemble(words.fitted(words.clean(name), width - len(figure) - 2), "  ", (figure, "bold"))
         for name, figure in rows
     ]

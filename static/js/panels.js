@@ -70,7 +70,7 @@ export function drawCards(stats) {
   const { total, active, exact } = stats.sessions;
   number("sessions", ui.count(total), exact ? ui.exact(total) : `about ${ui.exact(total)}`);
   say(byId("aside-sessions"), `${ui.count(active)} active`);
-  change("sessions", total, before.sessions, name, { otherwise: `of ${ui.count(stats.users.total)} ${stats.users.total === 1 ? "user" : "users"}` });
+  change("sessions", total, before.sessions, name, { otherwise: `of ${stats.users.exact ? "" : "about "}${ui.count(stats.users.total)} ${stats.users.total === 1 ? "user" : "users"}` });
   const meter = byId("viz-sessions").lastElementChild;
   portion(meter.firstElementChild, active / total);
   ui.attribute(meter, "aria-label", `${ui.exact(active)} of ${ui.exact(total)} sessions active in the last 5 minutes`);
@@ -209,7 +209,7 @@ function viewsOf({ value, count }, filter) {
 export function drawTop(stats, name) {
   const { what, unit, filter } = TOP[name];
   const rows = stats.top[name] ?? [];
-  say(byId("top-what"), stats.top.exact ? what : `${what} (approximate: of many in a minute, the rarest are not counted)`);
+  say(byId("top-what"), stats.top.exact ? what : `${what} (approximate: of too many different ones, those that came late are missing)`);
   say(byId("top-unit"), unit);
   drawBars(byId("top-list"), rows, (row) => ({
     name: row.value,

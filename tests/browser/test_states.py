@@ -241,6 +241,17 @@ def test_a_window_without_anything_to_compare_with_says_of_what_there_was_none(
     expect(tab.locator("#detail-events")).to_have_text("none in the hour before")
 
 
+def test_what_is_not_exact_is_marked(scripted: Scripted, tab: Page, lively: dict[str, dict[str, object]]) -> None:
+    scripted.api.answer = says(
+        {**lively, "top": {**lively["top"], "exact": False}, "users": {**lively["users"], "total": 7, "exact": False}}
+    )
+    until(lambda: requests.get(f"{scripted.url}/api/stats", timeout=10).json()["users"]["total"] == 7)
+    tab.goto(scripted.url)
+
+    expect(tab.locator("#top-what")).to_contain_text("approximate: of too many different ones, those that came late")
+    expect(tab.locator("#detail-sessions")).to_have_text("of about 7 users")
+
+
 @pytest.mark.parametrize("coarse", [False, True])
 def test_the_feed_shows_whole_rows(scripted: Scripted, browser: Browser, coarse: bool) -> None:
     context = browser.new_context(viewport={"width": 1440, "height": 1000}, has_touch=coarse, is_mobile=coarse)
