@@ -123,6 +123,7 @@ def page() -> Response:
         "dashboard.html",
         api_url=board.settings.api_url,
         env=board.settings.env,
+        needs_token=bool(board.settings.read_token),  # which a browser has for the dashboard, not for the API
         poll_interval_s=board.settings.poll_interval_s,
         static=f"/static/{board.static.version}",
         theme=theme if theme in _THEMES else None,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from html import unescape
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -315,6 +317,24 @@ def test_with_a_read_token_only_its_holder_may_look(tmp_path: Path) -> None:
         assert get(f"{page}/api/stats", auth=("any", "s3cret")).status_code == 200
         assert get(f"{page}/api/events", headers={"Authorization": "Bearer s3cret"}).status_code == 200
         assert get(f"{page}/health").status_code == 200
+
+
+def test_the_export_is_a_link_and_with_a_read_token_a_command_that_works(tmp_path: Path, page: str) -> None:
+    assert '/export?format=csv">Export CSV</a>' in get(page).text
+
+    with platform(tmp_path, READ_TOKEN="s3cret") as api, dashboard(tmp_path, api.url, READ_TOKEN="s3cret") as locked:
+        requests.post(f"{api.url}/events", json={"event_type": "click", "user_id": "u"}, timeout=10)
+        html = get(locked, auth=("any", "s3cret")).text
+        (shown,) = re.findall("Export CSV: <code>(.*?)</code>", html)
+        shell = ["bash", "-c", unescape(shown)]
+        env = {**os.environ, "READ_TOKEN": "s3cret"}
+        subprocess.run(shell, cwd=tmp_path, env=env, check=True, capture_output=True, timeout=20)
+
+    assert ">Export CSV</a>" not in html
+    assert [line.split(",")[1] for line in (tmp_path / "events.csv").read_text().splitlines()] == [
+        '"event_type"',
+        '"click"',
+    ]
 
 
 def test_a_taken_port_is_one_line_and_exit_code_2(page: str) -> None:
