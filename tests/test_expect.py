@@ -321,6 +321,15 @@ def test_a_wrong_parameter_is_named(api: Platform, parameters: dict[str, str]) -
     assert answer["error"]["field"] == next(iter(parameters))
 
 
+@pytest.mark.parametrize("seconds", ["nan", "1e308", "-1", "soon"])
+def test_a_time_that_nobody_can_wait_is_refused(seconds: str) -> None:
+    command = python("-m", "clickstream", "expect", f"--timeout={seconds}")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=ROOT, env=environment(), check=False)
+
+    assert done.returncode == 2
+    assert f'--timeout: "{seconds}": expected a number' in done.stderr
+
+
 def test_the_shell_command_finds_the_api_by_the_same_settings(tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text("raise SystemExit('this is not the config.py of the platform')")
 
