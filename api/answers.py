@@ -16,9 +16,11 @@ from api.parts import parts
 from clickstream.access import RateLimited
 from clickstream.arrivals import Refusal, refusals_of
 from clickstream.backends.base import Backend
+from clickstream.bodies import readable
 from clickstream.errors import RequestRefused, Unavailable
 from clickstream.events import PlainEvent
 from clickstream.expectations import checked_scope
+from clickstream.journal.quarantine import MAX_RAW_BYTES
 from clickstream.marks import marked
 from clickstream.pipeline import Receipt
 from clickstream.server import BODY, BODY_REFUSED, DEFERRED, Deferred
@@ -83,8 +85,12 @@ def reason(receipt: Receipt) -> str:
 def refuse(body: bytes, refusal: RequestRefused, *, family: str) -> None:
     """Account for a body that holds no records."""
     here = parts()
-    (body,) = here.privacy.cleaned([body], user_agent="", address=None)
-    here.pipeline.refuse(body, refusal, source=family)
+    encoding = request.environ.get("HTTP_CONTENT_ENCODING", "")
+    text = readable(body, encoding=encoding, max_bytes=here.max_body_bytes)
+    full_bytes = len(text or body)
+    body = here.privacy.cleaned_body(text[:MAX_RAW_BYTES])
+    is_cut = full_bytes > MAX_RAW_BYTES or (not text and bool(full_bytes))
+    here.pipeline.refuse(body, refusal, source=family, full_bytes=full_bytes if is_cut else None)
     here.expectations.note_refused([Refusal(test_id(), family, refusal.code, refusal.field, str(refusal), body)])
 
 

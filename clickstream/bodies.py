@@ -6,6 +6,7 @@ Whether a record is a good event is decided in events/
 
 from __future__ import annotations
 
+import contextlib
 import re
 import zlib
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 import msgspec
 
 from clickstream.errors import RequestRefused
+from clickstream.packed import GZIP_OR_ZLIB
 
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -70,6 +72,25 @@ def decompress(body: bytes, *, encoding: str, max_bytes: int) -> bytes:
         body = _inflate(body, zlib.MAX_WBITS, max_bytes)
     if len(body) > max_bytes:
         raise too_large(max_bytes)
+    return body
+
+
+def readable(body: bytes, *, encoding: str, max_bytes: int) -> bytes:
+    """The text of a refused `body` without its coding, as far as `max_bytes`; nothing where it cannot be had.
+
+    What stays packed cannot be cleaned of secrets and addresses, and so must not be kept.
+    """
+    is_packed = encoding.strip().lower() not in ("", "identity")
+    if GZIP_OR_ZLIB.match(body):
+        with contextlib.suppress(RequestRefused):
+            return _inflate(body, zlib.MAX_WBITS | 32, max_bytes)
+        is_packed = True
+    if not is_packed:
+        return body
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return b""
     return body
 
 

@@ -6,27 +6,19 @@ escapes of JSON and URLs, base64 and gzip: rather too much is found than too lit
 
 from __future__ import annotations
 
-import base64
-import binascii
-import contextlib
 import json
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import unquote
 
 import msgspec
 
+from clickstream.packed import BASE64, GZIP_OR_ZLIB, inflated, unpacked
+
 # Packed inside packed inside packed; what hides deeper was made to hide.
 _MOST_LAYERS: Final = 4
-_MOST_INFLATED_BYTES: Final = 8 * 1024 * 1024
-_STEP_BYTES: Final = 1024
-_GZIP_OR_ZLIB: Final = re.compile(rb"\x1f\x8b|x[\x01\x5e\x9c\xda]")
-# base64, of either alphabet, of a text that begins with { or [ or of a gzip file: a random word hardly ever is one.
-_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_-])(?:[eW][w-z0-9+/_-]|H4sI)[A-Za-z0-9+/_-]{6,}")
 _ESCAPE: Final = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.", re.DOTALL)
-_TO_STANDARD: Final = str.maketrans("-_", "+/")
 
 
 class _Number(str):
@@ -57,15 +49,15 @@ class Mentions:
         raw, packed = entry.get("raw"), entry.get("raw_base64")
         if isinstance(raw, str):
             return self._in_text(raw, 0)
-        return self.in_bytes(_unpacked(packed) if isinstance(packed, str) else line)
+        return self.in_bytes(unpacked(packed) if isinstance(packed, str) else line)
 
     def in_bytes(self, content: bytes) -> bool:
         """In a body or a file, as it came."""
         return self._in_bytes(content, 0)
 
     def _in_bytes(self, content: bytes, depth: int) -> bool:
-        if _GZIP_OR_ZLIB.match(content):
-            content = _inflated(content) or content
+        if GZIP_OR_ZLIB.match(content):
+            content = inflated(content) or content
         if b"\0" in content:
             content = content.replace(b"\0", b"")  # UTF-16, nearly always
         return self._in_text(content.decode("utf-8", "replace"), depth)
@@ -79,8 +71,8 @@ class Mentions:
         for form in _forms(text):
             if self._has_word(form):
                 return True
-            packed = _BASE64.findall(form) if depth < _MOST_LAYERS else ()
-            if any(self._in_bytes(_unpacked(one), depth + 1) for one in packed):
+            packed = BASE64.findall(form) if depth < _MOST_LAYERS else ()
+            if any(self._in_bytes(unpacked(one), depth + 1) for one in packed):
                 return True
         return False
 
@@ -108,11 +100,11 @@ class Mentions:
             return False
         if text.lstrip()[:1] in ("{", "["):
             return self._in_text(text, depth + 1)
-        return bool(_BASE64.match(text)) and self._in_bytes(_unpacked(text), depth + 1)
+        return bool(BASE64.match(text)) and self._in_bytes(unpacked(text), depth + 1)
 
     def _is_possible(self, text: str) -> bool:
         """A cheap look that spares most texts the reading."""
-        return "\\" in text or "%" in text or any(one in text for one in self._ids) or _BASE64.search(text) is not None
+        return "\\" in text or "%" in text or any(one in text for one in self._ids) or BASE64.search(text) is not None
 
     def _has_word(self, text: str) -> bool:
         spaced = text.replace("+", " ")
@@ -147,27 +139,3 @@ def _unescaped(match: re.Match[str]) -> str:
         return str(json.loads(f'"{match[0]}"'))
     except ValueError:
         return match[0][1:]
-
-
-def _unpacked(text: str) -> bytes:
-    """The bytes in base64 of either alphabet, also where its end is missing; nothing when it is none."""
-    text = text.translate(_TO_STANDARD).rstrip("=")
-    try:
-        return base64.b64decode(text[: len(text) - (len(text) % 4 == 1)] + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def _inflated(content: bytes) -> bytes:
-    """What is compressed in `content`, all members of it, up to where it is damaged or too long."""
-    found = bytearray()
-    with contextlib.suppress(zlib.error):
-        while content and len(found) < _MOST_INFLATED_BYTES:
-            stream = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib
-            for start in range(0, len(content), _STEP_BYTES):
-                # In steps, because an error takes away what the same call has read before it.
-                found += stream.decompress(content[start : start + _STEP_BYTES], _MOST_INFLATED_BYTES)
-                if stream.eof or len(found) >= _MOST_INFLATED_BYTES:
-                    break
-            content = stream.unused_data + content[start + _STEP_BYTES :] if stream.eof else b""
-    return bytes(found)

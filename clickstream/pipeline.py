@@ -246,16 +246,16 @@ class Pipeline:
         self._commits.submit(entry)
         return receipt
 
-    def refuse(self, body: bytes, refusal: RequestRefused, *, source: str) -> None:
+    def refuse(self, body: bytes, refusal: RequestRefused, *, source: str, full_bytes: int | None = None) -> None:
         """Account for a body that could not be split into records: one rejected record, kept in quarantine.
 
-        Raises Unavailable when nothing can be taken in now.
+        `full_bytes` is its length where `body` is not all of it. Raises Unavailable when nothing can be taken in now.
         """
         self.require_ready()
         self._require_room()
         now_ms = self._clock_ms()
         self.meter.take(0, 0, [refusal.code], now_ms)
-        refused = Refused(text(now_ms), refusal.code, refusal.field, str(refusal), source, body)
+        refused = Refused(text(now_ms), refusal.code, refusal.field, str(refusal), source, body, None, full_bytes)
         entry = _Entry(
             (),
             (),

@@ -14,7 +14,7 @@ import pytest
 from clickstream.mentions import Mentions
 
 EVENT = b'{"distinct_id":"an+na/1"}'
-PACKED = base64.b64encode(gzip.compress(EVENT)).decode()
+PACKED = base64.b64encode(gzip.compress(EVENT, mtime=0)).decode()
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,9 @@ PACKED = base64.b64encode(gzip.compress(EVENT)).decode()
         ("bob/1", rb'{"user_id":"bob\/1", broken'),
         ("carol", b'{"user_id":"carol","name":"\xff"}'),
         ("anna", '{"user_id":"anna"}'.encode("utf-16")),
-        ("erin", gzip.compress(b'{"user_id":"erin"')),
-        ("erin", gzip.compress(b"{}\n") + gzip.compress(b'{"user_id":"erin"')),
-        ("erin", gzip.compress(b'{"user_id":"erin", ' + bytes(range(256)) * 40)[:-100]),
+        ("erin", gzip.compress(b'{"user_id":"erin"', mtime=0)),
+        ("erin", gzip.compress(b"{}\n", mtime=0) + gzip.compress(b'{"user_id":"erin"', mtime=0)),
+        ("erin", gzip.compress(b'{"user_id":"erin", ' + bytes(range(256)) * 40, mtime=0)[:-100]),
         ("erin", zlib.compress(b'{"user_id":"erin"')),
         ("gina", b"data=" + quote('{"distinct_id":"gina"').encode()),
         ("gi na", b"data=" + quote_plus('{"distinct_id":"gi na"').encode()),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -55,6 +60,100 @@ def test_an_address_inside_an_event_is_never_kept_raw(key: str) -> None:
     assert cleaned(event, privacy())["properties"] == {key: None}
     assert cleaned(event, privacy("truncated"))["properties"] == {key: "203.0.113.0"}
     assert "203.0.113" not in json.dumps(cleaned(event, privacy("hashed")))
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (r"https:\/\/s\/?access_token=abc\/SECRET&x=1", r"https:\/\/s\/?access_token=***&x=1"),
+        (r"https://s/?access_token=abc\u002BSECRET", "https://s/?access_token=***"),
+        (r"https://s/?password=p\u00e4ssSECRET\u0026x=1", r"https://s/?password=***\u0026x=1"),
+        (r"https://s/?token\u003dSECRET\n", r"https://s/?token\u003d***\n"),
+        (r"https://s/\u003ftoken\u003dSECRET", r"https://s/\u003ftoken\u003d***"),
+        (r"https://bob:p\/SECRET@s/", "https://***@s/"),
+        (r"https:\/\/b\u00f6b:SECRET@s\/", r"https:\/\/***@s\/"),
+        ("https://host:8080/path@x", "https://host:8080/path@x"),
+        (r"https:\/\/medium.test\/@anna", r"https:\/\/medium.test\/@anna"),
+        ("https://s/?user[password]=SECRET&x", "https://s/?user[password]=***&x"),
+        ("https://s/?user%5Bemail%5D=bob@SECRET.com", "https://s/?user%5Bemail%5D=***"),
+        ("?next=https%3A%2F%2Fs%2F%3Ftoken%3DSECRET%26x%3D1&y=2", "?next=https%3A%2F%2Fs%2F%3Ftoken%3D***%26x%3D1&y=2"),
+        ("?next=%253Ftoken%253DSECRET&y=2", "?next=%253Ftoken%253D***&y=2"),
+        ("?next=https%3A%2F%2Fbob%3ASECRET%40s%2F", "?next=https%3A%2F%2F***@s%2F"),
+        ("?token=a%26SECRET&x=1", "?token=***&x=1"),
+        (r"{\"url\":\"https:\\\/\\\/s?token=a\\\/SECRET\"}", r"{\"url\":\"https:\\\/\\\/s?token=***\"}"),
+    ],
+)
+def test_secrets_are_taken_out_behind_the_escapes_of_json_and_of_addresses(sent: str, kept: str) -> None:
+    (record,) = privacy().cleaned([b'{"url":"%b","b":1}' % sent.encode()], user_agent="", address=None)
+
+    assert record.decode() == f'{{"url":"{kept}","b":1}}'
+    json.loads(record)
+
+
+ADDRESS = "203.0.113.77"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"request_ip": ADDRESS},
+        {"ip": [ADDRESS, "2001:db8::1"]},
+        {"ip": {"v4": ADDRESS, "of": [{"a": 'quote " ] }', "b": ADDRESS}]}},
+        {"ip": f"{ADDRESS}, 10.0.0.1"},
+        {"ip": "fe80::203.0.113.77%eth0"},
+        {"ip": f'quote " {ADDRESS}'},
+        {"x_forwarded_for": ADDRESS},
+        {"X-Forwarded-For": ADDRESS, "X-Real-IP": ADDRESS},
+        {"lastLoginIp": ADDRESS, "clientIP": ADDRESS, "ipv4": ADDRESS, "ips": [ADDRESS], "ip_addresses": [ADDRESS]},
+        {"ip": 3405803853, "clientip": ADDRESS},
+        {"text": json.dumps({"ip": ADDRESS, "a": {"client_ip": [ADDRESS, {"x": "]"}]}, "b": 1})},
+        {"text": json.dumps({"text": json.dumps({"ip": ADDRESS, "b": 1})})},
+    ],
+)
+def test_whatever_stands_under_the_name_of_an_address_is_not_kept(members: dict[str, Any]) -> None:
+    event = {"a": "b", **members, "zip": "12345", "membership": {"ip": None}, "tip": "x", "c": 1}
+
+    for found in (cleaned(event, privacy()), cleaned(event, privacy("truncated"))):
+        assert ADDRESS not in json.dumps(found)
+        assert "3405803853" not in json.dumps(found)
+        assert {name: found[name] for name in ("a", "zip", "membership", "tip", "c")} == {
+            name: event[name] for name in ("a", "zip", "membership", "tip", "c")
+        }
+        if "text" in members:
+            assert list(json.loads(found["text"])) == list(json.loads(members["text"]))
+    assert cleaned({"ip": f"{ADDRESS}, 10.0.0.1"}, privacy("truncated")) == {"ip": "203.0.113.0"}
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "https://",
+        "https://a:",
+        "?token=",
+        "&",
+        "%25",
+        "%3A%2F%2F",
+        '"ip":[',
+        '"ip":{',
+        "\\",
+        '\\"',
+        "ip",
+        '"ip":"',
+        "eyJ",
+        "?token=\\",
+        "https://a:\\",
+        "[user",
+        "%3Ftoken%3D%",
+    ],
+)
+def test_no_text_makes_the_cleaning_slow(piece: str) -> None:
+    text = b'{"ip":"@=%40%3D%3A%2F%2F' + piece.encode() * (100_000 // len(piece))
+    began_s = time.process_time()
+
+    privacy().cleaned([text], user_agent="", address=None)
+    privacy().cleaned_body(text)
+
+    assert time.process_time() - began_s < 5  # a tenth of a second where it is linear, minutes where it is not
 
 
 def test_the_address_of_the_sender_is_kept_only_as_asked() -> None:
@@ -120,3 +219,42 @@ def test_neither_the_journal_nor_the_quarantine_holds_what_was_taken_out(api: Pl
         content = file.read_bytes()
         assert b"topsecret" not in content, file
         assert b"203.0.113.77" not in content, file
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+BROKEN = f'{{"event":"x","$ip":"{ADDRESS}","$current_url":"https://s/?token=topsecret&x=1"'
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers"),
+    [
+        ("/events", gzip.compress(BROKEN.encode(), mtime=0), {}),
+        ("/events", zlib.compress(BROKEN.encode()), {"Content-Encoding": "deflate"}),
+        ("/v1/batch", gzip.compress(BROKEN.encode(), mtime=0), {}),
+        ("/v1/batch", zlib.compress(BROKEN.encode()), {}),
+        ("/events", BROKEN.encode("utf-16"), {}),
+        ("/e/", f"data={quote(BROKEN)}", FORM),
+        ("/e/", f"token%3Dtopsecret=1&token=topsecret&data={quote(quote(BROKEN))}", FORM),
+        ("/e/", f"data={base64.b64encode(BROKEN.encode()).decode()}", FORM),
+        ("/e/", f"data={quote(base64.b64encode(gzip.compress(BROKEN.encode(), mtime=0)).decode())}", FORM),
+    ],
+)
+def test_of_a_body_that_cannot_be_read_nothing_is_kept_that_would_be_taken_out_of_events(
+    api: Platform, path: str, body: bytes | str, headers: dict[str, str]
+) -> None:
+    assert requests.post(api.url + path, body, headers=headers, timeout=5).status_code == 400
+
+    (entry,) = api.get("/rejected")["rejected"]
+    assert "raw_base64" not in entry
+    for secret in ("topsecret", ADDRESS, "eyJ", "H4sI"):
+        assert secret not in entry["raw"]
+    assert "***" in entry["raw"]
+
+
+def test_of_a_body_that_cannot_be_decompressed_only_the_length_and_the_reason_are_kept(api: Platform) -> None:
+    body = gzip.compress(BROKEN.encode(), mtime=0)[:-20]
+
+    assert requests.post(f"{api.url}/events", body, timeout=5).status_code == 400
+
+    (entry,) = api.get("/rejected")["rejected"]
+    assert (entry["code"], entry["raw"], entry["raw_bytes"]) == ("invalid_encoding", "", len(body))

@@ -31,6 +31,7 @@ class Refused:
     source: str
     raw: bytes
     event_id: str | None = None
+    full_bytes: int | None = None  # where `raw` is only a part, or nothing that could be read
 
 
 class Quarantine:
@@ -173,8 +174,9 @@ def _line(one: Refused) -> bytes:
         entry["raw"] = raw.decode()
     except UnicodeDecodeError:
         entry["raw_base64"] = base64.b64encode(raw).decode()
-    if len(one.raw) > len(raw):
-        entry["raw_bytes"] = len(one.raw)
+    full_bytes = one.full_bytes or len(one.raw)
+    if full_bytes > len(raw):
+        entry["raw_bytes"] = full_bytes
     return msgspec.json.encode(entry) + b"\n"
 
 
