@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from flask import Blueprint, Response, request
@@ -21,6 +22,8 @@ rejected: Final = Blueprint("rejected", __name__)
 rejected.before_request(refuse_strangers)
 rejected.before_request(refuse_other_sites)
 _running: Final[set[asyncio.Task[None]]] = set()
+# Two at once would try the same copy, keep it once, and take out two.
+_one_at_a_time: Final = asyncio.Lock()
 
 
 @rejected.post("/rejected/replay")
@@ -36,7 +39,9 @@ def post_replay() -> Response:
 
 async def _replay(pipe: Pipeline, selection: replay.Selection, deferred: Deferred) -> None:
     try:
-        deferred.resolve(reply(await _replayed(pipe, selection)))
+        async with _one_at_a_time:
+            answer = await _replayed(pipe, selection)
+        deferred.resolve(reply(answer))
     except Exception as problem:  # noqa: BLE001 - outermost frame of this task; its client waits for an answer
         deferred.resolve(failure(problem))
 
@@ -53,9 +58,19 @@ async def _replayed(pipe: Pipeline, selection: replay.Selection) -> dict[str, An
     if problem is not None:
         raise problem
     # Only now: killed before this line, the same replay can be asked for again and finds its own copies.
-    lines = frozenset(trial.lines)
-    await asyncio.to_thread(pipe.quarantine.remove, lines.__contains__)
+    await asyncio.to_thread(pipe.quarantine.remove, _each_once(trial.lines))
     return replay.answer(trial, replayed=receipt.accepted, duplicates=receipt.duplicates, dry_run=False)
+
+
+def _each_once(lines: Sequence[bytes]) -> Callable[[bytes], bool]:
+    """Whether a line is one of `lines` that has not been asked about yet; of equal ones as many as are in there."""
+    left = Counter(lines)
+
+    def is_next(line: bytes) -> bool:
+        left[line] -= 1
+        return left[line] >= 0
+
+    return is_next
 
 
 async def _attempt(pipe: Pipeline, selection: replay.Selection) -> replay.Trial:

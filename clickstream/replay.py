@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -55,9 +56,15 @@ def read_selection(body: bytes) -> Selection:
 def attempt(quarantine: Quarantine, selection: Selection, limits: Limits, now_ms: int) -> Trial:
     """Try what `selection` names, oldest first; changes nothing."""
     trial = Trial()
-    chosen = [(line, entry) for line, entry in quarantine.entries() if _is_selected(entry, selection)]
-    for line, entry in chosen[-selection.limit :][::-1]:
-        record, reason = _patched(entry, selection.patch)
+    chosen = []
+    copies: Counter[bytes] = Counter()
+    for line, entry in quarantine.entries():
+        if _is_selected(entry, selection):
+            # Counted from the newest, for the oldest are tried and taken out first: the others keep their numbers.
+            chosen.append((line, entry, copies[line]))
+        copies[line] += 1
+    for line, entry, copy in chosen[-selection.limit :][::-1]:
+        record, reason = _patched(entry, selection.patch, copy)
         batch = validate([record], limits, now_ms) if record else None
         if batch is not None and batch.events:
             trial.records.append(record)
@@ -83,8 +90,8 @@ def _is_selected(entry: Mapping[str, Any], selection: Selection) -> bool:
     )
 
 
-def _patched(entry: Mapping[str, Any], patch: Mapping[str, Any]) -> tuple[bytes, str]:
-    """The record to try, or nothing and why there is none."""
+def _patched(entry: Mapping[str, Any], patch: Mapping[str, Any], copy: int) -> tuple[bytes, str]:
+    """The record to try, or nothing and why there is none; `copy` tells equal ones apart."""
     raw = entry.get("raw")
     if not isinstance(raw, str):
         return b"", "the record is not UTF-8; send it again from its source"
@@ -100,8 +107,12 @@ def _patched(entry: Mapping[str, Any], patch: Mapping[str, Any]) -> tuple[bytes,
     if is_ambiguous:
         return record, ""  # a patch would silently decide which of the values counts
     changed = merged(event, patch)
+    for name in ("event_id", "timestamp"):
+        if name in changed and _is_null(changed[name]):
+            del changed[name]
     # Both make a second replay find the copies of the first one, and keep the event where it happened.
-    changed.setdefault("event_id", f"replay-{hashlib.sha256((entry['received_at'] + raw).encode()).hexdigest()[:32]}")
+    source = entry["received_at"] + raw + (f" {copy}" if copy else "")
+    changed.setdefault("event_id", f"replay-{hashlib.sha256(source.encode()).hexdigest()[:32]}")
     changed.setdefault("timestamp", entry["received_at"])
     return (record if changed == event else _encode(changed)), ""
 
@@ -117,6 +128,10 @@ def merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any
         else:
             result[name] = value
     return result
+
+
+def _is_null(value: object) -> bool:
+    return value is None or (isinstance(value, msgspec.Raw) and bytes(value).strip() == b"null")
 
 
 def _object(value: object) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,55 @@ def test_the_same_record_replayed_twice_is_one_event(api: Platform, tmp_path: Pa
     assert (again["replayed"], again["duplicates"]) == (0, 1)
     assert len(api.events()) == 1
     assert api.get("/rejected")["total"] == 0
+
+
+TWICE = {"event_type": "Click", "user_id": "u"}
+
+
+@pytest.mark.parametrize("limits", [[1, 1], [2], [1_000]])
+def test_two_equal_records_are_two_events_however_they_are_replayed(api: Platform, limits: list[int]) -> None:
+    send(api, TWICE, TWICE)
+
+    answers = [replay(api, patch={"event_type": "click"}, limit=limit) for limit in limits]
+
+    assert sum(answer["replayed"] for answer in answers) == 2
+    assert [answer["duplicates"] for answer in answers] == [0] * len(answers)
+    assert len(api.events()) == 2
+    assert api.get("/rejected")["total"] == 0
+
+
+def test_of_two_equal_records_one_replay_takes_one(api: Platform) -> None:
+    send(api, TWICE, TWICE, {**TWICE, "user_id": "v"})
+
+    replay(api, patch={"event_type": "click"}, limit=1)
+
+    assert len(api.events()) == 1
+    assert api.get("/rejected")["total"] == 2
+
+
+def test_replays_at_once_keep_each_record_once_also_where_its_id_is_null(api: Platform) -> None:
+    send(api, TWICE, TWICE, {**TWICE, "event_id": None, "timestamp": None})
+    arrived_at = api.get("/rejected")["rejected"][0]["received_at"]
+
+    with ThreadPoolExecutor(4) as threads:
+        one = [threads.submit(replay, api, patch={"event_type": "click"}, limit=1) for _ in range(4)]
+        answers = [future.result() for future in one]
+
+    assert sum(answer["replayed"] for answer in answers) == 3
+    assert [event["timestamp"] for event in api.events()] == [arrived_at] * 3
+    assert api.get("/rejected")["total"] == 0
+
+
+def test_a_null_id_is_none_so_that_a_second_replay_finds_the_first(api: Platform, tmp_path: Path) -> None:
+    send(api, {**TWICE, "event_id": None, "timestamp": None})
+    quarantine = tmp_path / "events_rejected.ndjson"
+    before = quarantine.read_bytes()
+
+    replay(api, patch={"event_type": "click"})
+    quarantine.write_bytes(before)  # as if killed before the quarantine was rewritten
+    again = replay(api, patch={"event_type": "click"})
+
+    assert (again["replayed"], again["duplicates"]) == (0, 1)
 
 
 def test_a_selection_touches_nothing_else_and_a_dry_run_nothing_at_all(api: Platform) -> None:
