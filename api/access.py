@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from flask import request
 
 from api.parts import parts
 from clickstream.dashboard.access import holds, is_this_machine
 from clickstream.errors import RequestRefused
+
+_UNNAMED: Final = "a site that does not say its name"
 
 
 def refuse_strangers() -> None:
@@ -37,8 +42,22 @@ def admit(events: int, key_in_body: str | None = None) -> str | None:
     access = parts().write_access
     if access.is_open:
         return None
-    origin = request.headers.get("Origin")
-    return access.admit(_presented(key_in_body), origin=origin, address=request.remote_addr or "", events=events)
+    return access.admit(_presented(key_in_body), origin=_page(), address=request.remote_addr or "", events=events)
+
+
+def _page() -> str | None:
+    """Origin of the page that sends, as far as the browser says; None when nothing tells of another site's page.
+
+    Images and links have no Origin, but a Referer unless the page forbids it, and Sec-Fetch-Site where this API is
+    reached by https or as localhost.
+    """
+    headers = request.headers
+    if origin := headers.get("Origin"):
+        return origin
+    if referer := headers.get("Referer"):
+        scheme, _, rest = referer.partition("://")
+        return f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0].rpartition('@')[2]}"
+    return _UNNAMED if headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") else None
 
 
 def _presented(key_in_body: str | None) -> str | None:

@@ -85,13 +85,17 @@ def reason(receipt: Receipt) -> str:
 def refuse(body: bytes, refusal: RequestRefused, *, family: str) -> None:
     """Account for a body that holds no records."""
     here = parts()
+    try:
+        scope = test_id()
+    except RequestRefused:
+        scope = None  # which may be why the body is refused
     encoding = request.environ.get("HTTP_CONTENT_ENCODING", "")
     text = readable(body, encoding=encoding, max_bytes=here.max_body_bytes)
     full_bytes = len(text or body)
     body = here.privacy.cleaned_body(text[:MAX_RAW_BYTES])
     is_cut = full_bytes > MAX_RAW_BYTES or (not text and bool(full_bytes))
     here.pipeline.refuse(body, refusal, source=family, full_bytes=full_bytes if is_cut else None)
-    here.expectations.note_refused([Refusal(test_id(), family, refusal.code, refusal.field, str(refusal), body)])
+    here.expectations.note_refused([Refusal(scope, family, refusal.code, refusal.field, str(refusal), body)])
 
 
 def test_id() -> str | None:

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 from werkzeug.datastructures import Headers
 
 from api.access import admit
-from api.answers import accept, failure, reason, refuse, request_body, static_file
+from api.answers import accept, failure, reason, refuse, request_body, static_file, test_id
 from api.parts import parts
 from clickstream.bodies import decompress
 from clickstream.errors import RequestRefused, Unavailable
@@ -25,8 +25,10 @@ _TURNED_AWAY: Final = ("unauthorized", "forbidden", "rate_limited")
 def take(route: Route) -> Response:
     """Take in one request of an SDK and answer in its own way."""
     origin = request.headers.get("Origin")
+    key_in_body = None
     try:
         batch = route.decode(wire_request(_body()))
+        key_in_body = batch.write_key
         if not batch.records:
             return _response(route.answer(batch, ()), origin)
         return _accept(route, batch, origin)
@@ -35,15 +37,15 @@ def take(route: Route) -> Response:
             return _with_cors(failure(refusal), origin)
         if refusal.code == "timeout":  # a slow network, not a fault of the events
             return _response(route.answers.unavailable, origin)
-        return _refused(route, refusal, origin)
+        return _refused(route, refusal, origin, key_in_body)
     except Unavailable:
         return _response(route.answers.unavailable, origin)
 
 
-def _refused(route: Route, refusal: RequestRefused, origin: str | None) -> Response:
+def _refused(route: Route, refusal: RequestRefused, origin: str | None, key_in_body: str | None) -> Response:
     """Quarantine a body that holds no records, unless its sender may not send at all: strangers fill no disk."""
     try:
-        admit(1)
+        admit(1, key_in_body)
     except RequestRefused as stranger:
         return _with_cors(failure(stranger), origin)
     refuse(request.environ[BODY], refusal, family=route.family)
@@ -93,7 +95,7 @@ def _accept(route: Route, batch: WireBatch, origin: str | None) -> Response:
     limit = parts().max_records
     if len(batch.records) > limit:
         raise RequestRefused("too_many_records", f"{len(batch.records):,} events, at most {limit:,} (MAX_RECORDS)")
-
+    test_id()  # whose name may be refused: before the events are counted against the rate, not after
     key = admit(len(batch.records), batch.write_key)
 
     def answer(receipt: Receipt) -> Response:

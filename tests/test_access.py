@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import requests
+from playwright.sync_api import Browser
 
 import config
 from clickstream.access import RateLimited, WriteAccess, WriteKey, parse_write_keys
 from clickstream.errors import ConfigError, RequestRefused
 from clickstream.wire import ROUTES
 from tests.support.platform import Platform, platform
+from tests.support.site import site
 from tests.support.waiting import until
 
 EVENT = {"event_type": "a", "user_id": "u"}
@@ -147,6 +149,71 @@ def test_a_page_may_use_a_key_only_from_its_own_origins(api: Platform) -> None:
     assert send("https://evil.test").status_code == 403
     assert send("https://evil.test").headers["Access-Control-Allow-Origin"] == "https://evil.test"
     assert send("https://evil.test", "pk_app").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Referer": "https://shop.test/cart?x=1"}, 200),
+        ({"Referer": "https://evil.test/https://shop.test"}, 403),
+        ({"Referer": "https://shop.test@evil.test/"}, 403),
+        ({"Referer": "https://evil.test?https://shop.test/"}, 403),
+        ({"Referer": "https://evil.test/", "Origin": "https://shop.test"}, 200),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+    ],
+)
+def test_where_no_origin_is_sent_a_key_goes_by_what_else_tells_of_the_page(
+    api: Platform, headers: dict[str, str], status: int
+) -> None:
+    view = {"e": "se", "se_ac": "a", "uid": "u", "aid": "pk_web"}
+
+    assert requests.get(f"{api.url}/i", params=view, headers=headers, timeout=5).status_code == status
+    assert requests.get(f"{api.url}/i", params={**view, "aid": "pk_app"}, headers=headers, timeout=5).status_code == 200
+
+
+@pytest.mark.browser
+def test_an_image_of_another_site_brings_no_event_with_a_key_of_named_origins(api: Platform, browser: Browser) -> None:
+    with site(lambda path: ("text/html", b"<title>evil</title>")) as evil:
+        page = browser.new_page()
+        page.goto(evil)
+        for policy in ("", "no-referrer"):
+            for key in ("pk_web", "pk_app"):
+                image = f"{api.url}/i?e=se&se_ac=from_image&uid={key}{policy}&aid={key}"
+                page.evaluate(
+                    "([src, referrerPolicy]) => new Promise(done => "
+                    "Object.assign(new Image(), {onload: done, onerror: done, referrerPolicy, src}))",
+                    [image, policy],
+                )
+        page.close()
+
+    kept = api.get("/events", event_type="from_image")["events"]
+    assert {event["user_id"] for event in kept} == {"pk_app", "pk_appno-referrer"}
+
+
+@pytest.mark.parametrize(
+    ("path", "event", "scope", "code"),
+    [
+        ("/v1/batch", {"type": "track", "event": "a", "userId": "u"}, "no name", "invalid_parameter"),
+        ("/batch/", {"event": "a", "distinct_id": "u"}, "no name", "invalid_parameter"),
+        ("/v1/batch", {"type": "track", "event": "a", "userId": "u"}, "a-name", "too_many_records"),
+    ],
+)
+def test_a_key_in_the_body_counts_also_where_the_request_is_refused(
+    tmp_path: Path, path: str, event: object, scope: str, code: str
+) -> None:
+    with platform(tmp_path, READ_TOKEN="secret", WRITE_KEYS="app=pk_app;rate=0.2", MAX_RECORDS="10") as strict:
+        body = {"writeKey": "pk_app", "api_key": "pk_app", "batch": [event] * (11 if code == "too_many_records" else 1)}
+        headers = {"X-Clickstream-Test-Id": scope}
+
+        answers = [requests.post(strict.url + path, json=body, headers=headers, timeout=5) for _ in range(4)]
+
+        # Ten seconds of the rate are two events and a little; each refused request counts as one.
+        assert [answer.status_code for answer in answers] == [400, 400, 400, 429], answers[0].text
+        assert [one["code"] for one in strict.get("/rejected")["rejected"]] == [code, code, code]
 
 
 def test_reads_carry_no_cors_header_and_another_site_can_change_nothing(api: Platform) -> None:
