@@ -37,6 +37,13 @@ def refuse_other_sites() -> None:
         raise RequestRefused("forbidden", f"pages of {origin[:100]} may not change anything here")
 
 
+def refuse_pages_of_other_sites() -> None:
+    """Raise RequestRefused when a page of another site asks at all, also for an image or by a link."""
+    page = _page()
+    if page is not None and page.partition("://")[2] != request.host:
+        raise RequestRefused("forbidden", f"pages of {page[:100]} may not change anything here")
+
+
 def admit(events: int, key_in_body: str | None = None) -> str | None:
     """Source that sends these `events`, by its write key wherever that stands; raises RequestRefused."""
     access = parts().write_access

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from http import HTTPStatus
 from typing import Final
@@ -167,9 +167,17 @@ def integer_parameter(name: str, *, default: int, least: int, most: int) -> int:
     return int(text)
 
 
+def parameters() -> Mapping[str, str]:
+    """The query parameters; raises RequestRefused for one that stands twice: the second would change nothing."""
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise RequestRefused("invalid_parameter", f"{name[:40]} stands twice: it has one value", field=name[:40])
+    return request.args
+
+
 def only_parameters(*known: str) -> None:
     """Raise RequestRefused for a query parameter that is not `known`: a misspelt one would change nothing, silently."""
-    for name in request.args:
+    for name in parameters():
         if name not in known:
             raise RequestRefused(
                 "invalid_parameter", f"{name[:40]} is not a parameter here; known: {', '.join(known)}", field=name[:40]

@@ -10,7 +10,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from api.access import refuse_strangers
-from api.answers import integer_parameter, on_worker, only_parameters, ready_backend, reply
+from api.answers import integer_parameter, on_worker, only_parameters, parameters, ready_backend, reply
 from api.parts import parts
 from api.turns import turns
 from clickstream.errors import RequestRefused
@@ -38,7 +38,7 @@ def get_stats() -> Response:
 @reads.get("/events", provide_automatic_options=False)  # OPTIONS: ingest.py
 def get_events() -> Response:
     """One page of events, newest first."""
-    query = from_parameters(request.args, also=frozenset({"limit", "cursor"}))
+    query = from_parameters(parameters(), also=frozenset({"limit", "cursor"}))
     limit = integer_parameter("limit", default=100, least=1, most=MOST_EVENTS)
     cursor = request.args.get("cursor")
     backend = ready_backend()
@@ -55,7 +55,7 @@ def get_events() -> Response:
 @reads.get("/export")
 def get_export() -> Response:
     """Every matching event as a download, streamed."""
-    query = from_parameters(request.args, also=frozenset({"format"}))
+    query = from_parameters(parameters(), also=frozenset({"format"}))
     form = request.args.get("format", "json")
     if form not in MEDIA_TYPES:
         raise RequestRefused(

@@ -10,8 +10,8 @@ from typing import Any, Final, cast
 import msgspec
 from flask import Blueprint, Response, request
 
-from api.access import refuse_other_sites, refuse_strangers
-from api.answers import integer_parameter, reply, request_body, test_id
+from api.access import refuse_other_sites, refuse_pages_of_other_sites, refuse_strangers
+from api.answers import integer_parameter, parameters, reply, request_body, test_id
 from api.parts import parts
 from clickstream import micro
 from clickstream.arrivals import REMEMBERED
@@ -29,7 +29,7 @@ _ALSO: Final = frozenset({"min", "timeout", "test_id"})
 @tracking_tests.get("/expect")
 def get_expect() -> Response:
     """Wait until at least `min` matching events have come: 200 with them, else 404 with what came instead."""
-    query = from_parameters(request.args, also=_ALSO)
+    query = from_parameters(parameters(), also=_ALSO)
     least = integer_parameter("min", default=1, least=1, most=REMEMBERED)
     timeout_s = seconds(request.args.get("timeout", "5s"))
     deferred = Deferred()
@@ -71,6 +71,7 @@ def get_micro_bad() -> Response:
 @tracking_tests.route("/micro/reset", methods=["GET", "POST"])
 def reset_micro() -> Response:
     """Begin anew, as DELETE /expect."""
+    refuse_pages_of_other_sites()  # which can have an image asked for, although this changes something
     parts().expectations.reset(_scope())
     return reply(_micro_totals())
 

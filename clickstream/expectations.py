@@ -14,6 +14,7 @@ from clickstream.arrivals import Arrivals, Envelope, Refusal
 from clickstream.errors import RequestRefused, Unavailable
 from clickstream.events import AnyEvent
 from clickstream.query import Query, is_same, product_of, written
+from clickstream.timestamps import text
 
 MAX_WAIT_S: Final = 60.0
 # Each of them is asked about every event that is kept, on the loop thread, also when its client has long gone.
@@ -194,7 +195,7 @@ def _differences(event: dict[str, Any], query: Query) -> list[Answer]:
     if query.product is not None and (found := product_of(properties)) != query.product:
         told = _told("product", {} if found is None else {"product": found}, "product", query.product)
         fields.append({"field": "product", "expected": query.product, "found": found, "message": told})
-    return fields + [
+    return [*fields, *_untimely(event, query)] + [
         {
             "field": f"property.{name}",
             "expected": written(value),
@@ -203,6 +204,19 @@ def _differences(event: dict[str, Any], query: Query) -> list[Answer]:
         }
         for name, value in query.properties.items()
         if not is_same(properties.get(name), value)
+    ]
+
+
+def _untimely(event: dict[str, Any], query: Query) -> list[Answer]:
+    found = event.get("timestamp")
+    return [
+        {
+            "field": name,
+            "expected": text(bound_ms),
+            "found": found,
+            "message": f"timestamp is {found}, {'before' if name == 'since' else 'not before'} {text(bound_ms)}",
+        }
+        for name, bound_ms in query.bounds_missed(event)
     ]
 
 

@@ -16,8 +16,6 @@ _NAMES: Final = ("event_id", "event_type", "user_id", "anonymous_id", "session_i
 _clock: Final = UtcClockReader()
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_any: Final = msgspec.json.Decoder().decode
-_encode: Final = msgspec.json.Encoder(order="deterministic").encode
-_CONTAINERS: Final = (dict, list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +56,17 @@ class Query:
             return False
         if self.since_ms is None and self.until_ms is None:
             return True
+        return not self.bounds_missed(event)
+
+    def bounds_missed(self, event: Mapping[str, Any]) -> list[tuple[str, int]]:
+        """Those of `since` and `until`, in milliseconds since 1970, that the decoded `event` is outside of."""
         ms = _clock.canonical_ms(event["timestamp"]) if isinstance(event.get("timestamp"), str) else None
-        if ms is None:
-            return False
-        return (self.since_ms is None or ms >= self.since_ms) and (self.until_ms is None or ms < self.until_ms)
+        missed = []
+        if self.since_ms is not None and (ms is None or ms < self.since_ms):
+            missed.append(("since", self.since_ms))
+        if self.until_ms is not None and (ms is None or ms >= self.until_ms):
+            missed.append(("until", self.until_ms))
+        return missed
 
 
 def from_parameters(parameters: Mapping[str, str], *, also: frozenset[str]) -> Query:
@@ -108,10 +113,15 @@ def written(value: object) -> str:
 
 def is_same(found: object, wanted: object) -> bool:
     """Whether both are the same JSON value: 5 is 5.0, and neither is the text "5" or true."""
-    if found != wanted:
-        return False  # which nearly all are, and containers can be long
-    if isinstance(found, _CONTAINERS) and isinstance(wanted, _CONTAINERS):
-        return _encode(found) == _encode(wanted)
+    return found == wanted and _has_same_truths(found, wanted)  # nearly none is equal, and containers can be long
+
+
+def _has_same_truths(found: object, wanted: object) -> bool:
+    """Whether two values that are equal to Python, to which true is 1, have true and false in the same places."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        return all(_has_same_truths(value, wanted[name]) for name, value in found.items())
+    if isinstance(found, list) and isinstance(wanted, list):
+        return all(map(_has_same_truths, found, wanted))
     return isinstance(found, bool) == isinstance(wanted, bool)
 
 

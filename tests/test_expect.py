@@ -400,6 +400,57 @@ def test_the_shell_command_takes_what_the_address_takes_and_nothing_twice(api: P
         assert (status, named in said) == (2, True), said
 
 
+@pytest.mark.parametrize("name", ["property.a", "user_id", "since", "min", "timeout", "test_id"])
+@pytest.mark.parametrize("path", ["/expect", "/events", "/export"])
+def test_a_parameter_that_stands_twice_is_refused(api: Platform, path: str, name: str) -> None:
+    answer = requests.get(f"{api.url}{path}", params=[(name, "2"), (name, "3")], timeout=5)
+
+    assert (answer.status_code, answer.json()["error"]["field"]) == (400, name)
+
+
+def test_an_event_at_another_time_is_said_to_be(api: Platform) -> None:
+    send(api, {**purchase(), "timestamp": "2026-01-15T10:30:00Z"})
+
+    _, late = expect(api, event_type="purchase", until="2026-01-15T10:30:00Z", timeout="0")
+    _, early = expect(api, event_type="purchase", since="2026-01-15T12:30:00+01:00", timeout="0")
+
+    assert late["near_misses"][0]["differs"] == [
+        {
+            "field": "until",
+            "expected": "2026-01-15T10:30:00.000Z",
+            "found": "2026-01-15T10:30:00Z",
+            "message": "timestamp is 2026-01-15T10:30:00Z, not before 2026-01-15T10:30:00.000Z",
+        }
+    ]
+    assert early["near_misses"][0]["differs"] == [
+        {
+            "field": "since",
+            "expected": "2026-01-15T11:30:00.000Z",
+            "found": "2026-01-15T10:30:00Z",
+            "message": "timestamp is 2026-01-15T10:30:00Z, before 2026-01-15T11:30:00.000Z",
+        }
+    ]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Referer": "https://evil.test/"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "https://evil.test"}, 403),
+        ({}, 200),
+    ],
+)
+def test_another_sites_page_resets_nothing(api: Platform, method: str, headers: dict[str, str], status: int) -> None:
+    send(api, purchase())
+
+    answer = requests.request(method, f"{api.url}/micro/reset", headers=headers, timeout=5)
+
+    assert answer.status_code == status
+    assert expect(api, event_type="purchase", timeout="0")[0] == (404 if status == 200 else 200)
+
+
 CONTEXTS = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-0"
 PLUGIN_TEST = """
 import requests

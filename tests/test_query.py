@@ -124,8 +124,30 @@ def test_only_text_that_reads_as_json_is_written_in_quotes(value: object, expect
 
 def _canonical(value: object) -> str:
     """Text that two JSON values share exactly when they are the same; a number is one whether written 5 or 5.0."""
+    if isinstance(value, dict):
+        return repr(dict(sorted((name, _canonical(one)) for name, one in value.items())))
+    if isinstance(value, list):
+        return f"[{', '.join(map(_canonical, value))}]"
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return repr(Fraction(value)) if number else json.dumps(value, sort_keys=True)  # type: ignore[arg-type]
+    return repr(Fraction(value)) if number else json.dumps(value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ('[{"price":20.0}]', True),
+        ('[{"price":2e1}]', True),
+        ('[{"price":"20"}]', False),
+        ('[{"price":20,"gift":1}]', False),
+        ('[{"price":20},1]', False),
+    ],
+)
+def test_numbers_in_lists_and_objects_are_compared_as_numbers(asked: str, expected: bool) -> None:
+    record = encoded(native_event(properties={"items": [{"price": 20}], "flags": [{"gift": True}]}))
+
+    assert from_parameters({"property.items": asked}, also=frozenset()).matches(record) is expected
+    assert from_parameters({"property.flags": '[{"gift":true}]'}, also=frozenset()).matches(record)
+    assert not from_parameters({"property.flags": '[{"gift":1}]'}, also=frozenset()).matches(record)
 
 
 @pytest.mark.parametrize("name", ["colour", "property.", "Event_type", "limit"])
