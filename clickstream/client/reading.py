@@ -79,7 +79,10 @@ class ApiReader:
     def stored_event(self, params: Params) -> bytes | None:
         """The newest event that `/events` finds, byte for byte as it is stored; raises ApiProblem."""
         _, body = self._read("/events", [*params, ("limit", "1")])
-        return next(map(bytes, _pages.decode(body).events), None)
+        try:
+            return next(map(bytes, _pages.decode(body).events), None)
+        except msgspec.ValidationError:
+            raise ApiProblem("garbage", f"{self.api_url}/events answered JSON without events") from None
 
     def _read(self, path: str, params: Params) -> tuple[dict[str, Any], bytes]:
         url = self.api_url + path

@@ -29,7 +29,7 @@ function change(id, now, before, name, { otherwise, what = "", format = ui.exact
   ui.attribute(node, "title", comparable ? `${format(before)}${what} in ${than}` : "");
   if (!comparable) say(node, otherwise);
   else if (before === 0) say(node, `${what ? `no${what}` : "none"}${now ? ` in ${than}` : ", as before"}`);
-  else if (!hasRatio) say(node, `${format(before)}${what} in ${than}`);
+  else if (!hasRatio) say(node, `${format(before)}${what} before`);
   else if (ratio > 9) say(node, `↑ ${ui.count(Math.round(now / before))} × before`);
   else if (direction === "none") say(node, `= as many${what} as before`);
   else {

@@ -103,8 +103,8 @@ async function showStored(event, raw, copy) {
     copy.addEventListener("click", () => ui.copy(stored, copy));
     copy.disabled = false;
   } catch (error) {
-    say(raw, "");
-    raw.before(failed(error));
+    say(raw, event.left_out_bytes ? "" : JSON.stringify(event, null, 2));
+    raw.before(failed(error), ui.make("p", { class: "note" }, "This is what the page has read: numbers of more than 15 digits may be rounded."));
   }
 }
 

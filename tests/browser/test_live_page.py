@@ -206,8 +206,8 @@ def test_a_window_without_events_says_so_and_offers_all_time(shop: Shop, tab: Pa
     ("total", "currency", "change"),
     [
         (100, "EUR", "↑ 100.0% more than before"),
-        (100, "USD", "$100.00 in the 15 min before"),
-        (-100, "EUR", "-€100.00 in the 15 min before"),
+        (100, "USD", "$100.00 before"),
+        (-100, "EUR", "-€100.00 before"),
     ],
 )
 def test_revenue_changes_by_a_percentage_only_of_more_than_nothing_in_the_same_currency(

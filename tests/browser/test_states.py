@@ -252,6 +252,16 @@ def test_what_is_not_exact_is_marked(scripted: Scripted, tab: Page, lively: dict
     expect(tab.locator("#detail-sessions")).to_have_text("of about 7 users")
 
 
+def test_an_event_that_cannot_be_read_again_is_shown_with_a_warning(scripted: Scripted, tab: Page) -> None:
+    tab.goto(scripted.url)
+    tab.locator(".row-open").first.click()
+
+    expect(tab.locator("#sheet-body .failed")).to_contain_text("answered JSON without events")
+    expect(tab.locator("#sheet-body .note")).to_contain_text("numbers of more than 15 digits may be rounded")
+    expect(tab.locator("#sheet-body pre")).to_contain_text('"event_type"')
+    expect(tab.get_by_role("button", name="Copy JSON")).to_be_disabled()
+
+
 @pytest.mark.parametrize("coarse", [False, True])
 def test_the_feed_shows_whole_rows(scripted: Scripted, browser: Browser, coarse: bool) -> None:
     context = browser.new_context(viewport={"width": 1440, "height": 1000}, has_touch=coarse, is_mobile=coarse)
