@@ -63,7 +63,9 @@ def test_a_damaged_line_is_reported_with_its_place(journal: Path, capsys: pytest
     assert run_verify(journal) == 1
     output = capsys.readouterr().out
     assert f"{journal}: 2 whole records, 1 damaged line\n" in output
-    assert f'  damaged at byte {DAMAGED.index(bytes(1))}: \x00"event_id": "e2"' in output
+    # What stands there is shown, but a terminal does not obey it.
+    assert f'  damaged at byte {DAMAGED.index(bytes(1))}: \ufffd"event_id": "e2"' in output
+    assert "\x00" not in output
     assert f"python -m clickstream repair {journal}" in output
 
 
