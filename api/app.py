@@ -52,6 +52,7 @@ def create_app(
     app.url_map.merge_slashes = False  # else //stats is a redirect, which no sender follows with its body
     expectations = Expectations()
     pipeline.subscribe(expectations.observe)
+    pipeline.on_rewriting(expectations.forget)
     app.extensions[EXTENSION] = Parts(
         pipeline=pipeline,
         privacy=privacy,

@@ -33,7 +33,7 @@ def delete_user(person_id: str) -> Response:
     Nothing is rewritten, and nobody is refused, when nothing is kept about them.
     """
     keeper, deferred = _keeper(), Deferred()
-    pipeline, remembered = parts().pipeline, parts().expectations
+    pipeline = parts().pipeline
 
     def looked(search: asyncio.Future[Erased | None]) -> None:
         try:
@@ -41,12 +41,12 @@ def delete_user(person_id: str) -> Response:
             if nothing is None:
                 pipeline.rebuild(lambda: keeper.erase(person_id), done)
             else:
+                pipeline.let_forget()  # what was read so far may be remembered although it is kept no more
                 deferred.resolve(_answer(nothing))
         except Exception as problem:  # noqa: BLE001 - outermost frame; its client waits, also where another erasure has begun
             deferred.resolve(failure(problem))
 
     def done(erased: Erased | None, problem: BaseException | None) -> None:
-        remembered.forget()
         deferred.resolve(failure(problem) if erased is None and problem is not None else _answer(erased or Erased()))
 
     asyncio.get_running_loop().run_in_executor(None, keeper.nothing_about, person_id).add_done_callback(looked)

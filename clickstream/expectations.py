@@ -130,6 +130,8 @@ class Expectations:
     def forget(self) -> None:
         """Drop everything that is remembered, because some of it has been erased."""
         self._arrivals.forget()
+        for waiting in self._waiting:
+            waiting.found.clear()
 
     def kept(self, scope: str | None) -> Iterator[bytes]:
         """The records that came since the scope began, oldest first."""

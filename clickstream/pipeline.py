@@ -86,6 +86,7 @@ class Pipeline:
         self._generation = 0  # counts failed groups, see _kept
         self.rebuilds = 0  # how often `rebuild` has begun: what was read before the last one may be gone since
         self._observers: list[Observer] = []
+        self._forgetful: list[Callable[[], object]] = []
         self._snapshots: dict[str, tuple[int, dict[str, Any]]] = {}
         self._replay = threading.Thread(target=self._recover, name="replay", daemon=True)
         self._ready = False
@@ -151,6 +152,7 @@ class Pipeline:
                 return
             self._ids = RecentIds(self._ids.window)
             self._snapshots.clear()
+            self.let_forget()
             self._replay = threading.Thread(target=run, name="rebuild", daemon=True)
             self._replay.start()
 
@@ -275,6 +277,15 @@ class Pipeline:
         """Call `observer` with each group of events once it is kept; returns how to stop that."""
         self._observers.append(observer)
         return lambda: self._observers.remove(observer)
+
+    def on_rewriting(self, forget: Callable[[], object]) -> None:
+        """Call `forget` whenever something that was kept is dropped: what it remembers may be among that."""
+        self._forgetful.append(forget)
+
+    def let_forget(self) -> None:
+        """Let all that remember events or refused records drop them; `rebuild` does so by itself."""
+        for forget in self._forgetful:
+            forget()
 
     def _require_room(self) -> None:
         if self._waiting_bytes > self._max_waiting_bytes:

@@ -46,7 +46,8 @@ async def expire_daily(
 
 
 async def _expire(pipeline: Pipeline, keeper: Keeping, cutoff_ms: int) -> None:
-    await asyncio.to_thread(keeper.expire_rejected, cutoff_ms)
+    if await asyncio.to_thread(keeper.expire_rejected, cutoff_ms):
+        pipeline.let_forget()
     if not await asyncio.to_thread(keeper.has_expired, cutoff_ms):
         return
     rewritten: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()

@@ -122,6 +122,27 @@ def test_a_failed_reading_keeps_the_last_numbers_and_their_age() -> None:
     assert snapshots.age_s(failed) == 9
 
 
+def test_of_numbers_older_than_a_minute_the_events_are_not_shown_for_they_may_have_been_erased() -> None:
+    clock = Clock()
+    answers: list[dict[str, Any] | ApiProblem] = [{"n": 1, "recent_events": [{"user_id": "anna"}]}]
+
+    def read(_: str) -> dict[str, Any]:
+        if answers:
+            return answers.pop()
+        raise ApiProblem("unreachable", "gone")
+
+    snapshots = shared(read, clock)
+    first = ask(snapshots).stats
+    clock.now_s += 59
+    still = ask(snapshots).stats
+    clock.now_s += 2
+    waited_for = snapshots.last("all")
+
+    assert first == still == {"n": 1, "recent_events": [{"user_id": "anna"}]}
+    assert waited_for is not None
+    assert waited_for.stats == ask(snapshots).stats == {"n": 1, "recent_events": []}
+
+
 def test_a_failure_counts_from_the_first_one_in_whatever_window_until_a_reading_is_good() -> None:
     clock, wall = Clock(), Clock()
     fails = [False]

@@ -192,6 +192,17 @@ def test_a_quarantine_that_was_set_aside_is_named_and_so_is_an_id_behind_escapes
     assert answer["mentioned_in"] == ["events_backup.json.torn-1", "events_rejected.ndjson.old"]
 
 
+def test_what_is_kept_no_more_is_forgotten_also_where_there_is_nothing_to_erase(api: Platform, tmp_path: Path) -> None:
+    send(api, event(1, "NOT A TYPE", user_id="anna"))
+    (tmp_path / "events_rejected.ndjson").write_bytes(b"")  # as when the older half of it has been dropped
+    path = f"{api.url}/expect?event_type=purchase&timeout=0s"
+    assert "anna" in requests.get(path, timeout=5).text
+
+    assert requests.delete(f"{api.url}/users/anna", timeout=20).json()["rejected"] == 0
+
+    assert "anna" not in requests.get(path, timeout=5).text
+
+
 @pytest.mark.crash
 def test_killed_at_any_moment_of_an_erasure_nothing_is_lost_and_nothing_is_forgotten(tmp_path: Path) -> None:
     lines = [

@@ -618,3 +618,16 @@ def test_many_who_wait_have_each_event_decoded_once(monkeypatch: pytest.MonkeyPa
 
     assert list(decoded.values()) == [1]
     assert [answer["status"] for answer in answers] == ["met"]
+
+
+def test_what_has_been_erased_is_given_to_nobody_who_waits_for_it() -> None:
+    expectations = Expectations()
+    batch = validate([b'{"event_type":"purchase","user_id":"anna"}'], Limits(10**5, 20), parse("2026-01-01T00:00:00Z"))
+    answers: list[Any] = []
+    expectations.observe(batch.events, batch.records)
+    time_is_over = expectations.expect(Query(fields={"user_id": "anna"}), scope=None, least=2, done=answers.append)
+
+    expectations.forget()
+    time_is_over()
+
+    assert [(one["matched"], one["events"], one["near_misses"]) for one in answers] == [(0, [], [])]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from clickstream.journal import Quarantine
+from clickstream.journal.quarantine import Refused
 from clickstream.pipeline import Pipeline
 from clickstream.retention import expire_daily
 from tests.support.native import NOW_MS, encoded, native_event
@@ -52,6 +53,21 @@ def test_a_pass_that_the_disk_refuses_is_tried_again_soon(tmp_path: Path, caplog
     assert asyncio.run(run()) == [300.0, 86_400.0, 86_400.0]
     assert json.loads((tmp_path / "journal.json").read_bytes()) == []
     assert "retention failed" in caplog.text
+
+
+def test_what_retention_drops_is_remembered_by_nobody(tmp_path: Path) -> None:
+    async def run() -> tuple[int, list[str]]:
+        forgotten: list[str] = []
+        quarantine = with_an_old_event(tmp_path)
+        async with small_pipeline(quarantine) as pipeline:
+            pipeline.on_rewriting(lambda: forgotten.append("rewritten"))
+            await waits_until_the_third_day(pipeline, lambda _: None)
+            rewritten = len(forgotten)
+            quarantine.keep([Refused(OLD, "invalid_value", None, "m", "native", b"{}")])
+            await waits_until_the_third_day(pipeline, lambda _: None)
+            return rewritten, forgotten
+
+    assert asyncio.run(run()) == (1, ["rewritten", "rewritten"])
 
 
 class Interrupted(Quarantine):

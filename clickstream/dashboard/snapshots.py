@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from clickstream.client.reading import ApiProblem
+
+EVENTS_MAY_BE_OLD_S: Final = 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,7 @@ class SharedSnapshots:
         """The latest snapshot of `window`, however old."""
         with self._lock:
             known = self._windows.get(window)
-            return known.last if known else None
+            return known.last and self._presentable(known.last) if known else None
 
     def ask(self, window: str, answer: Callable[[Snapshot], object]) -> None:
         """Call `answer` with a snapshot not older than the interval: now if there is one, else after one reading."""
@@ -82,6 +84,13 @@ class SharedSnapshots:
     def failing_s(self, snapshot: Snapshot) -> float | None:
         """Seconds for which no reading of any window was good; None when `snapshot` is."""
         return None if snapshot.failing_since_s is None else self._clock() - snapshot.failing_since_s
+
+    def _presentable(self, snapshot: Snapshot) -> Snapshot:
+        """`snapshot`, of an old one only the numbers: its events may have been erased since."""
+        age_s = self.age_s(snapshot)
+        if snapshot.stats is None or age_s is None or age_s < EVENTS_MAY_BE_OLD_S:
+            return snapshot
+        return replace(snapshot, stats={**snapshot.stats, "recent_events": []})
 
     def _refresh(self, window: str) -> None:
         asked = self._windows[window]
@@ -113,4 +122,5 @@ class SharedSnapshots:
             since = self._failing_since = self._failing_since or (self._wall_clock(), self._clock())
         if before is None:
             return Snapshot(window, asked_at_s, None, None, None, problem, *since)
+        before = self._presentable(before)
         return Snapshot(window, asked_at_s, before.stats, before.read_at_s, before.read_at, problem, *since)
