@@ -2,7 +2,7 @@
 
 app.py      create_app: blueprints, errors, headers
 ingest.py   POST /events
-persons.py  GET and DELETE /users/<id>
+persons.py  GET and DELETE /users/<id>, /users?id=
 rejected.py  POST /rejected/replay
 sdks.py     what SDKs of other platforms send
 reads.py    /stats /events /export /rejected

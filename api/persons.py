@@ -8,7 +8,7 @@ from typing import Final
 from flask import Blueprint, Response, request
 
 from api.access import refuse_other_sites, refuse_strangers
-from api.answers import failure, ready_backend, reply
+from api.answers import failure, only_parameters, ready_backend, reply
 from api.parts import parts
 from clickstream.backends.keeping import Erased, Keeper, Keeping
 from clickstream.errors import RequestRefused
@@ -17,6 +17,18 @@ from clickstream.server import DEFERRED, Deferred
 persons: Final = Blueprint("persons", __name__)
 persons.before_request(refuse_strangers)
 persons.before_request(refuse_other_sites)
+
+
+@persons.get("/users")
+def get_user_by_parameter() -> Response:
+    """The same as GET /users/<id>, for ids that no path can hold: with a newline, a leading slash, or dots alone."""
+    return get_user(_id_parameter())
+
+
+@persons.delete("/users")
+def delete_user_by_parameter() -> Response:
+    """The same as DELETE /users/<id>, for ids that no path can hold."""
+    return delete_user(_id_parameter())
 
 
 @persons.get("/users/<path:person_id>")
@@ -57,6 +69,14 @@ def delete_user(person_id: str) -> Response:
 def _answer(erased: Erased) -> Response:
     body = {"status": "erased", "events": erased.events, "rejected": erased.rejected}
     return reply(body | ({"mentioned_in": erased.mentioned_in} if erased.mentioned_in else {}))
+
+
+def _id_parameter() -> str:
+    only_parameters("id")
+    ids = request.args.getlist("id")
+    if len(ids) != 1 or not ids[0]:
+        raise RequestRefused("invalid_parameter", "id: say whom, once, as /users?id=user_123", field="id")
+    return ids[0]
 
 
 def _keeper() -> Keeping:

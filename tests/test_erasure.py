@@ -165,7 +165,9 @@ def test_a_line_of_the_quarantine_that_a_kill_has_cut_goes_too(api: Platform, tm
     quarantine = tmp_path / "events_rejected.ndjson"
     quarantine.write_bytes(rb'{"received_at":"2026-01-01T00:00:00.000Z","raw":"{\"user_id\":\"anna\",\"email\":\"an')
 
-    assert "anna" in api.get("/users/anna")["rejected"][0]["raw"]
+    (cut,) = api.get("/users/anna")["rejected"]
+    assert (cut["received_at"], cut["code"]) == ("2026-01-01T00:00:00.000Z", "damaged_record")
+    assert "anna" in cut["raw"]
     assert requests.delete(f"{api.url}/users/anna", timeout=20).json()["rejected"] == 1
     assert quarantine.read_bytes() == b""
 
@@ -201,6 +203,28 @@ def test_what_is_kept_no_more_is_forgotten_also_where_there_is_nothing_to_erase(
     assert requests.delete(f"{api.url}/users/anna", timeout=20).json()["rejected"] == 0
 
     assert "anna" not in requests.get(path, timeout=5).text
+
+
+@pytest.mark.parametrize("person", ["/x", "a\nb", ".", "..", "../y", "a//b", "x/", "jos\u00e9", " ", "a&b=c?#%2F"])
+def test_whatever_an_id_is_made_of_its_person_can_be_found_and_erased(api: Platform, person: str) -> None:
+    send(api, event(1, user_id=person), event(2, user_id="ben"))
+
+    found = requests.get(f"{api.url}/users", params={"id": person}, timeout=10)
+    answer = requests.delete(f"{api.url}/users", params={"id": person}, timeout=20)
+
+    assert [one["event_id"] for one in found.json()["events"]] == ["e-1"]
+    assert answer.json() == {"status": "erased", "events": 1, "rejected": 0}
+    assert [one["event_id"] for one in api.events()] == ["e-2"]
+
+
+@pytest.mark.parametrize("query", ["", "?id=", "?user=anna", "?id=anna&id=ben", "?id=anna&timeout=1s"])
+def test_who_is_to_be_erased_must_be_said_in_one_way(api: Platform, query: str) -> None:
+    fill(api)
+
+    for method in ("GET", "DELETE"):
+        refused = requests.request(method, f"{api.url}/users{query}", timeout=10)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_parameter")
+    assert len(api.events()) == 4
 
 
 @pytest.mark.crash

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import logging
+import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from clickstream.mentions import Mentions
 from clickstream.timestamps import parse
 
 _log: Final = logging.getLogger(__name__)
+_RECEIVED_AT: Final = re.compile(rb'"received_at":"(\d{4}-\d\d-\d\dT[0-9:.]{8,12}Z)"')
 _PIECE_BYTES: Final = 4 * 1024 * 1024
 _OVERLAP_BYTES: Final = 8 * 1024
 
@@ -172,7 +174,16 @@ def _entry(line: bytes) -> object:
     try:
         return msgspec.json.decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return {"raw": line.decode("utf-8", "replace")}
+        came = _RECEIVED_AT.search(line)
+        return {
+            "received_at": came[1].decode() if came else "1970-01-01T00:00:00.000Z",
+            "code": "damaged_record",
+            "field": None,
+            "message": "a line of the quarantine of which a part is missing",
+            "source": "journal",
+            "event_id": None,
+            "raw": line.decode("utf-8", "replace"),
+        }
 
 
 class _Received(msgspec.Struct):
