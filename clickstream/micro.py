@@ -86,10 +86,9 @@ def filtered(events: Sequence[dict[str, Any]], conditions: Mapping[str, Any]) ->
 
 def limit_of(conditions: Mapping[str, Any]) -> int | None:
     """The condition `limit`, None where there is none; raises RequestRefused when it is no number of events."""
-    limit = conditions.get("limit")
-    if limit is None:
+    if "limit" not in conditions:
         return None
-    text = str(limit)
+    text = str(conditions["limit"])
     if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_LIMIT):
         raise RequestRefused(
             "invalid_parameter", f"limit={text[:40]}: expected a whole number of events", field="limit"

@@ -556,8 +556,9 @@ def test_whatever_an_event_holds_the_routes_of_micro_go_on(api: Platform, sdk: o
 def test_a_wrong_limit_is_named(api: Platform, name: str, limit: str) -> None:
     by_address = requests.get(f"{api.url}/micro/{name}", params={"limit": limit}, timeout=5)
     by_body = requests.post(f"{api.url}/micro/{name}", json={"limit": limit}, timeout=5)
+    by_null = requests.post(f"{api.url}/micro/{name}", json={"limit": None}, timeout=5)
 
-    for answer in (by_address, by_body):
+    for answer in (by_address, by_body, by_null):
         assert (answer.status_code, answer.json()["error"]["field"]) == (400, "limit")
 
 
