@@ -61,22 +61,23 @@ class Group:
 
     def __init__(self, first: int, records: Sequence[bytes]) -> None:
         self.first = first
-        self.records = deque(records)
+        self.records = records
         self.size = sum(map(len, records))
-        self._envelopes: deque[Envelope] | None = None
+        self._envelopes: list[Envelope] | None = None
 
     def __iter__(self) -> Iterator[tuple[int, Envelope, bytes]]:
         """Number, envelope and record of each event."""
         if self._envelopes is None:
-            self._envelopes = deque(map(_envelope, self.records))
+            self._envelopes = list(map(_envelope, self.records))
         return zip(count(self.first), self._envelopes, self.records)
 
-    def drop_first(self) -> None:
-        """Forget the oldest event."""
-        self.first += 1
-        self.size -= len(self.records.popleft())
-        if self._envelopes is not None:
-            self._envelopes.popleft()
+    def without(self, least_bytes: int) -> Group:
+        """The group without as many of its oldest events as have `least_bytes`."""
+        number = freed = 0
+        while freed < least_bytes:
+            freed += len(self.records[number])
+            number += 1
+        return Group(self.first + number, self.records[number:])
 
 
 class Arrivals:
@@ -95,7 +96,7 @@ class Arrivals:
         self._began: dict[str, int] = {}
 
     def add(self, records: Sequence[bytes]) -> Group:
-        """Take in events that have been kept."""
+        """Take in events that have been kept; returns all of them, also those that are not remembered any more."""
         group = Group(self._next, records)
         self._next += len(records)
         self._groups.append(group)
@@ -108,9 +109,9 @@ class Arrivals:
             if self._event_bytes - oldest.size >= MOST_EVENT_BYTES:
                 self._drop_group()
             else:
-                self._event_bytes -= len(oldest.records[0])
-                self._events -= 1
-                oldest.drop_first()
+                kept = self._groups[0] = oldest.without(self._event_bytes - MOST_EVENT_BYTES)
+                self._event_bytes -= oldest.size - kept.size
+                self._events -= len(oldest.records) - len(kept.records)
         return group
 
     def _drop_group(self) -> None:

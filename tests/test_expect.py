@@ -271,6 +271,16 @@ def test_large_events_are_remembered_up_to_16_mib_together() -> None:
     assert (answers[0]["status"], answers[0]["matched"], len(answers[0]["events"])) == ("met", 100, 16)
 
 
+def test_who_waits_is_told_of_an_event_that_its_own_group_has_displaced() -> None:
+    expectations = Expectations()
+    answers: list[Any] = []
+    expectations.expect(Query(properties={"n": 0}), scope=None, least=1, done=answers.append)
+
+    observe(expectations, *(EVENT.replace(b"{}", b'{"n":%d,"x":"%s"}' % (n, b"x" * 1_000_000)) for n in range(20)))
+
+    assert [(answer["status"], answer["matched"]) for answer in answers] == [("met", 1)]
+
+
 def test_small_events_are_remembered_by_their_number() -> None:
     expectations = Expectations()
 
