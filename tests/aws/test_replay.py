@@ -351,7 +351,7 @@ def _send(events: list[dict[str, Any]], names: Names) -> None:
 
 
 def test_a_span_of_time_and_a_speed_are_kept(tmp_path: Path) -> None:
-    stamps = ["2026-01-03T10:00:00Z", "2026-01-03T10:00:10Z", "2026-01-03T10:00:30Z", "2026-01-03T11:00:00Z"]
+    stamps = ["2026-01-15T10:00:00Z", "2026-01-15T10:00:10Z", "2026-01-15T10:00:30Z", "2026-01-15T11:00:00Z"]
     path = tmp_path / "events.json"
     write_journal(path, [{"event_id": str(index), "timestamp": stamp} for index, stamp in enumerate(stamps)])
     now, target = [100.0], Kept()
