@@ -67,7 +67,8 @@ def kinds(api: Platform) -> dict[str, str]:
     ]
     found.update({f"GET {path}": "read" for path in reads})
     found.update({"POST /events": "write", "POST /rejected/replay": "read", "DELETE /expect": "read"})
-    found.update({f"{method} /users/{{person_id}}": "read" for method in ("GET", "DELETE")})
+    paths = ("/users", "/users/{person_id}")
+    found.update({f"{method} {path}": "read" for method in ("GET", "DELETE") for path in paths})
     found["GET /expect"] = "read"
     return found
 
@@ -76,7 +77,7 @@ def status(api: Platform, name: str, key: str) -> int:
     method, path = name.split(" ")
     path = re.sub("{[^}]+}", "x", path)
     headers = {} if key == "none" else {"Authorization": f"Bearer {key}"}
-    query = {"timeout": "0"} if path == "/expect" else {}
+    query = {"/expect": {"timeout": "0"}, "/users": {"id": "x"}}.get(path, {})
     if path in ("/i",):
         query = {"e": "se", "se_ac": "a", "uid": "u"}
     elif method == "GET" and "pixel" in path:
