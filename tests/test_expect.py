@@ -404,7 +404,7 @@ def test_the_shell_command_takes_what_the_address_takes_and_nothing_twice(api: P
         (("min=2", "--min", "3"), "min stands twice"),
         (("min=some",), "min=some: expected"),
         (("timeout=1h",), "timeout=1h: expected"),
-        (("--timeout", "inf"), "timeout=inf: expected"),
+        (("--timeout", "inf"), '"inf": expected a number'),
     ]:
         status, said = run(*wrong)
         assert (status, named in said) == (2, True), said
