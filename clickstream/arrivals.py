@@ -25,6 +25,7 @@ class Envelope(msgspec.Struct, gc=False):
     """What tells nearly all events apart that nobody asked for; whatever is not named here is not decoded."""
 
     event_type: Any
+    event_id: Any = None
     user_id: Any = None
     anonymous_id: Any = None
     session_id: Any = None

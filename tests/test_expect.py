@@ -142,6 +142,17 @@ def test_a_value_of_the_wrong_type_does_not_match_and_is_said_to_be_of_it(
     assert (difference["found"], difference["message"]) == (found, message)
 
 
+@pytest.mark.parametrize("name", ["event_id", "event_type", "user_id", "anonymous_id", "session_id"])
+def test_every_field_that_events_are_found_by_can_be_expected(api: Platform, name: str) -> None:
+    event = {"event_type": "click", "user_id": "u", name: f"the_{name}"}
+    send(api, {"event_type": "click", "user_id": "u"}, event)
+
+    status, answer = expect(api, timeout="0", **{name: f"the_{name}"})
+
+    assert (status, [one[name] for one in answer.get("events", ())]) == (200, [f"the_{name}"])
+    assert expect(api, timeout="0", **{name: "another"})[0] == 404
+
+
 def test_another_product_is_said(api: Platform) -> None:
     send(api, purchase(product_name="Poles", product_id="p-1"))
 
