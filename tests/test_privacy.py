@@ -245,6 +245,10 @@ def quarantined(api: Platform) -> dict[str, Any]:
         ("/e/", f"data={base64.b64encode(BROKEN.encode()).decode()}", FORM),
         ("/e/", f"data={quote(base64.b64encode(gzip.compress(BROKEN.encode(), mtime=0)).decode())}", FORM),
     ],
+    ids=[
+        *("gzip", "deflate", "gzip for an SDK", "zlib for an SDK", "utf-16"),
+        *("form", "form in a form", "base64 in a form", "gzip in base64 in a form"),
+    ],
 )
 def test_of_a_body_that_cannot_be_read_nothing_is_kept_that_would_be_taken_out_of_events(
     api: Platform, path: str, body: bytes | str, headers: dict[str, str]
