@@ -17,6 +17,7 @@ from clickstream.aws.consumer.table import (
     hour_pk,
     shard_key,
 )
+from clickstream.recurring import Recurring
 from clickstream.stats import Stats
 from clickstream.stats.names import sum_of_currencies, sum_of_types
 from clickstream.stats.top import TopCounts, merged
@@ -24,7 +25,6 @@ from clickstream.timestamps import MINUTE_MS, now_ms
 
 _log: Final = logging.getLogger(__name__)
 
-_SILENCE_MS: Final = 30_000  # between two lines about one failure that lasts
 
 MinuteCounts = dict[int, CountedMinute]
 
@@ -44,7 +44,7 @@ class LiveCounters:
     def __init__(self, table: CounterTable, *, clock_ms: Callable[[], int] = now_ms) -> None:
         self._table = table
         self._clock_ms = clock_ms
-        self._silent_until_ms = 0  # 0: the last read was a good one
+        self._unread = Recurring(_log, "counters not read, tried again soon")
         self._hours: dict[int, _Hour] = {}
 
     def read(self) -> Stats:
@@ -71,13 +71,9 @@ class LiveCounters:
         try:
             stats = self.read()
         except Exception as problem:  # noqa: BLE001 (whatever it was: the next try may read them, and numbers go on)
-            if self._clock_ms() >= self._silent_until_ms:
-                self._silent_until_ms = self._clock_ms() + _SILENCE_MS
-                _log.warning("counters not read error=%s: %s", type(problem).__name__, problem)
+            self._unread.failed(problem)
             return None
-        if self._silent_until_ms > 0:
-            self._silent_until_ms = 0
-            _log.info("counters read again")
+        self._unread.over()
         return stats
 
     def events_between(self, first_minute: int, end_minute: int) -> int:
