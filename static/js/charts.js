@@ -101,7 +101,8 @@ function drawLines() {
   const { points, values, lines } = drawn;
   const byType = lines === "types";
   const before = series?.options.scales.y.stacked === byType ? series.data.datasets : [];
-  const datasets = kept(before, byType ? typeSets(stats, view.hidden) : [totalSet(values)]);
+  if (!byType && before.length && moveEnd(before[0])) return;
+  const datasets = kept(before, byType ? typeSets(stats, view.hidden) : [totalSet(values, points[0].start)]);
   const data = { labels: points.map((_, index) => index), datasets };
   if (series) {
     series.data = data;
@@ -111,11 +112,33 @@ function drawLines() {
   } else series = makeSeries(data, byType);
 }
 
+/**
+ * Most refreshes change nothing but the running interval: then the last point moves within the scales that are there,
+ * for half of what an update costs, and where it would move by less than half a pixel nothing is drawn. False when more
+ * has changed, or when the reader is looking at a point.
+ */
+function moveEnd({ data, from }) {
+  const { points, values } = drawn;
+  const last = values.length - 1;
+  const y = series.scales.y;
+  const isSame = from === points[0].start && data.length === values.length && data.every((value, index) => value === values[index] || index === last);
+  if (!isSame || values[last] > y.max || series.getActiveElements().length) return false;
+  data[last] = values[last];
+  const line = series.getDatasetMeta(0);
+  const end = line.data[last];
+  const height = y.getPixelForValue(values[last]);
+  if (Math.abs(height - end.y) < 0.5) return true;
+  end.y = height;
+  line.dataset.points = line.data; // its curve is made anew
+  series.draw();
+  return true;
+}
+
 /** `sets` in the place of those before, so that the chart moves its points instead of making them anew. */
 const kept = (before, sets) => sets.map((set, index) => (before[index] ? Object.assign(before[index], set) : set));
 
-const totalSet = (values) => ({
-  data: values, borderColor: colour("--accent"), backgroundColor: ui.faded(colour("--accent"), 0.1), fill: "origin", borderWidth: 2 * scale(), pointRadius: 0, pointHoverRadius: 5, tension: 0.2, cubicInterpolationMode: "monotone",
+const totalSet = (values, from) => ({
+  from, data: values, borderColor: colour("--accent"), backgroundColor: ui.faded(colour("--accent"), 0.1), fill: "origin", borderWidth: 2 * scale(), pointRadius: 0, pointHoverRadius: 5, tension: 0.2, cubicInterpolationMode: "monotone",
 });
 
 /**
@@ -215,7 +238,7 @@ const STEPS_MIN = [1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360];
 
 const tooltipTexts = {
   title: ([item]) => (item ? ui.full(drawn.points[item.dataIndex].start) : ""),
-  label: (item) => ` ${item.dataset.label ? `${item.dataset.label}: ` : ""}${ui.exact(item.parsed.y)}${item.dataset.label ? "" : " events"}`,
+  label: (item) => ` ${item.dataset.label ? `${item.dataset.label}: ` : ""}${ui.exact(item.raw)}${item.dataset.label ? "" : " events"}`,
   footer: ([item]) => (item?.dataIndex === drawn.points.length - 1 ? RUNNING : ""),
 };
 

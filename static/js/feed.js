@@ -4,6 +4,7 @@ import * as ui from "./ui.js";
 
 const { byId, say } = ui;
 const MOST_CHARACTERS = 160;
+const IN_SIGHT = 12; // rows: eleven fit into the list
 
 let rows = new Map();
 let events = [];
@@ -35,6 +36,16 @@ export function telling(event) {
   return line || Object.entries(properties).slice(0, 3).map(([key, value]) => `${short(key)}: ${short(value)}`).join(" · ") || "–";
 }
 
+/** Rows beyond those in sight are made only for a reader who scrolls in the list or has entered it: most leave unread. */
+let isBrowsed = false; // asking the list itself forces a layout
+
+/** The list was scrolled, entered or left: true when rows are to be made now. */
+export function browse({ currentTarget: list }) {
+  const before = isBrowsed;
+  isBrowsed = list.scrollTop > 0 || list.matches(":focus-within");
+  return isBrowsed && !before;
+}
+
 export function drawFeed(stats, view) {
   if (rows.size === 0) drawRows(stats, view); // old rows are better than none
   else ui.whenSeen("panel-feed", () => drawRows(stats, view));
@@ -46,8 +57,11 @@ function drawRows(stats, view) {
   events = fresh;
   const wanted = fresh.filter((event) => matches(event, view));
   const body = byId("feed");
+  body.style.setProperty("--rows", wanted.length); // of what height it is, whatever stands in it
   const kept = new Map();
-  wanted.forEach((event, index) => {
+  const made = isBrowsed ? wanted : wanted.slice(0, IN_SIGHT);
+  ui.attribute(body.parentElement, "aria-rowcount", String(wanted.length + 1)); // and the heading
+  made.forEach((event, index) => {
     const key = event.event_id ?? `${index}`;
     const row = rows.get(key) ?? makeRow(event, !first);
     if (rows.has(key)) delete row.dataset.fresh; // the wash lasts until the next refresh: no animation to pay for
@@ -67,7 +81,7 @@ function matches(event, view) {
   return !view.search || JSON.stringify(event).toLowerCase().includes(view.search.toLowerCase());
 }
 
-// A row of fixed height: those out of sight cost no layout. The roles are said because its display is not a table's.
+// The roles are said because the display of a row is not a table's.
 const blank = ui.make(
   "tr", { role: "row" },
   ui.make("td", { role: "cell", class: "time" }),

@@ -1,6 +1,6 @@
 // The page: keeps what is looked at in the URL, draws the parts, does what the reader asks for.
 
-import { drawFeed, explain } from "./feed.js";
+import { browse, drawFeed, explain } from "./feed.js";
 import { drawState, Source } from "./freshness.js";
 import * as charts from "./charts.js";
 import * as panels from "./panels.js";
@@ -80,6 +80,7 @@ async function drawFirst() {
     else draw([name]);
     await new Promise((resume) => setTimeout(resume));
   }
+  (window.requestIdleCallback ?? setTimeout)(ui.drawUnseen); // a picture of the whole page shall have no empty place
 }
 
 let lastDrawn = null;
@@ -209,9 +210,9 @@ async function open(kind, detail) {
 
 function onClick(event) {
   const node = event.target.closest("button");
-  const row = event.target.closest("tr");
+  const row = event.target.closest(".feed tr");
   if (node?.dataset.type && node.classList.contains("type")) toggle(node.dataset.type);
-  else if (node?.classList.contains("row-open") && row?.event) open("event", row.event);
+  else if (row?.event) open("event", row.event);
   else if (node?.dataset.open) open(node.dataset.open, {});
   else if (node?.dataset.query?.startsWith("rejected:")) open("rejected", { code: node.dataset.query.split(":")[1] });
   else if (node?.dataset.query) open("events", eventsOf(node.dataset, drawn.window));
@@ -257,6 +258,9 @@ function listen() {
     writeView();
     draw(["recent events"]);
   });
+  for (const name of ["scroll", "focusin", "focusout"]) {
+    byId("list").addEventListener(name, (event) => browse(event) && draw(["recent events"]), { passive: true });
+  }
   for (const lines of ["total", "types"]) {
     byId(`series-${lines}`).addEventListener("click", () => {
       view.lines = lines;

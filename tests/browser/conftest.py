@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 import requests
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.shop import Shop
 from tests.support.dashboards import dashboard
 from tests.support.platform import platform
 from tests.support.shop import visits
@@ -47,3 +49,20 @@ def busy_hour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, s
         requests.post(f"{api.url}/events", json=visits(600, until=datetime.now(timezone.utc)), timeout=20)
         requests.get(f"{url}/api/stats", timeout=10)
         yield api.url, url
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """One without events."""
+    with platform(tmp_path) as api, dashboard(tmp_path, api.url, POLL_INTERVAL_S="1") as url:
+        yield Shop(api.url, url)
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """One with an hour of visits, shared by tests that compare with what it says now."""
+    directory = tmp_path_factory.mktemp("busy")
+    with platform(directory) as api, dashboard(directory, api.url, POLL_INTERVAL_S="1") as url:
+        shop = Shop(api.url, url)
+        shop.send(*visits(120, until=datetime.now(timezone.utc)))
+        yield shop

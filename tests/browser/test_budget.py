@@ -11,6 +11,7 @@ import requests
 from playwright.sync_api import CDPSession, Page, expect
 
 from tests.browser import audits
+from tests.browser.cost import busy_ms
 from tests.support.shop import visits
 
 pytestmark = [pytest.mark.browser, pytest.mark.measures]
@@ -97,11 +98,6 @@ def reference_ms(tab: Page, session: CDPSession) -> float:
     start = busy_ms(session)
     tab.evaluate(REFERENCE)
     return busy_ms(session) - start
-
-
-def busy_ms(session: CDPSession) -> float:
-    found: list[dict[str, Any]] = session.send("Performance.getMetrics")["metrics"]
-    return 1000 * next(float(metric["value"]) for metric in found if metric["name"] == "TaskDuration")
 
 
 @audits.needed

@@ -1,78 +1,24 @@
-"""The page before the real API: live numbers, windows, filters, pause, detail, keyboard, themes, probes."""
+"""The page before the real API: live numbers, windows, filters, pause, keyboard, themes, probes."""
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.support.dashboards import dashboard
-from tests.support.platform import platform
+from tests.browser.shop import UNKNOWN, Shop, look_at, show, text, view
 from tests.support.processes import ROOT, python
-from tests.support.shop import stamp, visits
+from tests.support.shop import stamp
 
 pytestmark = pytest.mark.browser
 
-UNKNOWN = "\N{EN DASH}"
 PROBE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>"\'`${7*7}{{7*7}}'
-
-
-class Shop:
-    """A platform with a dashboard before it."""
-
-    def __init__(self, api_url: str, url: str) -> None:
-        self.api_url = api_url
-        self.url = url
-
-    def send(self, *events: dict[str, Any], status: int = 202) -> None:
-        """Post events; they may be bad ones."""
-        answer = requests.post(f"{self.api_url}/events", json=list(events), timeout=10)
-        assert answer.status_code == status, answer.text
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    with platform(tmp_path) as api, dashboard(tmp_path, api.url, POLL_INTERVAL_S="1") as url:
-        yield Shop(api.url, url)
-
-
-@pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """One with an hour of visits, shared by tests that compare with what it says now."""
-    directory = tmp_path_factory.mktemp("busy")
-    with platform(directory) as api, dashboard(directory, api.url, POLL_INTERVAL_S="1") as url:
-        shop = Shop(api.url, url)
-        shop.send(*visits(120, until=datetime.now(timezone.utc)))
-        yield shop
-
-
-def view(event_type: str = "page_view", **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-    return {"event_type": event_type, "user_id": "u", "session_id": "s", **fields}
-
-
-def show(tab: Page, url: str) -> None:
-    """Open the page and wait until it has numbers."""
-    tab.goto(url)
-    expect(tab.locator("#value-events")).not_to_have_text(UNKNOWN)
-
-
-def look_at(tab: Page, selector: str) -> None:
-    """Bring a part into sight: charts and recent events are drawn only there."""
-    tab.locator(selector).scroll_into_view_if_needed()
-
-
-def text(tab: Page, selector: str) -> str:
-    return (tab.locator(selector).text_content() or "").strip()
 
 
 def test_the_first_event_turns_the_empty_page_into_the_dashboard(shop: Shop, tab: Page) -> None:
@@ -240,163 +186,6 @@ def test_pausing_holds_the_page_and_says_how_many_wait(busy: Shop, tab: Page) ->
     expect(tab.locator("#feed")).to_contain_text("/while-paused")
 
 
-def test_a_row_opens_the_whole_event_and_its_session(busy: Shop, tab: Page) -> None:
-    show(tab, busy.url)
-    newest = requests.get(f"{busy.api_url}/events?limit=1", timeout=10).json()["events"][0]
-
-    tab.locator(".row-open").first.click()
-    expect(tab.locator("#sheet-body pre")).to_contain_text(newest["event_id"])
-    assert json.loads(text(tab, "#sheet-body pre")) == newest
-    tab.get_by_role("button", name="All of this session").click()
-
-    session = requests.get(f"{busy.api_url}/events", params={"session_id": newest["session_id"]}, timeout=10).json()[
-        "events"
-    ]
-    expect(tab.locator("#sheet-body tbody tr")).to_have_count(len(session))
-    tab.get_by_role("button", name="Back", exact=True).click()
-    expect(tab.locator("#sheet-body pre")).to_be_visible()
-    tab.keyboard.press("Escape")
-    expect(tab.locator("#sheet")).to_be_hidden()
-
-
-def test_an_opened_event_is_shown_and_copied_as_it_is_stored(shop: Shop, context: BrowserContext, tab: Page) -> None:
-    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=shop.url)
-    sent = (
-        '{"event_type":"click","event_id":"exact","user_id":"u","properties":{"order":9007199254740993,'
-        '"big":12345678901234567890123,"price":1.0,"a":[ ],"text":"{\\"x\\": 1.0} [a, b]"}}'
-    )
-    requests.post(f"{shop.api_url}/events", data=sent.encode(), timeout=10)
-    stored = requests.get(f"{shop.api_url}/export?format=ndjson", timeout=10).text.strip()
-    tab.goto(shop.url)
-    tab.locator(".row-open").first.click()
-
-    raw = tab.locator("#sheet-body pre")
-    for line in ('"order": 9007199254740993,', '"big": 12345678901234567890123,', '"price": 1.0,', '"a": [],'):
-        expect(raw).to_contain_text(f"\n    {line}", use_inner_text=True)
-    expect(raw).to_contain_text('"text": "{\\"x\\": 1.0} [a, b]"')
-    tab.get_by_role("button", name="Copy JSON").click()
-    expect(tab.get_by_role("button", name="Copied")).to_be_visible()
-    assert tab.evaluate("navigator.clipboard.readText()") == stored
-
-
-def test_a_large_event_is_fetched_whole_when_opened(shop: Shop, tab: Page) -> None:
-    shop.send(view(event_id="large", properties={"page": "/", "text": "x" * 20_000}))
-    tab.goto(shop.url)
-
-    expect(tab.locator("#feed")).to_contain_text("large event, 20.")
-    tab.locator(".row-open").click()
-
-    expect(tab.locator("#sheet-body pre")).to_contain_text("x" * 1000)
-
-
-def test_all_events_can_be_browsed_page_by_page(busy: Shop, tab: Page) -> None:
-    show(tab, busy.url)
-    total = int(text(tab, "#value-events").replace(",", ""))
-    tab.get_by_role("button", name="Browse all events").click()
-    rows = tab.locator("#sheet-body tbody tr")
-
-    expect(rows).to_have_count(50)
-    while tab.get_by_role("button", name="Show older events").count():
-        before = rows.count()
-        tab.get_by_role("button", name="Show older events").click()
-        expect(rows).not_to_have_count(before)
-
-    assert rows.count() == total
-
-
-def test_a_top_page_opens_the_events_behind_its_number(busy: Shop, tab: Page) -> None:
-    show(tab, busy.url)
-    row = tab.locator("#top-list button").first
-    number = int((row.locator("strong").text_content() or "").replace(",", ""))
-
-    row.click()
-
-    expect(tab.locator("#sheet-body tbody tr").first).to_be_visible()
-    while tab.get_by_role("button", name="Show older events").count():
-        before = tab.locator("#sheet-body tbody tr").count()
-        tab.get_by_role("button", name="Show older events").click()
-        expect(tab.locator("#sheet-body tbody tr")).not_to_have_count(before)
-    assert tab.locator("#sheet-body tbody tr").count() == number
-
-
-def test_a_number_of_a_window_opens_the_events_of_that_window(shop: Shop, tab: Page) -> None:
-    now = datetime.now(timezone.utc)
-    before = stamp(now - timedelta(minutes=40))
-    shop.send(*(view(timestamp=stamp(now), properties={"page": "/x"}) for _ in range(5)))
-    shop.send(*(view(timestamp=before, properties={"page": "/x"}) for _ in range(7)))
-    rows = tab.locator("#sheet-body tbody tr")
-    tab.goto(f"{shop.url}/?window=15m")
-
-    expect(tab.locator("#top-list strong")).to_have_text("5")
-    tab.locator("#top-list button").click()
-    expect(tab.locator("#sheet-title")).to_have_text("Events: /x in the last 15 minutes")
-    expect(tab.locator("#sheet-body .note")).to_have_text("5 events, newest first; these are all.")
-    expect(rows).to_have_count(5)
-    tab.keyboard.press("Escape")
-    tab.locator("#funnel button").first.click()
-    expect(tab.locator("#sheet-title")).to_have_text("Events: Page view in the last 15 minutes")
-    expect(rows).to_have_count(5)
-    tab.keyboard.press("Escape")
-    tab.get_by_label("All", exact=True).check()
-    expect(tab.locator("#top-list strong")).to_have_text("12")
-    tab.locator("#top-list button").click()
-    expect(rows).to_have_count(12)
-
-
-def test_products_open_by_name_or_id_and_what_was_cut_or_not_viewed_opens_nothing(shop: Shop, tab: Page) -> None:
-    products = [{"product_id": "p-1"}, {"product_name": "p-1", "product_id": "other"}, {"product_name": "Poles"}]
-    pages = [{"page": "/" + "l" * 300}, {"page": "/short"}]
-    shop.send(*(view(properties=properties) for properties in products + pages))
-    tab.goto(f"{shop.url}/?top=products")
-    rows = tab.locator("#top-list button")
-
-    rows.filter(has_text="p-1").click()
-    expect(tab.locator("#sheet-body tbody tr")).to_have_count(2)
-    tab.keyboard.press("Escape")
-    tab.get_by_role("tab", name="Pages").click()
-    expect(rows.filter(has_text="/short")).to_be_enabled()
-    expect(rows.filter(has_text="/lll")).to_be_disabled()
-
-
-def test_rejected_events_are_shown_with_reason_field_source_and_raw_text(busy: Shop, tab: Page) -> None:
-    busy.send({"event_type": "Bad Type", "user_id": "u"}, status=400)
-    show(tab, busy.url)
-    expect(tab.locator("#value-rejected")).to_have_text("1")
-
-    tab.get_by_role("button", name="Open the rejected events").click()
-
-    body = tab.locator("#sheet-body")
-    expect(body).to_contain_text("invalid_value in event_type")
-    expect(body).to_contain_text("from native")
-    expect(body.locator("pre")).to_have_text('{"event_type": "Bad Type", "user_id": "u"}')
-
-
-def test_what_the_quarantine_holds_from_before_a_restart_is_told_from_what_was_refused_since(
-    tmp_path: Path, tab: Page
-) -> None:
-    for _ in range(2):
-        with platform(tmp_path) as api:
-            Shop(api.url, "").send({"event_type": "Bad Type", "user_id": "u"}, status=400)
-    with platform(tmp_path) as api, dashboard(tmp_path, api.url, POLL_INTERVAL_S="1") as url:
-        shop = Shop(api.url, url)
-        shop.send(view())
-        tab.goto(url)
-
-        expect(tab.locator("#rejected-total")).to_have_text("0")
-        expect(tab.locator("#reasons-empty")).to_have_text(
-            re.compile(r"^Nothing was refused since \d\d:\d\d\. The quarantine holds 2 records from before\.$")
-        )
-        expect(tab.locator("#note-rejected")).to_contain_text(re.compile(r"received since \d\d:\d\d$"))
-
-        shop.send({"event_type": "Bad Type", "user_id": "u"}, status=400)
-        tab.locator("#panel-rejected").get_by_role("button", name="Show reasons and raw text").click()
-        expect(tab.locator("#sheet-body .refusal")).to_have_count(3)
-        expect(tab.locator("#rejected-total")).to_have_text("1")
-        expect(tab.locator("#quarantined")).to_have_text(
-            re.compile(r"^The quarantine holds [23] records, some of them older\.$")
-        )
-
-
 def test_the_series_and_the_funnel_can_be_read_as_tables(busy: Shop, tab: Page) -> None:
     show(tab, busy.url)
     stats = requests.get(f"{busy.api_url}/stats", timeout=10).json()
@@ -499,20 +288,6 @@ def test_at_200_percent_text_size_no_number_is_clipped(busy: Shop, tab: Page) ->
     assert tab.evaluate("document.documentElement.scrollWidth") <= 1440
 
 
-def test_new_numbers_are_shown_at_once_and_nothing_moves(busy: Shop, tab: Page) -> None:
-    show(tab, busy.url)
-    tab.evaluate(
-        "window.seen = []; new MutationObserver(() => seen.push(document.getElementById('value-events').textContent))"
-        ".observe(document.getElementById('value-events'), {childList: true, characterData: true, subtree: true})"
-    )
-    before = int(text(tab, "#value-events").replace(",", ""))
-    busy.send(*[view(properties={"page": "/"}) for _ in range(50)])
-
-    expect(tab.locator("#value-events")).to_have_text(f"{before + 50:,}")
-    assert tab.evaluate("seen") == [f"{before + 50:,}"]
-    assert tab.evaluate("document.getAnimations().length") == 0
-
-
 def test_numbers_and_times_are_written_in_the_locale_and_zone_of_the_reader(
     busy: Shop, context: BrowserContext
 ) -> None:
@@ -565,53 +340,3 @@ def test_hundreds_of_custom_types_do_not_break_the_page(shop: Shop, tab: Page) -
     expect(tab.locator("#legend tr")).to_have_count(41)
     expect(tab.locator("#legend")).to_contain_text("260 further types")
     assert tab.evaluate("document.documentElement.scrollWidth") <= 1440
-
-
-@pytest.mark.parametrize("chart", ["series", "mix"])
-def test_a_chart_out_of_sight_is_drawn_when_it_comes_near_or_is_printed(shop: Shop, tab: Page, chart: str) -> None:
-    def drawn() -> str:
-        picture: str = tab.evaluate("id => document.getElementById(id).toDataURL()", f"canvas-{chart}")
-        return picture
-
-    tab.set_viewport_size({"width": 800, "height": 500})
-    shop.send(view())
-    tab.goto(shop.url)
-    expect(tab.locator("#value-events")).to_have_text("1")
-    look_at(tab, f"#canvas-{chart}")
-    tab.wait_for_function("id => Boolean(window.Chart?.getChart(id))", arg=f"canvas-{chart}")
-    tab.evaluate("scrollTo(0, document.body.scrollHeight)")
-    expect(tab.locator(f"#canvas-{chart}")).not_to_be_in_viewport()
-    tab.wait_for_timeout(300)  # until the browser has told the page
-    before = drawn()
-
-    shop.send(*[view("click") for _ in range(50)])
-    expect(tab.locator("#value-events")).to_have_text("51", timeout=5000)
-    assert drawn() == before
-    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
-    printed = drawn()
-    assert printed != before
-
-    shop.send(*[view("search") for _ in range(500)])
-    expect(tab.locator("#value-events")).to_have_text("551", timeout=5000)
-    look_at(tab, f"#canvas-{chart}")
-    tab.wait_for_function(
-        "([id, old]) => document.getElementById(id).toDataURL() !== old", arg=[f"canvas-{chart}", printed]
-    )
-
-
-def test_recent_events_out_of_sight_come_when_they_are_looked_at_or_printed(shop: Shop, tab: Page) -> None:
-    tab.set_viewport_size({"width": 800, "height": 500})
-    shop.send(view(properties={"page": "/first"}))
-    show(tab, shop.url)
-    expect(tab.locator("#feed")).to_contain_text("/first")
-
-    shop.send(view(properties={"page": "/second"}))
-    expect(tab.locator("#value-events")).to_have_text("2", timeout=5000)
-    assert "/second" not in text(tab, "#feed")
-    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert "/second" in text(tab, "#feed")
-
-    shop.send(view(properties={"page": "/third"}))
-    expect(tab.locator("#value-events")).to_have_text("3", timeout=5000)
-    look_at(tab, "#feed")
-    expect(tab.locator("#feed tr").first).to_contain_text("/third", timeout=1000)
