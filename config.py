@@ -54,7 +54,7 @@ class Settings:
     log_level: str = "info"
 
     # EVENTS_FILE: path of the journal. Default events_backup.json in the working directory.
-    # events_rejected.ndjson and the checkpoint stand beside it.
+    # events_rejected.ndjson and the checkpoint stand beside it; a symbolic link is followed first.
     events_file: Path = Path("events_backup.json")
     # FSYNC: always | everysec | no. Default always: a 2xx means the event survives a power cut.
     #   everysec answers before the disk has it: up to one second of acknowledged events is lost in a power cut.
@@ -161,7 +161,7 @@ class _Reader:
             strip_secrets=self._choice("STRIP_SECRETS", "on", ("on", "off")) == "on",
             retention_days=self._integer("RETENTION_DAYS", default.retention_days, 0, 36_500),
             log_level=self._choice("LOG_LEVEL", default.log_level, ("debug", "info", "warning", "error")),
-            events_file=Path(self._text("EVENTS_FILE", str(default.events_file))),
+            events_file=self._file("EVENTS_FILE", default.events_file),
             fsync=self._choice("FSYNC", default.fsync, ("always", "everysec", "no")),
             max_rejected_bytes=self._integer("MAX_REJECTED_BYTES", default.max_rejected_bytes, 64 * 1024, 2**40),
             dedupe_window=self._integer("DEDUPE_WINDOW", default.dedupe_window, 1, 100_000_000),
@@ -177,7 +177,7 @@ class _Reader:
             kinesis_stream_name=self._text("KINESIS_STREAM_NAME", default.kinesis_stream_name),
             s3_bucket_name=self._text("S3_BUCKET_NAME", default.s3_bucket_name),
             dynamodb_table_name=self._text("DYNAMODB_TABLE_NAME", default.dynamodb_table_name),
-            spill_file=Path(self._text("SPILL_FILE", str(default.spill_file))),
+            spill_file=self._file("SPILL_FILE", default.spill_file),
             max_spill_bytes=self._integer("MAX_SPILL_BYTES", default.max_spill_bytes, 1024, 2**44),
         )
         self._check_together(settings)
@@ -211,6 +211,11 @@ class _Reader:
 
     def _text(self, name: str, default: str) -> str:
         return self._value(name, default, str, "text")
+
+    def _file(self, name: str, default: Path) -> Path:
+        """A path; of a symbolic link the file that it leads to, because whoever rewrites that renames over it."""
+        path = Path(self._text(name, str(default)))
+        return Path(os.path.realpath(path)) if path.is_symlink() else path
 
     def _choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
         def parse(text: str) -> str:

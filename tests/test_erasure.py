@@ -271,6 +271,21 @@ def test_ids_of_an_erasure_that_a_start_finishes_are_forgotten_too(tmp_path: Pat
         assert [one["event_id"] for one in api.events()] == ["e-3", "e-4", "e-2"]
 
 
+def test_behind_a_symbolic_link_the_file_that_it_leads_to_is_rewritten(tmp_path: Path) -> None:
+    real, link = tmp_path / "disk" / "events.json", tmp_path / "events_backup.json"
+    real.parent.mkdir()
+    link.symlink_to(real)
+    with platform(tmp_path) as api:
+        fill(api)
+        assert requests.delete(f"{api.url}/users/anna", timeout=10).json()["events"] == 2
+        send(api, event(7, user_id="dora"))
+
+    assert link.is_symlink()
+    assert [one["event_id"] for one in json.loads(real.read_bytes())] == ["e-3", "e-4", "e-7"]
+    beside = {file.name for file in real.parent.iterdir()}
+    assert beside == {"events.json", "events.json.checkpoint", "events_rejected.ndjson"}
+
+
 def test_an_erasure_that_the_disk_refuses_is_a_503_that_stops_nobody_and_can_be_asked_for_again(
     api: Platform, tmp_path: Path
 ) -> None:

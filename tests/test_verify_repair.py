@@ -143,6 +143,16 @@ def test_repair_converts_an_array_of_an_older_version(journal: Path) -> None:
     assert ids(journal) == ["e1", "e2", "e3"]
 
 
+def test_repair_mends_the_file_that_a_symbolic_link_leads_to(journal: Path) -> None:
+    real = journal.with_name("real.json")
+    real.write_text(json.dumps([json.loads(line) for line in LINES]))
+    journal.symlink_to(real)
+
+    assert run_repair(journal) == 0
+    assert journal.is_symlink()
+    assert run_verify(real) == 0
+
+
 def test_repair_of_something_else_fails_and_leaves_it_as_it_was(
     journal: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         if condition.is_whole:
             print(f"{args.file}: {condition.records:,} whole records, nothing to mend")
             return 0
-        return _repair(args.file)
+        return _repair(args.file.resolve() if args.file.is_symlink() else args.file)
     except OSError as error:
         print(f"{args.file}: {error.strerror}", file=sys.stderr)
     except JournalError as error:
