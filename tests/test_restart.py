@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -17,7 +18,7 @@ from tests.support.crashes import Ledger, Load, check_kept, wait_for
 from tests.support.http_client import Client, open_socket, said
 from tests.support.journals import array_in, stored_record
 from tests.support.native import encoded, native_event
-from tests.support.platform import platform
+from tests.support.platform import Platform, platform
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.crash
@@ -33,6 +34,22 @@ def test_the_process_is_told_to_stop_and_answers_what_is_under_way(tmp_path: Pat
         assert time.monotonic() - begin < 5
     check_kept((tmp_path / "events_backup.json").read_bytes(), ledger)
     assert (tmp_path / "events_backup.json.checkpoint").exists()
+
+
+def test_an_id_that_came_again_behind_the_window_is_known_after_a_kill(tmp_path: Path) -> None:
+    with platform(tmp_path, DEDUPE_WINDOW="3") as api:
+        assert [sent(api, one)["processed"] for one in ("a", "b", "c", "d", "a")] == [1] * 5
+        assert sent(api, "a")["duplicates"] == 1
+        api.process.kill()
+        api.process.wait(10)
+
+    with platform(tmp_path, DEDUPE_WINDOW="3") as api:
+        assert sent(api, "a") == {"status": "accepted", "processed": 0, "duplicates": 1}
+
+
+def sent(api: Platform, event_id: str) -> dict[str, Any]:
+    answer: dict[str, Any] = requests.post(f"{api.url}/events", json=native_event(event_id), timeout=10).json()
+    return answer
 
 
 def test_a_request_whose_body_is_under_way_at_sigterm_is_answered(tmp_path: Path) -> None:

@@ -247,6 +247,17 @@ def test_the_last_ids_are_known_and_taken_back_ids_are_not(steps: list[tuple[boo
         assert len(recent) == len(model)
 
 
+@given(st.lists(st.lists(st.integers(0, 20).map(str), max_size=12), max_size=20))
+def test_ids_that_are_read_again_are_those_that_were_known_whatever_is_read_at_once(parts: list[list[str]]) -> None:
+    recent = RecentIds(8)
+    model: list[str] = []
+    for ids in parts:
+        recent.remember(ids)
+        for one in ids:
+            model = model if one in model else [*model, one][-8:]
+        assert recent.oldest_first() == model
+
+
 @given(st.lists(st.tuples(st.integers(0, 30), st.booleans()), max_size=100))
 def test_at_least_the_last_used_keys_are_kept(steps: list[tuple[int, bool]]) -> None:
     recent: RecentMap[int] = RecentMap(5)

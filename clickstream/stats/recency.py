@@ -37,12 +37,14 @@ class RecentIds:
             self._ids.difference_update([leave() for _ in range(surplus)])
 
     def remember(self, ids: Sequence[str]) -> None:
-        """Add those of `ids` that are not known yet; among them may be copies."""
+        """Add those of `ids` that are not known when their turn comes; among them may be copies."""
         distinct = set(ids)
         if len(distinct) == len(ids) and not self.has_any(distinct):
             self.add(ids)
-        elif fresh := list(dict.fromkeys(one for one in ids if one not in self._ids)):
-            self.add(fresh)
+            return
+        for one in ids:  # a copy may stand here because the first was forgotten by then: it is the one to remember
+            if one not in self._ids:
+                self.add([one])
 
     def forget(self, ids: Sequence[str]) -> None:
         """Take back ids that were added lately, because their events were not kept after all."""
