@@ -20,9 +20,9 @@ NOW_MS = parse("2026-03-04T12:00:00Z")
 STEPS = ("page_view", "page_view", "add_to_cart", "checkout", "purchase", "search", "newsletter")
 
 
-def open_backend(path: Path) -> LocalBackend:
+def open_backend(path: Path, *, dedupe_window: int = 1_000_000) -> LocalBackend:
     quarantine = Quarantine(path.with_name("events_rejected.ndjson"), max_bytes=1_000_000)
-    return LocalBackend(path, quarantine, fsync="always", clock_ms=lambda: NOW_MS)
+    return LocalBackend(path, quarantine, fsync="always", clock_ms=lambda: NOW_MS, dedupe_window=dedupe_window)
 
 
 def recover(backend: LocalBackend) -> list[str]:

@@ -106,7 +106,7 @@ def test_a_checkpoint_on_top_of_an_older_one_says_what_one_from_the_start_says(t
         checkpoint.publish(path)
     backend._journal.close()
 
-    again = open_backend(path)
+    again = open_backend(path, dedupe_window=500)
 
     assert recover(again) == [f"e{index}" for index in range(200, 700)]
     assert numbers(again) == before

@@ -47,6 +47,28 @@ def test_an_id_that_came_again_behind_the_window_is_known_after_a_kill(tmp_path:
         assert sent(api, "a") == {"status": "accepted", "processed": 0, "duplicates": 1}
 
 
+@pytest.mark.parametrize("made", ["at the stop", "while running"])
+def test_a_larger_window_is_filled_from_the_journal_where_the_checkpoint_has_fewer_ids(
+    tmp_path: Path, made: str
+) -> None:
+    checkpoint = tmp_path / "events_backup.json.checkpoint"
+    with platform(tmp_path, DEDUPE_WINDOW="3") as api:
+        assert [sent(api, str(number))["processed"] for number in range(10)] == [1] * 10
+
+    with platform(tmp_path, DEDUPE_WINDOW="100", CHECKPOINT_BYTES="1000" if made == "while running" else "0") as api:
+        assert api.get("/stats")["ingest"]["dedupe"] == {"window": 100, "ids": 10}
+        old = checkpoint.stat().st_ino
+        assert [sent(api, str(number))["processed"] for number in range(20)] == [0] * 10 + [1] * 10
+        if made == "while running":
+            until(lambda: checkpoint.stat().st_ino != old)
+            api.process.kill()
+            api.process.wait(10)
+
+    with platform(tmp_path, DEDUPE_WINDOW="100") as api:
+        assert api.get("/stats")["ingest"]["integrity"] == "verified"
+        assert sent(api, "0")["duplicates"] == 1
+
+
 def sent(api: Platform, event_id: str) -> dict[str, Any]:
     answer: dict[str, Any] = requests.post(f"{api.url}/events", json=native_event(event_id), timeout=10).json()
     return answer

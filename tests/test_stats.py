@@ -120,7 +120,8 @@ def test_replay_gives_the_live_numbers_whatever_the_batches_were(events: list[Ha
 @settings(max_examples=100, deadline=None)
 def test_a_checkpoint_continues_as_if_nothing_had_happened(before: list[Happening], after: list[Happening]) -> None:
     through = Stats()
-    ids = state.decode(state.encode(folded([before], NOW_MS), ["a", "b"]), through)
+    content = state.encode(folded([before], NOW_MS), ["a", "b"], dedupe_window=10)
+    ids = state.decode(content, through, dedupe_window=10)
     through.fold([event for event, _ in after], [ms for _, ms in after], NOW_MS)
 
     assert ids == ["a", "b"]
@@ -300,7 +301,7 @@ def test_purchases_whose_sum_passes_64_bits_can_be_kept_and_read() -> None:
     stats = folded([[(event, NOW_MS)] * 5_000, [(event, NOW_MS)] * 5_000], NOW_MS)
 
     again = Stats()
-    state.decode(state.encode(stats, []), again)
+    state.decode(state.encode(stats, [], dedupe_window=10), again, dedupe_window=10)
 
     assert again.revenue == {"USD": -10_000 * 10**15}
     assert snapshot(again, "15m", NOW_MS)["revenue"]["cents"] == -10_000 * 10**15
@@ -339,7 +340,7 @@ def test_a_checkpoint_from_before_names_were_bounded_gives_what_a_replay_gives()
     assert len(earlier.types) == 702
 
     again = Stats()
-    state.decode(state.encode(earlier, []), again)
+    state.decode(state.encode(earlier, [], dedupe_window=10), again, dedupe_window=10)
 
     for window in WINDOWS:
         assert snapshot(again, window, NOW_MS) == snapshot(folded([events], NOW_MS), window, NOW_MS)

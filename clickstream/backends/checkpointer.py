@@ -128,8 +128,10 @@ def make(journal: Path, end: int, crc: int, *, dedupe_window: int, clock_ms: Cal
     start, reached_crc = layout.START, layout.START_CRC
     known = checkpoint.load(journal, form=state.FORM)
     if known is not None and known.end <= end:
-        ids.remember(state.decode(known.state, stats))
-        start, reached_crc = known.end, known.crc
+        known_ids = state.decode(known.state, stats, dedupe_window=dedupe_window)
+        if known_ids is not None:
+            ids.remember(known_ids)
+            start, reached_crc = known.end, known.crc
     reader = TimeReader(clock_ms())
 
     def take(events: Sequence[StoredEvent], _: int) -> None:
@@ -142,7 +144,8 @@ def make(journal: Path, end: int, crc: int, *, dedupe_window: int, clock_ms: Cal
         if (found.end, found.crc, found.damaged) != (end, crc, 0):
             return False
         sync(file.fileno())  # with fsync=everysec a checkpoint must not know more than the disk
-    checkpoint.prepare(journal, Checkpoint(end, crc, state.encode(stats, ids.oldest_first())), form=state.FORM)
+    content = state.encode(stats, ids.oldest_first(), dedupe_window=dedupe_window)
+    checkpoint.prepare(journal, Checkpoint(end, crc, content), form=state.FORM)
     return True
 
 

@@ -53,6 +53,7 @@ class LocalBackend:
         )
         self._quarantine = quarantine
         self._columns = ColumnCopy(path)
+        self._dedupe_window = dedupe_window
         self._fsync = fsync
         self._clock_ms = clock_ms
         self._stats = Stats()
@@ -114,7 +115,7 @@ class LocalBackend:
             known = checkpoint.load(self._journal.path, form=state.FORM)
             if known is not None:
                 checkpoint.require_same(self._journal, known)
-            ids = [] if known is None else state.decode(known.state, self._stats)
+            ids = None if known is None else state.decode(known.state, self._stats, dedupe_window=self._dedupe_window)
         except msgspec.MsgspecError as problem:
             _log.warning("checkpoint not readable, reading the whole journal error=%s", problem)
             known = None
@@ -124,7 +125,9 @@ class LocalBackend:
             self._note_change()
             return None
         self._integrity = "unchecked" if known is None else "verified"
-        return None if known is None else _Known(known.end, known.crc, ids)
+        if known is None or ids is None:
+            return None
+        return _Known(known.end, known.crc, ids)
 
     def _note_change(self) -> None:
         self._integrity = "changed"
@@ -199,7 +202,7 @@ class LocalBackend:
         if self._in_service and ids is not None:
             journal = self._journal
             try:
-                content = state.encode(self._stats, list(ids))
+                content = state.encode(self._stats, list(ids), dedupe_window=self._dedupe_window)
                 checkpoint.save(journal.path, Checkpoint(journal.end, journal.crc, content), form=state.FORM)
             except OSError as problem:
                 _log.warning("no checkpoint written, the next start reads the whole journal error=%s", problem)

@@ -15,7 +15,7 @@ from clickstream.stats.sessions import Session
 from clickstream.stats.top import TopCounts
 
 # Raise it whenever anything below, or what the fold makes of an event, changes: older checkpoints are then replayed.
-FORM: Final = 4
+FORM: Final = 5
 
 
 class _Map(msgspec.Struct, array_like=True):
@@ -49,10 +49,11 @@ class _State(msgspec.Struct, array_like=True):
     visits: _Visits
     people: _Map
     ids: list[str]
+    dedupe_window: int
 
 
-def encode(stats: Stats, ids: list[str]) -> bytes:
-    """All of `stats`, and the ids that deduplication remembers."""
+def encode(stats: Stats, ids: list[str], *, dedupe_window: int) -> bytes:
+    """All of `stats`, and the ids that deduplication remembers, `dedupe_window` at most."""
     state = _State(
         stats.types,
         storable(stats.revenue),
@@ -68,13 +69,16 @@ def encode(stats: Stats, ids: list[str]) -> bytes:
         _Visits(stats.visits.young, stats.visits.old, stats.visits.forgotten),
         _Map(stats.people.young, stats.people.old, stats.people.forgotten),
         ids,
+        dedupe_window,
     )
     return msgspec.msgpack.encode(state)
 
 
-def decode(content: bytes, stats: Stats) -> list[str]:
-    """Put what `encode` wrote into fresh `stats`; returns the ids."""
+def decode(content: bytes, stats: Stats, *, dedupe_window: int) -> list[str] | None:
+    """Put what `encode` wrote into fresh `stats`; returns the ids, or None where `dedupe_window` asks for more."""
     state = msgspec.msgpack.decode(content, type=_State, strict=False)
+    if state.dedupe_window < dedupe_window and len(state.ids) < sum(state.types.values()):
+        return None
     # Names in the order in which they came: a checkpoint from before they were bounded gives what a replay gives.
     stats.types, stats.revenue = sum_of_types([state.types]), sum_of_currencies([state.revenue])
     stats.session_depths = state.session_depths
