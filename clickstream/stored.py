@@ -46,10 +46,13 @@ class TimeReader:
         """Milliseconds since 1970 of each of `events`; of those without a usable time, now."""
         stamps = [event.timestamp for event in events if event.timestamp is not None]
         times_ms = self._clock.all_canonical_ms(stamps) if len(stamps) == len(events) else None
-        return [self._ms(event) for event in events] if times_ms is None else times_ms
+        if times_ms is not None:
+            return times_ms
+        return [self.first_ms(event.timestamp, event.received_at) for event in events]
 
-    def _ms(self, event: StoredEvent) -> int:
-        for stamp in (event.timestamp, event.received_at):
+    def first_ms(self, *stamps: str | None) -> int:
+        """Milliseconds since 1970 of the first usable one of `stamps`; now, where there is none."""
+        for stamp in stamps:
             if stamp is None:
                 continue
             ms = self._clock.canonical_ms(stamp)

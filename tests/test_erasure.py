@@ -335,6 +335,23 @@ def test_events_past_their_time_are_dropped_soon_after_the_start(tmp_path: Path)
         assert api.get("/stats")["total_events"] == 1
 
 
+def test_an_event_past_its_time_is_dropped_wherever_it_stands(tmp_path: Path) -> None:
+    """The first has no times, the second came while the clock was ahead, the third has a time of the first version."""
+    lines = [
+        json.dumps({"event_type": "click", "user_id": "u", "event_id": "e-1"}),
+        json.dumps({**event(2, user_id="u"), "received_at": "2099-01-01T00:00:00.000Z"}),
+        json.dumps({"event_type": "click", "user_id": "u", "event_id": "e-3", "timestamp": "2025-01-15T10:30:00.123"}),
+        json.dumps({**event(4, user_id="u"), "received_at": "2025-01-15T00:00:00.000Z"}),
+    ]
+    (tmp_path / "events_backup.json").write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+    with platform(tmp_path, RETENTION_DAYS="30") as api:
+        until(lambda: len(json.loads((tmp_path / "events_backup.json").read_bytes())) == 2)
+        until(lambda: requests.get(f"{api.url}/ready", timeout=5).status_code == 200)
+
+        assert [one["event_id"] for one in api.events()] == ["e-1", "e-2"]
+
+
 def _erase_whatever_happens(url: str) -> None:
     try:
         requests.delete(f"{url}/users/anna", timeout=20)

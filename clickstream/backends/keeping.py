@@ -6,10 +6,10 @@ import contextlib
 import glob
 import logging
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -20,7 +20,7 @@ from clickstream.errors import Unavailable
 from clickstream.journal import Journal, JournalReader, Quarantine
 from clickstream.journal.compaction import compact
 from clickstream.mentions import Mentions
-from clickstream.timestamps import parse
+from clickstream.stored import TimeReader
 
 _log: Final = logging.getLogger(__name__)
 _RECEIVED_AT: Final = re.compile(rb'"received_at":"(\d{4}-\d\d-\d\dT[0-9:.]{8,12}Z)"')
@@ -118,20 +118,19 @@ class Keeping:
 
     def expire_rejected(self, cutoff_ms: int) -> int:
         """Drop what was refused before `cutoff_ms`; how many. May run at any time."""
-        return self._quarantine.remove(lambda line: _received_ms(line, cutoff_ms) < cutoff_ms)
+        return self._quarantine.remove(_is_older(cutoff_ms))
 
     def has_expired(self, cutoff_ms: int) -> bool:
-        """Whether the oldest event came before `cutoff_ms`."""
-        records = self.records()
-        oldest = next(records, None)
-        records.close()
-        return oldest is not None and _received_ms(oldest, cutoff_ms) < cutoff_ms
+        """Whether any event came before `cutoff_ms`: not only the first, for clocks are set back and times missing."""
+        with contextlib.closing(self.records()) as records:
+            return any(map(_is_older(cutoff_ms), records))
 
     def expire(self, cutoff_ms: int) -> int:
         """Drop the events that came before `cutoff_ms`; how many."""
         self._checkpointer.discard()
+        is_older = _is_older(cutoff_ms)
         with self._columns.withheld():
-            return compact(self._journal, lambda record: _received_ms(record, cutoff_ms) >= cutoff_ms)
+            return compact(self._journal, lambda record: not is_older(record))
 
     def _erase(self, person_id: str) -> Erased:
         person = Person.seen_in(person_id, self.records())
@@ -194,9 +193,15 @@ class _Received(msgspec.Struct):
 _received = msgspec.json.Decoder(_Received)
 
 
-def _received_ms(record: bytes, unknown_ms: int) -> int:
-    """When it came; what does not say is not past its time."""
-    with contextlib.suppress(msgspec.MsgspecError, ValueError):
-        found: Any = _received.decode(record)
-        return parse(found.received_at or found.timestamp or "")
-    return unknown_ms
+def _is_older(cutoff_ms: int) -> Callable[[bytes], bool]:
+    """Whether a record came before `cutoff_ms`; what does not say is not past its time."""
+    reader = TimeReader(cutoff_ms)
+
+    def is_older(record: bytes) -> bool:
+        try:
+            found = _received.decode(record)
+        except msgspec.MsgspecError:
+            return False
+        return reader.first_ms(found.received_at, found.timestamp) < cutoff_ms
+
+    return is_older
