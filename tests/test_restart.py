@@ -74,6 +74,29 @@ def sent(api: Platform, event_id: str) -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.parametrize("what", ["moved", "replaced"])
+def test_nothing_is_acknowledged_that_a_start_would_not_find(tmp_path: Path, what: str) -> None:
+    journal, aside = tmp_path / "events_backup.json", tmp_path / "aside.json"
+    with platform(tmp_path) as api:
+        sent(api, "a")
+        journal.rename(aside)
+        if what == "replaced":
+            journal.write_bytes(b'[\n{"event_id":"x","event_type":"click","user_id":"u"}\n]\n')
+
+        for refused in (
+            requests.post(f"{api.url}/events", json=native_event("b"), timeout=10),
+            requests.get(f"{api.url}/events", timeout=10),
+            requests.get(f"{api.url}/export", timeout=10),
+        ):
+            assert refused.status_code == 503
+            assert "was moved, replaced or deleted" in refused.json()["error"]["message"]
+
+        aside.replace(journal)
+        assert sent(api, "b")["processed"] == 1
+
+    assert [event["event_id"] for event in array_in(journal)] == ["a", "b"]
+
+
 def test_a_request_whose_body_is_under_way_at_sigterm_is_answered(tmp_path: Path) -> None:
     body = encoded(native_event("late"))
     with platform(tmp_path) as api:

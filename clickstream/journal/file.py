@@ -102,6 +102,7 @@ class Journal:
         """
         if not records:
             return
+        require_named(self.path, self._fd)
         if self._doubtful or self._sync_error is not None:
             self._restore()
         added = layout.addition(records, self.end)
@@ -192,6 +193,20 @@ class Journal:
                 if self._sync_error is None:
                     self._synced_end = reached
             self._closing.wait(_SYNC_INTERVAL_S)
+
+
+def require_named(path: Path, fd: int) -> None:
+    """Raise BackendUnavailable where `path` leads to the open file no longer: no start would find what is in it."""
+    try:
+        if os.path.samestat(path.stat(), os.fstat(fd)):
+            return
+    except FileNotFoundError:
+        pass
+    _log.error("journal moved or deleted while it is open path=%s", path)
+    raise BackendUnavailable(
+        f"events cannot be kept or read now: {path.name} was moved, replaced or deleted while it is open; "
+        "put it back, or restart the API to begin with what stands there"
+    )
 
 
 def write_fully(fd: int, payload: bytes, offset: int) -> None:

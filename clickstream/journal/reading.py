@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from clickstream.journal import layout
-from clickstream.journal.file import Journal
+from clickstream.journal.file import Journal, require_named
 
 _BLOCK: Final = 256 * 1024  # what an export holds in memory for each of its readers
 
@@ -16,11 +16,13 @@ class JournalReader:
     """The records that were durable when the reader was made; later appends do not change what it reads.
 
     Owns a descriptor of its own, so that a compaction that replaces the file does not disturb it; close it.
+    Raises BackendUnavailable where something else stands at the path of the journal.
     """
 
     def __init__(self, journal: Journal) -> None:
         self._fd = -1
         self.end = journal.end
+        require_named(journal.path, journal.fileno())
         # Not os.dup: a duplicate would share the writer's lock and hold it after the journal is closed.
         self._fd = os.open(journal.path, os.O_RDONLY | os.O_CLOEXEC)
 
