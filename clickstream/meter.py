@@ -68,7 +68,10 @@ class Meter:
         """Mean over the last ten whole seconds, or over the time since the start while that is shorter."""
         now = now_ms // 1000
         count = sum(count for second, count in self._per_second if now - _RATE_SECONDS <= second < now)
-        return round(count / max(1, min(_RATE_SECONDS, now - self.since_ms // 1000)), 1)
+        running_s = now - self.since_ms // 1000
+        if running_s < 0:  # the clock was set back
+            running_s = _RATE_SECONDS
+        return round(count / max(1, min(_RATE_SECONDS, running_s)), 1)
 
     def latency_ms(self) -> dict[str, float | None]:
         """p50 and p99 of the latest commits in milliseconds; None before the first."""

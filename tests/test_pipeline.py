@@ -450,3 +450,13 @@ class PipelineModel(RuleBasedStateMachine):
 
 def test_whatever_fails_in_whatever_order_the_store_is_what_was_acknowledged() -> None:
     run_state_machine_as_test(PipelineModel, settings=settings(max_examples=40, stateful_step_count=25, deadline=None))
+
+
+def test_the_rate_is_a_mean_of_ten_seconds_also_after_the_clock_was_set_back(benches: Callable[..., Bench]) -> None:
+    bench = benches()
+    bench.start()
+    bench.now_ms -= 3_600_000
+    bench.send_and_wait("a", "b", "c", "d", "e")
+    bench.now_ms += 1_000
+
+    assert bench.pipeline.statistics("all")["ingest"]["events_per_second"] == 0.5
