@@ -14,15 +14,15 @@ from clickstream.journal import Quarantine, checkpoint
 from clickstream.journal.checkpoint import Checkpoint
 from clickstream.query import Query
 from clickstream.stats.state import FORM
-from clickstream.timestamps import parse, text
+from clickstream.timestamps import DAY_MS, parse, text
 
 NOW_MS = parse("2026-03-04T12:00:00Z")
 STEPS = ("page_view", "page_view", "add_to_cart", "checkout", "purchase", "search", "newsletter")
 
 
-def open_backend(path: Path, *, dedupe_window: int = 1_000_000) -> LocalBackend:
+def open_backend(path: Path, *, dedupe_window: int = 1_000_000, now_ms: int = NOW_MS) -> LocalBackend:
     quarantine = Quarantine(path.with_name("events_rejected.ndjson"), max_bytes=1_000_000)
-    return LocalBackend(path, quarantine, fsync="always", clock_ms=lambda: NOW_MS, dedupe_window=dedupe_window)
+    return LocalBackend(path, quarantine, fsync="always", clock_ms=lambda: now_ms, dedupe_window=dedupe_window)
 
 
 def recover(backend: LocalBackend) -> list[str]:
@@ -116,6 +116,23 @@ def test_without_the_checkpoint_the_journal_gives_the_same_numbers(path: Path) -
     assert recover(again) == ids
     assert numbers(again) == before
     assert again.condition()["integrity"] == "unchecked"
+    again.close(ids)
+
+
+def test_a_checkpoint_of_a_clock_that_was_ahead_leaves_no_window_empty(path: Path) -> None:
+    ahead_ms = NOW_MS + 3 * DAY_MS
+    backend = open_backend(path, now_ms=ahead_ms)
+    recover(backend)
+    ids = keep(backend, 0, 50)
+    batch = validate([b'{"event_id":"ahead","event_type":"click","user_id":"u"}'], Limits(262_144, 32), ahead_ms)
+    backend.write(batch.records)
+    backend.count(batch.events, batch.records, batch.times_ms, ahead_ms)
+    backend.close([*ids, "ahead"])
+
+    again = open_backend(path)
+
+    assert recover(again) == [*ids, "ahead"]
+    assert again.statistics("1h", NOW_MS)["total_events"] == 50
     again.close(ids)
 
 

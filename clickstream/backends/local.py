@@ -23,6 +23,7 @@ from clickstream.journal.checkpoint import Checkpoint
 from clickstream.query import Query
 from clickstream.stats import Stats, snapshot, state
 from clickstream.stored import StoredEvent, TimeReader
+from clickstream.timestamps import MINUTE_MS
 
 _log: Final = logging.getLogger(__name__)
 
@@ -126,6 +127,10 @@ class LocalBackend:
             return None
         self._integrity = "unchecked" if known is None else "verified"
         if known is None or ids is None:
+            return None
+        if self._stats.minutes.horizon > self._clock_ms() // MINUTE_MS:
+            _log.warning("the clock was ahead when the checkpoint was made, reading the whole journal")
+            self._stats = Stats()
             return None
         return _Known(known.end, known.crc, ids)
 
