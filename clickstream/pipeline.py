@@ -227,7 +227,7 @@ class Pipeline:
         receipt = Receipt(len(batch.events), duplicates, batch.rejections)
         ids = [event.event_id or "" for event in batch.events]
         if ids:
-            self._ids.add(ids)
+            self._ids.hold(ids)
         refused: list[Refused] = []
         if batch.rejections:
             received_at = text(now_ms)
@@ -338,6 +338,7 @@ class Pipeline:
     def _kept(self, entries: list[_Entry], _: BackendUnavailable | None) -> None:
         now_ms = self._clock_ms()
         now_s = time.perf_counter()
+        self._ids.settle(sum([len(entry.ids) for entry in entries]))
         self._count(*_columns(entries), now_ms)
         for entry in entries:
             self._waiting_bytes -= entry.size
@@ -365,6 +366,7 @@ class Pipeline:
             self._waiting_bytes -= entry.size
         self._ids.forget([ids[index] for index in sorted(set(range(len(ids))).difference(kept))])
         if kept:
+            self._ids.settle(len(kept))
             now_ms = self._clock_ms()
             events, records, times_ms = _columns(entries)
             self._count(

@@ -97,6 +97,22 @@ def test_nothing_is_acknowledged_that_a_start_would_not_find(tmp_path: Path, wha
     assert [event["event_id"] for event in array_in(journal)] == ["a", "b"]
 
 
+def test_events_that_were_not_kept_push_no_id_out_of_the_window(tmp_path: Path) -> None:
+    journal, aside = tmp_path / "events_backup.json", tmp_path / "aside.json"
+    with platform(tmp_path, DEDUPE_WINDOW="3") as api:
+        assert [sent(api, one)["processed"] for one in ("a", "b", "c")] == [1] * 3
+        journal.rename(aside)
+        not_kept = [native_event(one) for one in ("d", "e", "f")]
+        assert requests.post(f"{api.url}/events", json=not_kept, timeout=10).status_code == 503
+        aside.rename(journal)
+
+        assert [sent(api, one)["duplicates"] for one in ("a", "b", "c")] == [1] * 3
+        assert [sent(api, one)["processed"] for one in ("d", "e", "f")] == [1] * 3
+        assert sent(api, "d")["duplicates"] == 1
+        assert sent(api, "a")["processed"] == 1
+        assert api.get("/stats")["ingest"]["dedupe"] == {"window": 3, "ids": 3}
+
+
 def test_a_request_whose_body_is_under_way_at_sigterm_is_answered(tmp_path: Path) -> None:
     body = encoded(native_event("late"))
     with platform(tmp_path) as api:

@@ -248,6 +248,26 @@ def test_the_last_ids_are_known_and_taken_back_ids_are_not(steps: list[tuple[boo
         assert len(recent) == len(model)
 
 
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 6)), max_size=40), st.integers(0, 3))
+def test_only_ids_that_stay_push_others_out(groups: list[tuple[bool, int]], under_way: int) -> None:
+    recent = RecentIds(8)
+    model: list[str] = []
+    waiting: list[tuple[bool, list[str]]] = []
+    for number, (stays, size) in enumerate(groups):
+        waiting.append((stays, [f"{number}-{index}" for index in range(size)]))
+        recent.hold(waiting[-1][1])
+        if len(waiting) <= under_way:
+            continue
+        was_kept, ids = waiting.pop(0)
+        if was_kept:
+            recent.settle(len(ids))
+            model = (model + ids)[-8:]
+        else:
+            recent.forget(ids)
+        assert recent.oldest_first() == model + [one for _, held in waiting for one in held]
+        assert len(recent) == len(model)
+
+
 @given(st.lists(st.lists(st.integers(0, 20).map(str), max_size=12), max_size=20))
 def test_ids_that_are_read_again_are_those_that_were_known_whatever_is_read_at_once(parts: list[list[str]]) -> None:
     recent = RecentIds(8)

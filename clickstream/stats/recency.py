@@ -16,9 +16,10 @@ class RecentIds:
         self.window = window
         self._ids: set[str] = set()
         self._order: deque[str] = deque()
+        self._held = 0  # the newest ones, which do not count until it is settled what became of them
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._ids) - self._held
 
     def __contains__(self, event_id: str) -> bool:
         return event_id in self._ids
@@ -29,9 +30,19 @@ class RecentIds:
 
     def add(self, fresh: Sequence[str]) -> None:
         """Remember `fresh`, distinct and not known yet; the oldest beyond the window are forgotten."""
+        self.hold(fresh)
+        self.settle(len(fresh))
+
+    def hold(self, fresh: Sequence[str]) -> None:
+        """Know `fresh` like `add`, but forget nothing for them yet: `settle` or `forget` must follow, in order."""
         self._ids.update(fresh)
         self._order.extend(fresh)
-        surplus = len(self._order) - self.window
+        self._held += len(fresh)
+
+    def settle(self, count: int) -> None:
+        """The oldest `count` of those that are held stay; the oldest of all beyond the window are forgotten."""
+        self._held -= count
+        surplus = len(self._order) - self._held - self.window
         if surplus > 0:
             leave = self._order.popleft
             self._ids.difference_update([leave() for _ in range(surplus)])
@@ -50,6 +61,7 @@ class RecentIds:
         """Take back ids that were added lately, because their events were not kept after all."""
         gone = self._ids.intersection(ids)
         self._ids -= gone
+        self._held = max(0, self._held - len(gone))
         later: list[str] = []
         while gone and self._order:
             newest = self._order.pop()
