@@ -9,11 +9,12 @@ from typing import Any, Final
 import msgspec
 
 from clickstream.errors import RequestRefused
-from clickstream.timestamps import UtcClockReader, parse
+from clickstream.stored import TimeReader
+from clickstream.timestamps import parse
 
 _PROPERTY: Final = "property."
 _NAMES: Final = ("event_id", "event_type", "user_id", "anonymous_id", "session_id")
-_clock: Final = UtcClockReader()
+_times: Final = TimeReader(0)
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_any: Final = msgspec.json.Decoder().decode
 
@@ -60,7 +61,7 @@ class Query:
 
     def bounds_missed(self, event: Mapping[str, Any]) -> list[tuple[str, int]]:
         """Those of `since` and `until`, in milliseconds since 1970, that the decoded `event` is outside of."""
-        ms = _clock.canonical_ms(event["timestamp"]) if isinstance(event.get("timestamp"), str) else None
+        ms = _happened_ms(event)
         missed = []
         if self.since_ms is not None and (ms is None or ms < self.since_ms):
             missed.append(("since", self.since_ms))
@@ -88,6 +89,15 @@ def from_parameters(parameters: Mapping[str, str], *, also: frozenset[str]) -> Q
             known = ", ".join([*sorted(also), *_NAMES, "product", "since", "until", "property.NAME"])
             raise RequestRefused("invalid_parameter", f"{name} is not a parameter here; known: {known}", field=name)
     return Query(fields, properties, times.get("since"), times.get("until"), product)
+
+
+def _happened_ms(event: Mapping[str, Any]) -> int | None:
+    """When the event happened, as the statistics read it; None where it has no usable time."""
+    for name in ("timestamp", "received_at"):
+        stamp = event.get(name)
+        if isinstance(stamp, str) and (ms := _times.usable_ms(stamp)) is not None:
+            return ms
+    return None
 
 
 def product_of(properties: Mapping[str, Any]) -> object:

@@ -53,12 +53,16 @@ class TimeReader:
     def first_ms(self, *stamps: str | None) -> int:
         """Milliseconds since 1970 of the first usable one of `stamps`; now, where there is none."""
         for stamp in stamps:
-            if stamp is None:
-                continue
-            ms = self._clock.canonical_ms(stamp)
-            if ms is not None:
+            if stamp is not None and (ms := self.usable_ms(stamp)) is not None:
                 return ms
-            for form in (stamp, stamp + "Z"):
-                with contextlib.suppress(ValueError):
-                    return parse(form)
         return self._now_ms
+
+    def usable_ms(self, stamp: str) -> int | None:
+        """Milliseconds since 1970 of `stamp`; None where it is no time."""
+        ms = self._clock.canonical_ms(stamp)
+        if ms is not None:
+            return ms
+        for form in (stamp, stamp + "Z"):
+            with contextlib.suppress(ValueError):
+                return parse(form)
+        return None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from clickstream.errors import RequestRefused
 from clickstream.query import Query, from_parameters, written
 from tests.support.native import JSON_VALUES, encoded, native_event
+from tests.support.platform import platform
 
 EVENT = native_event(
     properties={"page": "/a", "n": 5, "f": 1.5, "on": True, "none": None, "list": [1, "x"], "ü": "é", "price": "25.5"}
@@ -163,3 +166,18 @@ def test_records_of_older_versions_are_merely_not_found(record: bytes) -> None:
     assert not Query(fields={"user_id": "u"}, since_ms=0).matches(record)
     assert not Query(properties={"a": "1"}).matches(record)
     assert not Query(since_ms=0).matches(record)
+
+
+def test_events_of_older_files_are_found_in_the_minute_in_which_they_are_counted(tmp_path: Path) -> None:
+    now = datetime.now(timezone.utc)
+    events = [
+        {"event_type": "click", "user_id": "u", "timestamp": now.strftime("%Y-%m-%dT%H:%M:%S.123456")},
+        {"event_type": "click", "user_id": "u", "received_at": now.strftime("%Y-%m-%dT%H:%M:%SZ")},
+    ]
+    (tmp_path / "events_backup.json").write_text(json.dumps(events))
+
+    with platform(tmp_path) as api:
+        counted = api.get("/stats", window="15m")
+        found = api.get("/events", since=counted["window"]["from"], until=(now + timedelta(seconds=1)).isoformat())
+
+    assert (counted["total_events"], len(found["events"])) == (2, 2)
