@@ -17,6 +17,7 @@ from clickstream.journal import Quarantine
 from clickstream.stats import Stats, snapshot, state
 from clickstream.stats.money import as_text, in_cents
 from clickstream.stats.recency import RecentIds, RecentMap
+from clickstream.stored import StoredEvent
 from tests.support.native import NOW_MS
 from tests.support.reference import Happening, reference
 
@@ -229,6 +230,19 @@ def test_sessions_beyond_the_exact_window_are_forgotten_and_that_is_said() -> No
     assert (numbers["sessions"]["total"], numbers["sessions"]["exact"]) == (350, False)
     assert (numbers["users"]["total"], numbers["users"]["exact"]) == (350, False)
     assert len(stats.sessions) <= 200
+
+
+def test_numbers_are_exact_while_there_are_no_more_than_are_remembered() -> None:
+    stats = Stats(exact_window=5)
+    for minute in range(3):
+        for person in "abcde":
+            event = StoredEvent(event_type="click", user_id=person)
+            stats.fold([event], [NOW_MS + minute * 60_000], NOW_MS)
+
+    numbers = snapshot(stats, "all", NOW_MS)
+
+    assert (numbers["users"]["total"], numbers["users"]["exact"]) == (5, True)
+    assert (numbers["sessions"]["total"], numbers["sessions"]["exact"]) == (5, True)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 20).map(str), max_size=4, unique=True)), max_size=40))

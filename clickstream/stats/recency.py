@@ -103,7 +103,7 @@ class RecentMap(Generic[V]):
         return len(self.young) + len(self.old)
 
     def _put(self, key: str, value: V) -> None:
-        if len(self.young) >= self._window:
+        if len(self.young) >= self._window and key not in self.young:
             self.forgotten += len(self.old)
             self.old, self.young = self.young, {}
         self.young[key] = value
