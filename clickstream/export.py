@@ -118,7 +118,7 @@ def _csv(records: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _row(event: dict[str, Any]) -> list[str]:
-    other = {name: value for name, value in event.items() if name not in CSV_COLUMNS}
+    other = {name: value for name, value in event.items() if name not in CSV_COLUMNS[:-1]}  # a field may be called so
     values = [event.get(name) for name in CSV_COLUMNS[:-2]]
     return [_cell(value) for value in (*values, event.get("properties", {}), other or None)]
 
