@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from clickstream.analytics.engine import connect, readable
-from clickstream.analytics.sources import LONGEST_EVENT, literal
+from clickstream.analytics.sources import LONGEST_EVENT, literal, only
 from clickstream.aws.packing import COLUMNS
 
 MEDIA_TYPE: Final = "application/vnd.apache.parquet"
@@ -24,7 +24,7 @@ def write(lines: Iterable[bytes], directory: Path) -> Path:
     with text.open("wb") as file:
         file.writelines(line + b"\n" for line in lines)
     rows = (
-        f"read_json({literal(str(text))}, format = 'newline_delimited', columns = {{{_TYPES}}}, "
+        f"read_json({only(text)}, format = 'newline_delimited', columns = {{{_TYPES}}}, "
         f"maximum_object_size = {LONGEST_EVENT})"
     )
     with connect(threads=1, spill=directory) as connection, readable():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections import Counter, defaultdict
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from clickstream import parquet
 from clickstream.analytics import engine, sources
 from clickstream.analytics.catalog import QUESTIONS
+from clickstream.aws.packing import line_of
 from clickstream.errors import RequestRefused
 from tests.support.event_sample import sample_events, write_journal, write_ndjson
 
@@ -329,16 +332,16 @@ def test_breakdown_counts_events_sessions_and_orders_of_each_value(journal: str)
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_journal_ndjson_and_duplicated_parquet_give_the_same_rows(name: str, journal: str, tmp_path: Path) -> None:
-    path, parquet = tmp_path / "events.ndjson", tmp_path / "events.parquet"
+    path, copies = tmp_path / "events.ndjson", tmp_path / "events.parquet"
     write_ndjson(path, EVENTS)
     twice = f"SELECT * FROM ({journal}) UNION ALL SELECT * FROM ({journal})"
     with engine.connect() as connection:
-        connection.execute(f"COPY ({twice}) TO '{parquet}' (FORMAT parquet)")
+        connection.execute(f"COPY ({twice}) TO '{copies}' (FORMAT parquet)")
 
     expected = rows(name, journal)
 
     assert rows(name, sources.of_file(path)) == expected
-    assert rows(name, sources.of_file(parquet)) == expected
+    assert rows(name, sources.of_file(copies)) == expected
 
 
 def test_a_span_includes_its_start_and_excludes_its_end(journal: str) -> None:
@@ -370,6 +373,19 @@ def test_a_quote_in_a_path_cannot_leave_its_string(tmp_path: Path) -> None:
     write_journal(path, EVENTS[:1])
 
     assert len(rows("sessions", sources.journal(path))) == 1
+
+
+@pytest.mark.parametrize("form", ["json", "ndjson", "parquet"])
+def test_a_path_that_looks_like_a_pattern_means_that_file_alone(form: str, tmp_path: Path) -> None:
+    path, matched = tmp_path / f"day-*[1]?.{form}", tmp_path / f"day-2-11.{form}"
+    for target, events in ((matched, EVENTS[:2]), (path, EVENTS[:1])):
+        write_ndjson(target, events)
+        if form == "json":
+            write_journal(target, events)
+        elif form == "parquet":
+            parquet.write([line_of(json.dumps(event).encode()) for event in events], tmp_path).replace(target)
+
+    assert sum(row["sessions"] * row["events_per_session"] for row in rows("sessions", sources.of_file(path))) == 1
 
 
 def test_a_damaged_file_is_an_error_not_an_empty_answer(tmp_path: Path) -> None:

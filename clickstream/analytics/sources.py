@@ -5,6 +5,7 @@ A source gives the stored fields as text. What is derived from them is written o
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ FIELDS: Final = (
 LONGEST_EVENT: Final = 8 * 1024 * 1024
 _COLUMNS: Final = ", ".join(f"'{name}': '{'JSON' if name == 'properties' else 'VARCHAR'}'" for name in FIELDS)
 _SELECTED: Final = ", ".join(f'"{name}"' for name in FIELDS)
+_PATTERN: Final = re.compile(r"[*?[]")
 _NOTHING: Final = ", ".join(f'CAST(NULL AS VARCHAR) AS "{name}"' for name in FIELDS)
 
 
@@ -41,7 +43,7 @@ def lake(files: str | list[str]) -> str:
 
     Delivery into the lake is at least once; of the copies of an event the earliest received one counts.
     """
-    names = literal(files) if isinstance(files, str) else f"[{', '.join(map(literal, files))}]"
+    names = literal(files) if isinstance(files, str) else f"[{', '.join(map(only, files))}]"
     return (
         f"SELECT {_SELECTED} FROM ("  # noqa: S608 (the only foreign text is a quoted literal)
         f"SELECT {_SELECTED}, row_number() OVER (PARTITION BY event_id ORDER BY received_at) AS copy_number "
@@ -60,7 +62,7 @@ def of_file(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(4)
     if start == b"PAR1":
-        return lake(str(path))
+        return lake([str(path)])
     return journal(path) if start.lstrip()[:1] == b"[" else ndjson(path)
 
 
@@ -69,8 +71,13 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def only(path: str | Path) -> str:
+    """`path` as an SQL string for what reads files: DuckDB takes a name with `*`, `?` or `[` for a pattern."""
+    return literal(_PATTERN.sub(r"[\g<0>]", str(path)))
+
+
 def _json(path: Path, shape: str) -> str:
     return (
-        f"SELECT {_SELECTED} FROM read_json({literal(str(path))}, format = '{shape}', "  # noqa: S608 (as above)
+        f"SELECT {_SELECTED} FROM read_json({only(path)}, format = '{shape}', "  # noqa: S608 (as above)
         f"columns = {{{_COLUMNS}}}, maximum_object_size = {LONGEST_EVENT})"
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clickstream.analytics.catalog import VIEWS, view_sql
-from clickstream.analytics.sources import literal
+from clickstream.analytics.sources import literal, only
 from clickstream.timestamps import text
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def tables(parts: Iterable[Path], table: str) -> list[Path]:
 
 def parquet(files: Iterable[Path], *, filename: bool = False) -> str:
     """SQL of the rows of `files`, on demand with the column `filename`."""
-    names = ", ".join(literal(str(file)) for file in files)
+    names = ", ".join(map(only, files))
     return f"SELECT * FROM read_parquet([{names}], filename = {str(filename).lower()})"  # noqa: S608 (quoted paths)
 
 

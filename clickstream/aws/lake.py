@@ -164,7 +164,7 @@ def _rows(key: str, path: Path, seen: RecentIds) -> Iterator[Row]:
     columns = ", ".join(f'"{name}"' for name in COLUMNS)
     with connect(spill=path.parent) as connection:
         connection.execute("SET preserve_insertion_order = true")
-        result = connection.execute(f"SELECT {columns} FROM read_parquet({sources.literal(str(path))})")  # noqa: S608 (quoted)
+        result = connection.execute(f"SELECT {columns} FROM read_parquet({sources.only(path)})")  # noqa: S608 (quoted)
         number = 0
         while rows := result.fetchmany(_ROWS_AT_ONCE):
             fresh: set[str] = set()
