@@ -236,18 +236,20 @@ def test_collecting_goes_on_while_a_question_is_answered(tmp_path: Path) -> None
         assert copied(tmp_path)
 
 
+@pytest.mark.parametrize("footer", [bytes(104), b"\xff" * 100 + b"\x64\0\0\0"], ids=["empty", "unreadable"])
 @pytest.mark.usefixtures("large_journal")
-def test_a_damaged_copy_is_made_anew(tmp_path: Path) -> None:
+def test_a_damaged_copy_is_made_anew(tmp_path: Path, footer: bytes) -> None:
+    damaged = b"PAR1" + footer + b"PAR1"
     with platform(tmp_path) as running:
         before = running.get("/analytics/top_pages")["rows"]
         (copy,) = copied(tmp_path)
         for table in ("events.parquet", "session_pages.parquet"):
-            (copy / table).write_bytes(b"PAR1" + bytes(100) + b"PAR1")
+            (copy / table).write_bytes(damaged)
 
             assert running.get("/analytics/top_pages")["rows"] == before
 
         assert (copy / "events.parquet").stat().st_size > 10_000
-        assert (copy / "session_pages.parquet").stat().st_size > len(b"PAR1" + bytes(100) + b"PAR1")
+        assert (copy / "session_pages.parquet").stat().st_size > len(damaged)
 
 
 @pytest.mark.parametrize("number", [0, 1, 2500, 2999])

@@ -89,7 +89,9 @@ def readable() -> Iterator[None]:
 
     try:
         yield
-    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.DataError) as problem:
+    except duckdb.OutOfMemoryException:
+        raise  # says nothing about the files
+    except duckdb.Error as problem:  # any: what it says of a damaged file depends on which byte is wrong
         raise SourceUnreadable(str(problem).splitlines()[0]) from problem
 
 
