@@ -13,7 +13,7 @@ from clickstream.analytics.catalog import QUESTIONS
 from clickstream.analytics.columns import ColumnCopy
 from clickstream.errors import Replaying
 from clickstream.journal import Journal, layout
-from tests.support.event_sample import sample_events
+from tests.support.event_sample import sample_events, write_ndjson
 from tests.support.waiting import until
 
 EVENTS = sample_events(3000, seed=41)
@@ -54,6 +54,18 @@ def test_answers_are_those_of_the_journal_itself(journal: Journal, name: str) ->
 
     assert ask(copy, journal, name) == engine.answer(name, sources.journal(journal.path)).as_dict()["rows"]
     assert len(parts(journal)) > 1
+
+
+def test_long_events_are_answered_too(tmp_path: Path) -> None:
+    long = Journal(tmp_path / "long.json")
+    long.resume_at(layout.START, layout.START_CRC)
+    fill = {"recording": "x" * 24_000}
+    long.append(encoded([{**event, "properties": {**event["properties"], **fill}} for event in EVENTS]))
+
+    write_ndjson(tmp_path / "short.ndjson", EVENTS)
+    short = engine.answer("revenue", sources.ndjson(tmp_path / "short.ndjson"))
+
+    assert ask(ColumnCopy(long.path), long, "revenue") == short.as_dict()["rows"]
 
 
 def test_only_what_is_new_is_converted(journal: Journal) -> None:

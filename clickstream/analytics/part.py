@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 _ORDERS: Final = {"session_values": "dimension, dimension_value, visit"}  # value by value: a third of the room
 
 
-def write_events(lines: Path, target: Path, *, spill: Path) -> None:
-    """Write the events of an NDJSON file with the columns of sql/copied_events.sql."""
+def write_events(lines: Sequence[Path], target: Path, *, spill: Path) -> None:
+    """Write the events of NDJSON files with the columns of sql/copied_events.sql."""
     with connect(spill=spill) as connection, readable():
-        connection.execute(f"CREATE TEMP VIEW events AS {events_view(sources.ndjson(lines), Span())}")
+        connection.execute(f"CREATE TEMP VIEW events AS {events_view(sources.ndjson(*lines), Span())}")
         _copy(connection, view_sql("copied_events"), target)
 
 

@@ -6,6 +6,7 @@ A source gives the stored fields as text. What is derived from them is written o
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,12 +31,12 @@ _NOTHING: Final = ", ".join(f'CAST(NULL AS VARCHAR) AS "{name}"' for name in FIE
 
 def journal(path: Path) -> str:
     """Events of a journal file: a JSON array, one event a line."""
-    return _json(path, "array")
+    return _json([path], "array")
 
 
-def ndjson(path: Path) -> str:
-    """Events of a file with one JSON object a line."""
-    return _json(path, "newline_delimited")
+def ndjson(*paths: Path) -> str:
+    """Events of files with one JSON object a line."""
+    return _json(paths, "newline_delimited")
 
 
 def lake(files: str | list[str]) -> str:
@@ -76,8 +77,9 @@ def only(path: str | Path) -> str:
     return literal(_PATTERN.sub(r"[\g<0>]", str(path)))
 
 
-def _json(path: Path, shape: str) -> str:
+def _json(paths: Sequence[Path], shape: str) -> str:
+    names = ", ".join(map(only, paths))
     return (
-        f"SELECT {_SELECTED} FROM read_json({only(path)}, format = '{shape}', "  # noqa: S608 (as above)
+        f"SELECT {_SELECTED} FROM read_json([{names}], format = '{shape}', "  # noqa: S608 (as above)
         f"columns = {{{_COLUMNS}}}, maximum_object_size = {LONGEST_EVENT})"
     )
