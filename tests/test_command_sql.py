@@ -60,6 +60,12 @@ def test_the_athena_text_is_printed_without_reading_a_file(capsys: pytest.Captur
     assert '"shop"."events"' in capsys.readouterr().out
 
 
+def test_the_athena_text_is_printed_from_the_first_time_that_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask("revenue", "--athena", "--since", "0001-01-01T00:00:00Z") == 0
+
+    assert "dt >= '0001-01-01'" in capsys.readouterr().out
+
+
 def test_a_missing_or_damaged_file_is_named_and_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     damaged = tmp_path / "events.json"
     damaged.write_text('[\n{"event_id":\n]\n')

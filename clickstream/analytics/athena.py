@@ -16,7 +16,7 @@ from clickstream.analytics.catalog import VIEWS, question_sql, view_sql
 from clickstream.analytics.sources import FIELDS
 from clickstream.analytics.views import Span, events_view
 from clickstream.errors import ClickstreamError
-from clickstream.timestamps import DAY_MS, text
+from clickstream.timestamps import DAY_MS, parse, text
 
 # Names of sqlglot's nodes. Refused on purpose, because they pass sqlglot and mean nothing to Athena:
 # GROUP BY ALL, QUALIFY, time_bucket, quantile_cont, epoch_ms, list and struct literals,
@@ -31,6 +31,7 @@ _ALLOWED_NAMES: Final = (
 ALLOWED: Final = frozenset(_ALLOWED_NAMES.split())
 # Types that both call by one name and print alike; TIMESTAMPNTZ is plain TIMESTAMP.
 ALLOWED_TYPES: Final = frozenset({"TIMESTAMPNTZ", "DATE", "BIGINT", "DECIMAL", "JSON", "ARRAY", "VARCHAR", "TEXT"})
+_FIRST_MS: Final = parse("0001-01-01T00:00:00Z")
 
 
 class NotPortable(ClickstreamError):
@@ -53,7 +54,7 @@ def statement(
 def _source(database: str, table: str, since_ms: int | None) -> str:
     fields = ", ".join(f'"{field}"' for field in FIELDS)
     # A producer's clock may be a day ahead, so an event may have arrived a day before its own time.
-    arrived = f" WHERE dt >= '{text(since_ms - DAY_MS)[:10]}'" if since_ms is not None else ""
+    arrived = "" if since_ms is None else f" WHERE dt >= '{text(max(since_ms - DAY_MS, _FIRST_MS))[:10]}'"
     return (
         f"SELECT {fields} FROM (SELECT {fields}, row_number() OVER (PARTITION BY event_id ORDER BY received_at) "  # noqa: S608 (names of our own template)
         f'AS copy_number FROM "{database}"."{table}"{arrived}) AS copies WHERE copy_number = 1'
