@@ -1,4 +1,4 @@
--- Events and revenue by minute of event time and type: the same windows as clickstream/windows.py, in Flink SQL.
+-- Events by minute of event time and type: the same windows as clickstream/windows.py, in Flink SQL.
 -- Reads the table wire_events; where that comes from stands in kinesis.sql, or in run_on_file.py for a test.
 CREATE TEMPORARY VIEW minute_windows AS
 WITH placed AS (
