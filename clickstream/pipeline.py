@@ -12,16 +12,17 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from clickstream.backends.base import Backend
-from clickstream.errors import BackendUnavailable, Replaying, RequestRefused, Unavailable
+from clickstream.errors import BackendUnavailable, RequestRefused, Unavailable
 from clickstream.events import AnyEvent, Batch, Limits, PlainEvent, Rejection, validate
 from clickstream.group_commit import GroupCommit
 from clickstream.journal import Quarantine
 from clickstream.journal.quarantine import Refused
 from clickstream.meter import Meter
+from clickstream.readiness import Readiness, stopping
 from clickstream.stats.recency import RecentIds
 from clickstream.timestamps import text
 
@@ -44,20 +45,20 @@ class Receipt:
     rejections: Sequence[Rejection]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Entry:
     """One request on its way to the disk."""
 
-    events: Sequence[AnyEvent]
-    records: Sequence[bytes]
-    times_ms: Sequence[int]
-    ids: Sequence[str]
-    receipt: Receipt
-    refused: Sequence[Refused]
     when_kept: OnKept
-    size: int
     generation: int
     started_s: float
+    size: int = 0
+    events: Sequence[AnyEvent] = ()
+    records: Sequence[bytes] = ()
+    times_ms: Sequence[int] = ()
+    ids: Sequence[str] = ()
+    receipt: Receipt = field(default_factory=lambda: Receipt(0, 0, ()))
+    refused: Sequence[Refused] = ()
 
 
 class Pipeline:
@@ -88,12 +89,7 @@ class Pipeline:
         self._observers: list[Observer] = []
         self._forgetful: list[Callable[[], object]] = []
         self._snapshots: dict[str, tuple[int, dict[str, Any]]] = {}
-        self._replay = threading.Thread(target=self._recover, name="replay", daemon=True)
-        self._ready = False
-        self._stopping = False
-        self._progress = 0.0
-        self._replayed = 0
-        self._replay_failure: BaseException | None = None
+        self._readiness = Readiness(backend.recover, self._ids.remember)
 
     # -- life -----------------------------------------------------------------------------------------------
 
@@ -104,7 +100,7 @@ class Pipeline:
         """
         self._run_soon = run_soon
         self._commits.start()
-        self._replay.start()
+        self._readiness.read()
 
     def stop(self) -> None:
         """Commit what waits and close the backend; after the server has answered its last request.
@@ -112,16 +108,15 @@ class Pipeline:
         Not on the loop thread, which must still turn. A replay that is far from its end is left alone: the process is
         expected to end.
         """
-        self._on_loop(self._take_no_more)
+        self._on_loop(self._readiness.stop)
         self._commits.stop()
         # The backend writes down what is counted and which ids are known: a group that has just been kept must be
         # among them, and one that was not may not, or its repeat would be taken for a duplicate.
         self._on_loop(lambda: None)
-        self._replay.join(_STOP_PATIENCE_S)
-        if self._replay.is_alive():
+        if not self._readiness.wait(_STOP_PATIENCE_S):
             _log.warning("stopped while the journal was being read; the next start reads it again")
             return  # nothing new has been taken in, and what is being mended survives any end
-        self.backend.close(self._ids.oldest_first() if self._ready else None)
+        self.backend.close(self._ids.oldest_first() if self._readiness.is_ready else None)
 
     def rebuild(self, change: Callable[[], T], done: Callable[[T | None, BaseException | None], None]) -> None:
         """Let `change` rewrite what is kept while nothing is written or read, then read all of it again.
@@ -130,55 +125,44 @@ class Pipeline:
         the events are what they were before.
         """
         self.require_ready()
-        self._ready = False
+        self._readiness.suspend()
         self.rebuilds += 1
-        self._progress, self._replayed = 0.0, 0
         outcome: list[T] = []
+        problems: list[BaseException] = []
 
-        def run() -> None:
-            problem: BaseException | None = None
+        def rewrite() -> None:
             try:
                 outcome.append(change())
             except Exception as failed:  # noqa: BLE001 - outermost frame of this thread; without it nothing goes on
                 _log.exception("rewriting failed; the events are what they were")
-                problem = _not_rewritten(failed) if isinstance(failed, OSError) else failed
-            self._recover()
-            self._run_soon(lambda: done(outcome[0] if outcome else None, problem))
+                problems.append(_not_rewritten(failed) if isinstance(failed, OSError) else failed)
+
+        def tell() -> None:
+            done(outcome[0] if outcome else None, problems[0] if problems else None)
 
         def drained(_: Unavailable | None) -> None:
-            if self._stopping:  # too late to begin
-                self._ready = True
-                done(None, _stopping())
+            if self._readiness.is_stopping:  # too late to begin
+                self._readiness.resume()
+                done(None, stopping())
                 return
-            self._ids = RecentIds(self._ids.window)
+            self._ids.clear()
             self._snapshots.clear()
             self.let_forget()
-            self._replay = threading.Thread(target=run, name="rebuild", daemon=True)
-            self._replay.start()
+            self._readiness.read(before=rewrite, after=lambda: self._run_soon(tell))
 
         # Behind everything that waits: when this empty entry has gone through, all others have.
-        entry = _Entry((), (), (), (), Receipt(0, 0, ()), (), drained, 0, self._generation, time.perf_counter())
-        self._commits.submit(entry)
+        self._commits.submit(_Entry(when_kept=drained, generation=self._generation, started_s=time.perf_counter()))
 
     def readiness(self) -> dict[str, Any]:
         """Whether the journal has been replayed and how far it is; what a spill journal holds, where there is one."""
-        if self._ready:
-            spill = self.backend.condition().get("spill")
-            return {"status": "ready"} if spill is None else {"status": "ready", "spill": spill}
-        return {"status": "replaying", "progress": round(self._progress, 3), "records": self._replayed}
+        if not self._readiness.is_ready:
+            return {"status": "replaying", **self._readiness.progress()}
+        spill = self.backend.condition().get("spill")
+        return {"status": "ready"} if spill is None else {"status": "ready", "spill": spill}
 
     def require_ready(self) -> None:
         """Raise Replaying until the journal has been replayed, and Unavailable once the pipeline stops."""
-        if self._stopping:
-            raise _stopping()
-        if self._ready:
-            return
-        if self._replay_failure is not None:
-            raise Unavailable(f"the journal could not be read: {self._replay_failure}", retry_after_s=30)
-        raise Replaying(f"the journal is being read, {self._progress:.0%} done; try again shortly")
-
-    def _take_no_more(self) -> None:
-        self._stopping = True
+        self._readiness.require()
 
     def _on_loop(self, function: Callable[[], None]) -> None:
         """Wait until the loop thread has called `function`, behind all that was handed to it before."""
@@ -190,21 +174,6 @@ class Pipeline:
 
         self._run_soon(call)
         called.wait()
-
-    def _recover(self) -> None:
-        try:
-            self.backend.recover(self._remember)
-        except BaseException as problem:  # noqa: BLE001 - outermost frame of the replay thread; /ready must say why
-            _log.exception("replay failed")
-            self._replay_failure = problem
-        else:
-            _log.info("replay done records=%d ids=%d", self._replayed, len(self._ids))
-            self._ready = True
-
-    def _remember(self, ids: Sequence[str], progress: float) -> None:
-        self._ids.remember(ids)
-        self._replayed += len(ids)
-        self._progress = progress
 
     # -- the way in -----------------------------------------------------------------------------------------
 
@@ -259,16 +228,11 @@ class Pipeline:
         self.meter.take(0, 0, [refusal.code], now_ms)
         refused = Refused(text(now_ms), refusal.code, refusal.field, str(refusal), source, body, None, full_bytes)
         entry = _Entry(
-            (),
-            (),
-            (),
-            (),
-            Receipt(0, 0, ()),
-            [refused],
-            lambda _: None,
-            len(body),
-            self._generation,
-            time.perf_counter(),
+            when_kept=lambda _: None,
+            generation=self._generation,
+            started_s=time.perf_counter(),
+            size=len(body),
+            refused=[refused],
         )
         self._waiting_bytes += entry.size
         self._commits.submit(entry)
@@ -417,10 +381,6 @@ def _columns(entries: Sequence[_Entry]) -> tuple[list[AnyEvent], list[bytes], li
         [record for entry in entries for record in entry.records],
         [ms for entry in entries for ms in entry.times_ms],
     )
-
-
-def _stopping() -> Unavailable:
-    return Unavailable("the server is stopping; try again in a moment")
 
 
 def _not_rewritten(problem: OSError) -> Unavailable:

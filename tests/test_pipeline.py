@@ -66,7 +66,10 @@ class Bench:
 
     def start(self) -> None:
         self.pipeline.start(self.loop.waiting.put)
-        self.pipeline._replay.join()
+        self.await_replay()
+
+    def await_replay(self) -> None:
+        until(lambda: self.pipeline.readiness()["status"] == "ready")
 
     def send(self, *ids: str, bad: int = 0) -> Sent:
         records = [encoded(native_event(one)) for one in ids] + [b"nonsense"] * bad
@@ -133,8 +136,12 @@ def test_events_are_acknowledged_only_once_they_are_kept_and_counted(bench: Benc
     assert bench.accounting() == {"received": 2, "accepted": 2, "duplicates": 0, "rejected": 0}
 
 
-def test_duplicates_within_a_request_across_requests_and_across_a_restart_are_stored_once(bench: Bench) -> None:
-    bench.pipeline._remember(["old"], 1.0)
+def test_duplicates_within_a_request_across_requests_and_across_a_restart_are_stored_once(
+    benches: Callable[..., Bench],
+) -> None:
+    bench = benches()
+    bench.backend.old_ids = ["old"]
+    bench.start()
 
     first = bench.send_and_wait("a", "a", "b", "old")
     second = bench.send_and_wait("b", "c")
@@ -308,7 +315,7 @@ def test_nothing_is_taken_in_while_the_journal_is_replayed(benches: Callable[...
     assert bench.pipeline.readiness()["status"] == "replaying"
 
     bench.backend.replay_gate.set()
-    bench.pipeline._replay.join()
+    bench.await_replay()
     assert bench.send_and_wait("a").acknowledged
     assert bench.pipeline.readiness() == {"status": "ready"}
 

@@ -57,6 +57,12 @@ class RecentIds:
             if one not in self._ids:
                 self.add([one])
 
+    def clear(self) -> None:
+        """Know nothing."""
+        self._ids.clear()
+        self._order.clear()
+        self._held = 0
+
     def forget(self, ids: Sequence[str]) -> None:
         """Take back ids that were added lately, because their events were not kept after all."""
         gone = self._ids.intersection(ids)
