@@ -181,7 +181,12 @@ def test_schemathesis_finds_nothing_that_the_description_does_not_say(running: P
         *("run", f"{running.url}/openapi.json", "--checks", "all", "--no-color", *scope),
         *("--phases", "examples,coverage,fuzzing"),
     ]
-    environ = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks", "PYTHONPATH": str(ROOT)}
+    environ = {
+        **os.environ,
+        "SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks",
+        "PYTHONPATH": str(ROOT),
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".hypothesis"),  # its tables of Unicode take seconds to make
+    }
 
     done = subprocess.run(command, capture_output=True, text=True, env=environ, cwd=tmp_path, timeout=900, check=False)
 
