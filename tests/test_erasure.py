@@ -28,6 +28,27 @@ def api(tmp_path: Path) -> Iterator[Platform]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lasting")
+
+
+@pytest.fixture(scope="module")
+def lasting(directory: Path) -> Iterator[Platform]:
+    with platform(directory) as running:
+        yield running
+
+
+@pytest.fixture
+def emptied(lasting: Platform) -> Platform:
+    """The one platform of tests that neither stop nor break it; nothing is left in it of what the last one has sent."""
+    left = {one.get("user_id") or one["anonymous_id"] for one in lasting.events()}
+    for person in {"anna", "ben", "carl"} | left:
+        assert requests.delete(f"{lasting.url}/users", params={"id": person}, timeout=20).ok
+    assert (lasting.events(), lasting.get("/rejected")["total"]) == ([], 0)
+    return lasting
+
+
 def send(api: Platform, *events: object) -> None:
     assert requests.post(f"{api.url}/events", json=list(events), timeout=10).status_code in (202, 400)
 
@@ -140,15 +161,15 @@ def test_a_file_set_aside_earlier_that_still_mentions_the_person_is_named(api: P
     ],
 )
 def test_what_was_refused_goes_in_whatever_form_the_person_stands_in_it(
-    api: Platform, tmp_path: Path, person: str, body: bytes
+    emptied: Platform, directory: Path, person: str, body: bytes
 ) -> None:
-    assert requests.post(f"{api.url}/events", body, timeout=10).status_code == 400
-    send(api, event(1, "NOT A TYPE", user_id="ben"))
+    assert requests.post(f"{emptied.url}/events", body, timeout=10).status_code == 400
+    send(emptied, event(1, "NOT A TYPE", user_id="ben"))
     path = f"/users/{quote(person, safe='')}"
 
-    assert len(api.get(path)["rejected"]) == 1
-    assert requests.delete(api.url + path, timeout=20).json() == {"status": "erased", "events": 0, "rejected": 1}
-    (left,) = (tmp_path / "events_rejected.ndjson").read_text().splitlines()
+    assert len(emptied.get(path)["rejected"]) == 1
+    assert requests.delete(emptied.url + path, timeout=20).json() == {"status": "erased", "events": 0, "rejected": 1}
+    (left,) = (directory / "events_rejected.ndjson").read_text().splitlines()
     assert json.loads(json.loads(left)["raw"])["user_id"] == "ben"
 
 
@@ -206,25 +227,25 @@ def test_what_is_kept_no_more_is_forgotten_also_where_there_is_nothing_to_erase(
 
 
 @pytest.mark.parametrize("person", ["/x", "a\nb", ".", "..", "../y", "a//b", "x/", "jos\u00e9", " ", "a&b=c?#%2F"])
-def test_whatever_an_id_is_made_of_its_person_can_be_found_and_erased(api: Platform, person: str) -> None:
-    send(api, event(1, user_id=person), event(2, user_id="ben"))
+def test_whatever_an_id_is_made_of_its_person_can_be_found_and_erased(emptied: Platform, person: str) -> None:
+    send(emptied, event(1, user_id=person), event(2, user_id="ben"))
 
-    found = requests.get(f"{api.url}/users", params={"id": person}, timeout=10)
-    answer = requests.delete(f"{api.url}/users", params={"id": person}, timeout=20)
+    found = requests.get(f"{emptied.url}/users", params={"id": person}, timeout=10)
+    answer = requests.delete(f"{emptied.url}/users", params={"id": person}, timeout=20)
 
     assert [one["event_id"] for one in found.json()["events"]] == ["e-1"]
     assert answer.json() == {"status": "erased", "events": 1, "rejected": 0}
-    assert [one["event_id"] for one in api.events()] == ["e-2"]
+    assert [one["event_id"] for one in emptied.events()] == ["e-2"]
 
 
 @pytest.mark.parametrize("query", ["", "?id=", "?user=anna", "?id=anna&id=ben", "?id=anna&timeout=1s"])
-def test_who_is_to_be_erased_must_be_said_in_one_way(api: Platform, query: str) -> None:
-    fill(api)
+def test_who_is_to_be_erased_must_be_said_in_one_way(emptied: Platform, query: str) -> None:
+    fill(emptied)
 
     for method in ("GET", "DELETE"):
-        refused = requests.request(method, f"{api.url}/users{query}", timeout=10)
+        refused = requests.request(method, f"{emptied.url}/users{query}", timeout=10)
         assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_parameter")
-    assert len(api.events()) == 4
+    assert len(emptied.events()) == 4
 
 
 @pytest.mark.crash
