@@ -43,11 +43,15 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # go on without the terminal, but let them be ended by it
         signal.signal(signal.SIGHUP, lambda *_: None)
     if find_spec("hypothesis") is not None:  # an environment of the product alone does not have it
-        from hypothesis import HealthCheck, settings
+        from hypothesis import HealthCheck, Phase, settings
 
         # How fast examples are drawn says how busy the machine is.
         settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-        settings.load_profile("busy")
+        # Where it matters only that a test fails, nobody reads the smallest example that makes it fail.
+        unread = (Phase.shrink, Phase.explain)
+        kept = [phase for phase in Phase if phase not in unread]
+        settings.register_profile("whether it fails", settings.get_profile("busy"), phases=kept)
+        settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "busy"))
 
 
 @pytest.fixture(scope="session")
