@@ -32,6 +32,32 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+class Successive:
+    """Platforms one after the other on one journal: who follows on a stop is the next that is stopped."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._running = contextlib.ExitStack()
+        self._api: Platform | None = None
+
+    def api(self) -> Platform:
+        """The one that runs, or one that begins where the last has ended."""
+        if self._api is None or self._api.process.poll() is not None:
+            self.close()
+            self._api = self._running.enter_context(platform(self._directory, ready_timeout_s=60))
+        return self._api
+
+    def close(self) -> None:
+        self._running.close()
+
+
+@pytest.fixture(scope="module")
+def successive(journal: Path) -> Iterator[Successive]:
+    one = Successive(journal)
+    yield one
+    one.close()
+
+
 @contextlib.contextmanager
 def under_way(api: Platform, path: str, times: int) -> Iterator[None]:
     """Ask for `path`; within the block the server has read it all and works on it."""
@@ -74,28 +100,21 @@ def stopped(api: Platform) -> float:
     ],
 )
 def test_a_stop_takes_seconds_beside_long_reads_and_keeps_what_was_acknowledged(
-    journal: Path, path: str, times: int
+    successive: Successive, path: str, times: int
 ) -> None:
     event = fresh()
-    with platform(journal, ready_timeout_s=60) as api, under_way(api, path, times):
+    api = successive.api()
+    with under_way(api, path, times):
         assert requests.post(f"{api.url}/events", json=event, timeout=20).status_code == 202
         assert stopped(api) < 5
-    with platform(journal, ready_timeout_s=60) as again:
-        assert again.get("/events?limit=1")["events"][0]["event_id"] == event["event_id"]
-        assert again.get("/stats")["ingest"]["integrity"] == "verified"
+    again = successive.api()
+    assert again.get("/events?limit=1")["events"][0]["event_id"] == event["event_id"]
+    assert again.get("/stats")["ingest"]["integrity"] == "verified"
 
 
-def test_a_stop_in_the_middle_of_a_replay_takes_seconds_and_changes_nothing(journal: Path) -> None:
-    (journal / "events_backup.json.checkpoint").unlink()
-    before = (journal / "events_backup.json").stat()
-    with platform(journal, wait=False) as api:
-        until(lambda: _readiness(api) == "replaying", timeout_s=5)
-        assert stopped(api) < 5
-    assert (journal / "events_backup.json").stat().st_mtime_ns == before.st_mtime_ns
-
-
-def test_who_waits_for_an_event_is_told_that_the_server_stops(journal: Path) -> None:
-    with platform(journal, ready_timeout_s=60) as api, open_socket(api.url) as waiting:
+def test_who_waits_for_an_event_is_told_that_the_server_stops(successive: Successive) -> None:
+    api = successive.api()
+    with open_socket(api.url) as waiting:
         waiting.sendall(b"GET /expect?event_type=never&timeout=60s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         api.get("/health")  # asked last: what came before has been read by now
         assert stopped(api) < 5
@@ -104,3 +123,15 @@ def test_who_waits_for_an_event_is_told_that_the_server_stops(journal: Path) -> 
     assert head.startswith(b"HTTP/1.1 503 ")
     assert b"\r\nretry-after: " in head
     assert json.loads(body)["error"]["code"] == "unavailable"
+
+
+def test_a_stop_in_the_middle_of_a_replay_takes_seconds_and_changes_nothing(
+    journal: Path, successive: Successive
+) -> None:
+    successive.close()
+    (journal / "events_backup.json.checkpoint").unlink()
+    before = (journal / "events_backup.json").stat()
+    with platform(journal, wait=False) as api:
+        until(lambda: _readiness(api) == "replaying", timeout_s=5)
+        assert stopped(api) < 5
+    assert (journal / "events_backup.json").stat().st_mtime_ns == before.st_mtime_ns
