@@ -320,6 +320,36 @@ def test_nothing_is_taken_in_while_the_journal_is_replayed(benches: Callable[...
     assert bench.pipeline.readiness() == {"status": "ready"}
 
 
+def test_a_journal_that_cannot_be_read_is_told_instead_of_waited_for(benches: Callable[..., Bench]) -> None:
+    bench = benches()
+    bench.backend.unreadable = OSError("input/output error")
+    bench.pipeline.start(bench.loop.waiting.put)
+
+    def told() -> bool:
+        with pytest.raises(Unavailable) as answer:
+            bench.send("a")
+        return str(answer.value) == "the journal could not be read: input/output error"
+
+    until(told)
+    assert bench.pipeline.readiness()["status"] == "replaying"
+
+
+def test_after_a_rewriting_the_ids_that_are_left_are_known_and_no_others(benches: Callable[..., Bench]) -> None:
+    bench = benches(dedupe_window=2)
+    bench.start()
+    bench.send_and_wait("a", "b")
+    bench.backend.old_ids = ["b"]
+    outcomes: list[object] = []
+    bench.pipeline.rebuild(lambda: "rewritten", lambda outcome, problem: outcomes.extend([outcome, problem]))
+    while not outcomes:
+        bench.loop.run_next()
+
+    assert outcomes == ["rewritten", None]
+    assert bench.send_and_wait("c").receipt.accepted == 1
+    assert bench.send_and_wait("b").receipt.duplicates == 1
+    assert bench.send_and_wait("a").receipt.accepted == 1
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_what_is_left_at_a_stop_says_of_the_last_group_what_became_of_it(bench: Bench, *, kept: bool) -> None:
     """The answer has been given up by then: what is repeated after the start is a duplicate only if it was kept."""

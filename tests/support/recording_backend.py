@@ -29,9 +29,12 @@ class RecordingBackend:
         self.replay_gate = threading.Event()
         self.replay_gate.set()
         self.fail_next: list[BaseException | None] = []
+        self.unreadable: Exception | None = None
 
     def recover(self, on_replay: OnReplay) -> None:
         self.replay_gate.wait(10)
+        if self.unreadable is not None:
+            raise self.unreadable
         on_replay(self.old_ids, 1.0)
 
     def write(self, records: Sequence[bytes]) -> None:
