@@ -41,9 +41,10 @@ def get_events() -> Response:
     query = from_parameters(parameters(), also=frozenset({"limit", "cursor"}))
     limit = integer_parameter("limit", default=100, least=1, most=MOST_EVENTS)
     cursor = request.args.get("cursor")
-    backend = ready_backend()
+    backend, pipe = ready_backend(), parts().pipeline
 
     def work() -> Response:
+        pipe.require_ready()  # it may have waited into a time when the journal is rewritten
         page = backend.events(query, limit=limit, cursor=cursor)
         return reply({"events": [msgspec.Raw(record) for record in page.records], "next_cursor": page.next_cursor})
 
