@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 SLOW_MARKERS = ("aws", "sdk", "e2e", "browser", "crash")
 # Files that take long are begun first, what computes beside what waits: nobody shall wait for one of them at the end.
 LONGEST = (
-    "tests/test_demo.py",
     "tests/browser/test_states.py",
     "tests/test_crash.py",
-    "tests/browser/test_live_page.py",
     "tests/test_mutants.py",
+    "tests/test_advanced_generator.py",
+    "tests/test_analytics_api.py",
+    "tests/browser/test_live_page.py",
+    "tests/test_erasure.py",
+    "tests/test_demo.py",
     "tests/browser/test_soak.py",
     "tests/test_stop.py",
     "tests/test_openapi.py",
