@@ -357,6 +357,38 @@ def test_events_past_their_time_leave_the_copy_too(tmp_path: Path) -> None:
         assert running.get("/analytics/top_pages")["rows"] == []
 
 
+def test_a_question_beyond_its_memory_says_so_and_a_shorter_time_is_answered(tmp_path: Path) -> None:
+    journal = tmp_path / "events_backup.json"
+    write_journal(
+        journal,
+        [
+            {
+                "event_id": f"e-{number}",
+                "event_type": "purchase",
+                "user_id": "u",
+                "timestamp": f"2026-01-{1 + number // 15:02}T00:00:00Z",
+                "properties": {"items": [{"product_name": f"{number}-{item}-{'x' * 16_000}"} for item in range(14)]},
+                "received_at": "2026-02-01T00:00:00.000Z",
+            }
+            for number in range(300)
+        ],
+    )
+    sentence = (
+        "this needs more memory than the 1 GB that it may have: "
+        "ask for a shorter time, with since and until closer together"
+    )
+
+    with platform(tmp_path) as running:
+        status, error = refusal(running, "/analytics/top_products")
+        shorter = running.get("/analytics/top_products", since="2026-01-20T00:00:00Z")["rows"]
+    command = [sys.executable, "-m", "clickstream", "sql", "top_products", "--file", str(journal)]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (status, error) == (400, {"code": "invalid_parameter", "message": sentence, "field": "since"})
+    assert len(shorter) == 100
+    assert (printed.returncode, printed.stdout, printed.stderr) == (2, "", f"{sentence}\n")
+
+
 @pytest.fixture(scope="module")
 def till(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     with platform(tmp_path_factory.mktemp("till")) as running:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import duckdb
 
 _MEMORY_LIMIT: Final = "1GB"  # beyond it DuckDB goes on in files, where it is given a directory for them
+_TOO_MUCH: Final = (
+    "this needs more memory than the 1 GB that it may have: "
+    "ask for a shorter time, with since and until closer together"
+)
 
 
 class SourceUnreadable(ClickstreamError):
@@ -84,13 +88,16 @@ def require_question(name: str) -> None:
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """Raises SourceUnreadable for what DuckDB says about files and values that it cannot read."""
+    """Raises SourceUnreadable for what DuckDB says about files and values that it cannot read.
+
+    Raises RequestRefused when the work needs more memory than it may have: asked for again, it would be no less.
+    """
     import duckdb  # noqa: PLC0415 (as below)
 
     try:
         yield
-    except duckdb.OutOfMemoryException:
-        raise  # says nothing about the files
+    except duckdb.OutOfMemoryException as problem:
+        raise RequestRefused("invalid_parameter", _TOO_MUCH, field="since") from problem
     except duckdb.Error as problem:  # any: what it says of a damaged file depends on which byte is wrong
         raise SourceUnreadable(str(problem).splitlines()[0]) from problem
 

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the answer; 1 when the file cannot be read."""
+    """Print the answer; 1 when the file cannot be read. Raises RequestRefused when that needs too much memory."""
     if args.athena:
         return _print_statement(args)
     if not args.file.is_file():
