@@ -357,6 +357,32 @@ def test_events_past_their_time_leave_the_copy_too(tmp_path: Path) -> None:
         assert running.get("/analytics/top_pages")["rows"] == []
 
 
+def test_a_parquet_export_of_an_old_journal_counts_each_event_without_an_id(tmp_path: Path) -> None:
+    events = [
+        {
+            **({"event_id": "e-1"} if number == 3 else {}),
+            **({"received_at": "2026-01-01T00:00:00.000Z"} if number == 0 else {}),
+            "event_type": "purchase",
+            "user_id": "u",
+            "timestamp": "2026-01-01T00:00:00Z",
+            "properties": {"total": total},
+        }
+        for number, total in enumerate((10, 20, 30, 40))
+    ]
+    write_journal(tmp_path / "events_backup.json", events)
+    with platform(tmp_path) as running:
+        expected = running.get("/analytics/revenue")["rows"]
+        exported = requests.get(f"{running.url}/export", params={"format": "parquet"}, timeout=30)
+    (tmp_path / "export.parquet").write_bytes(exported.content)
+
+    command = [sys.executable, "-m", "clickstream", "sql", "revenue", "--format", "json"]
+    command += ["--file", str(tmp_path / "export.parquet")]
+    printed = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True).stdout)
+
+    assert [(row["orders"], row["revenue_cents"]) for row in expected] == [(4, 10_000)]
+    assert printed["rows"] == expected
+
+
 def test_a_question_beyond_its_memory_says_so_and_a_shorter_time_is_answered(tmp_path: Path) -> None:
     journal = tmp_path / "events_backup.json"
     write_journal(

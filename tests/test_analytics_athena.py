@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import sqlglot
 
@@ -18,14 +20,14 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> str:
     return sources.journal(path)
 
 
-def rows_after_round_trip(name: str, journal: str, **span: int) -> list[dict[str, object]]:
+def rows_after_round_trip(name: str, journal: str, *, times: int = 2, **span: int) -> list[dict[str, object]]:
     """Run the Athena text, read back as Trino's dialect, on a table with every event twice and a text column."""
     statement = athena.statement(name, database="lake", **span)
     back = sqlglot.transpile(statement, read="trino", write="duckdb")[0]
     lake = f"SELECT * REPLACE (CAST(properties AS VARCHAR) AS properties), '2026-01-15' AS dt FROM ({journal})"
     with engine.connect() as connection:
         connection.execute("CREATE SCHEMA lake")
-        connection.execute(f"CREATE TABLE lake.events AS {lake} UNION ALL {lake}")
+        connection.execute(f"CREATE TABLE lake.events AS {' UNION ALL '.join([lake] * times)}")
         result = connection.execute(back)
         columns = [column[0] for column in result.description or []]
         return [dict(zip(columns, map(engine.json_value, row), strict=True)) for row in result.fetchall()]
@@ -40,6 +42,15 @@ def test_the_athena_text_gives_the_same_rows(name: str, journal: str) -> None:
     assert len(answer) == len(expected) > 0
     for row, wanted in zip(answer, expected, strict=True):
         assert row == pytest.approx(wanted)
+
+
+def test_rows_without_an_id_are_events_of_their_own_in_athena_too(tmp_path: Path) -> None:
+    path = tmp_path / "events_backup.json"
+    write_journal(path, [event | {"event_id": None} for event in sample_events(300, seed=3)])
+    expected = engine.answer("revenue", sources.journal(path)).as_dict()["rows"]
+
+    assert rows_after_round_trip("revenue", sources.journal(path), times=1) == expected
+    assert sum(row["orders"] for row in expected) > 1
 
 
 def test_a_span_limits_the_rows_and_the_partitions_that_are_read(journal: str) -> None:

@@ -57,7 +57,8 @@ def _source(database: str, table: str, since_ms: int | None) -> str:
     arrived = "" if since_ms is None else f" WHERE dt >= '{text(max(since_ms - DAY_MS, _FIRST_MS))[:10]}'"
     return (
         f"SELECT {fields} FROM (SELECT {fields}, row_number() OVER (PARTITION BY event_id ORDER BY received_at) "  # noqa: S608 (names of our own template)
-        f'AS copy_number FROM "{database}"."{table}"{arrived}) AS copies WHERE copy_number = 1'
+        f'AS copy_number FROM "{database}"."{table}"{arrived}) AS copies '
+        "WHERE copy_number = 1 OR event_id IS NULL"
     )
 
 
