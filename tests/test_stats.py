@@ -186,7 +186,9 @@ def test_ratios_of_nothing_are_null_and_the_rest_follow_from_the_funnel() -> Non
         (10, 1000), (19.99, 1999), ("12.50", 1250), (0.005, 0), (0.015, 2), (1.005, 100), (2.675, 268), (0.1, 10),
         (-3.25, -325), (1e13, 10**15), (1.1e13, None), (True, None), ("", None), ("abc", None), ("inf", None),
         ("nan", None), (None, None), ([1], None), ("1e2", 10_000), (10**400, None), ("9" * 5000, None),
-        ("\u0661", None),
+        ("\u0661", None), (float("inf"), None), (float("nan"), None),
+        ("25.00500000000000001", 2501), ("25.0050000000000000001", 2500), (25.00500000000000001, 2500),
+        ("1234567890123.00500000000000001", 123456789012301), ("10000000000000.000000000000000001", None),
     ],
 )  # fmt: skip
 def test_money_is_exact_with_halves_to_even(amount: object, cents: int | None) -> None:

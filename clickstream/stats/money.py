@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any, Final
 
 DEFAULT_CURRENCY: Final = "USD"
 _LARGEST: Final = Decimal(10) ** 13  # beyond any order; keeps one absurd number from drowning the sum
+# The DECIMAL(38, 18) of analytics/sql/events.sql: a long text is cut to it before it becomes cents, there and here.
+_DIGITS: Final = Context(prec=38, rounding=ROUND_HALF_UP)
+_FINEST, _CENT = Decimal("1e-18"), Decimal("0.01")
 _SMALLEST, _GREATEST = -(2**63), 2**64 - 1  # what msgpack writes as a number
 # As analytics/sql/events.sql reads it: Decimal also knows digits of other scripts, spaces, underscores and infinity.
 _WRITTEN: Final = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
@@ -33,10 +36,10 @@ def in_cents(amount: object) -> int | None:
     if isinstance(amount, str) and _WRITTEN.fullmatch(amount) is None:
         return None
     try:
-        value = Decimal(str(amount))
-        if not value.is_finite() or abs(value) > _LARGEST:
+        value = _DIGITS.quantize(Decimal(str(amount)), _FINEST)
+        if not -_LARGEST <= value <= _LARGEST:
             return None
-        return int((value * 100).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+        return int(value.quantize(_CENT, rounding=ROUND_HALF_EVEN) * 100)
     except InvalidOperation:
         return None
 
