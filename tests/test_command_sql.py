@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from clickstream.commands import sql
 from tests.support.event_sample import sample_events, write_journal
+from tests.support.platform import ROOT
 
 
 def ask(*arguments: str) -> int:
@@ -74,6 +78,30 @@ def test_a_missing_or_damaged_file_is_named_and_exits_1(tmp_path: Path, capsys: 
     assert "nowhere.json is not there" in capsys.readouterr().err
     assert ask("funnel", "--file", str(damaged)) == 1
     assert "events.json: " in capsys.readouterr().err
+
+
+def test_what_is_no_file_is_called_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pipe, file = tmp_path / "pipe", tmp_path / "events.ndjson"
+    os.mkfifo(pipe)
+    file.touch()
+
+    assert ask("funnel", "--file", str(tmp_path)) == 1
+    assert capsys.readouterr().err == f"{tmp_path} is a directory: name one file with --file\n"
+    assert ask("funnel", "--file", str(pipe)) == 1
+    assert capsys.readouterr().err.startswith(f"{pipe} is a pipe or a device: ")
+    assert ask("funnel", "--file", str(file / "below")) == 1
+    assert capsys.readouterr().err == f"{file / 'below'}: Not a directory\n"
+
+
+def test_a_file_that_may_not_be_read_is_not_called_missing(journal: str) -> None:
+    Path(journal).chmod(0)
+    command = [sys.executable, "-m", "clickstream", "sql", "funnel", "--file", journal]
+    if os.geteuid() == 0:  # root reads everything, unless it gives that up
+        command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
+
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (printed.returncode, printed.stderr) == (1, f"{journal}: Permission denied\n")
 
 
 def test_a_time_without_a_zone_is_refused(journal: str, capsys: pytest.CaptureFixture[str]) -> None:

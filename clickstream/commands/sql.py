@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clickstream.analytics.catalog import QUESTIONS
+from clickstream.errors import failure
 from clickstream.place import module
 from clickstream.terminal import words
 from clickstream.timestamps import parse
@@ -43,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the answer; 1 when the file cannot be read. Raises RequestRefused when that needs too much memory."""
     if args.athena:
         return _print_statement(args)
-    if not args.file.is_file():
-        print(f"{args.file} is not there: name a file with --file, or collect one with ./run_demo.sh", file=sys.stderr)
+    if complaint := _complaint(args.file):
+        print(complaint, file=sys.stderr)
         return 1
     from clickstream.analytics import engine, sources  # noqa: PLC0415 (DuckDB takes 60 ms that --help need not pay)
 
@@ -55,6 +56,21 @@ def run(args: argparse.Namespace) -> int:
         return 1
     _print(table, args.format)
     return 0
+
+
+def _complaint(path: Path) -> str | None:
+    """Why `path` cannot be asked, and what to do; None for a file that can be opened."""
+    try:
+        if path.is_dir():
+            return f"{path} is a directory: name one file with --file"
+        if path.exists() and not path.is_file():  # opening a pipe would wait for whoever writes it
+            return f"{path} is a pipe or a device: write what it gives into a file and name that with --file"
+        path.open("rb").close()
+    except FileNotFoundError:
+        return f"{path} is not there: name a file with --file, or collect one with ./run_demo.sh"
+    except OSError as problem:
+        return failure(problem)
+    return None
 
 
 def _print_statement(args: argparse.Namespace) -> int:
