@@ -357,6 +357,19 @@ def test_events_past_their_time_leave_the_copy_too(tmp_path: Path) -> None:
         assert running.get("/analytics/top_pages")["rows"] == []
 
 
+def test_events_of_very_many_values_leave_memory_for_every_question(tmp_path: Path) -> None:
+    event = {"event_type": "purchase", "user_id": "u", "properties": {"device": [0] * 115_000}}
+    lines = "\n".join([json.dumps(event, separators=(",", ":"))] * 20)
+    headers = {"Content-Type": "application/x-ndjson"}
+    with platform(tmp_path) as running:
+        for _ in range(4):
+            assert requests.post(f"{running.url}/events", data=lines, headers=headers, timeout=30).status_code == 202
+
+        rows = {name: running.get(f"/analytics/{name}")["rows"] for name in QUESTIONS}
+
+    assert rows["revenue"][0]["orders"] == 80
+
+
 def test_a_parquet_export_of_an_old_journal_counts_each_event_without_an_id(tmp_path: Path) -> None:
     events = [
         {

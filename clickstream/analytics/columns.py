@@ -28,7 +28,9 @@ from clickstream.journal.file import sync_directory
 _LEAST_PART_BYTES: Final = 16 * 1024 * 1024  # a smaller rest is read as JSON in about 50 ms
 _MOST_PART_BYTES: Final = 256 * 1024 * 1024
 _CHECKED_BYTES: Final = 64 * 1024
-_BLOCK: Final = 2 * 1024 * 1024  # of lines that DuckDB takes at once
+# Of lines that DuckDB takes at once. An event of many short values takes several hundred times its size while each
+# column is read out of it.
+_BLOCK: Final = 512 * 1024
 _FORM: Final = "v4"  # of a part's tables: parts of another are made anew
 _TRIES: Final = 3
 _WORK: Final = "work-"
