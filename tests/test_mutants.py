@@ -93,8 +93,8 @@ MUTANTS = [
     ),
     Mutant(
         "no deduplication across a restart",
-        "clickstream/pipeline.py",
-        "        self._ids.remember(ids)\n",
+        "clickstream/readiness.py",
+        "        self._remember(ids)\n",
         "",
         "test_restart.py::test_everything_is_there_after_a_restart",
     ),
