@@ -159,6 +159,7 @@ export function bytes(value) {
 const clockTime = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 const minuteTime = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
 const dayTime = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false });
+const yearDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const fullTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
@@ -168,16 +169,18 @@ const formatted = (format, time) => {
 };
 
 const DAY_MS = 86_400_000;
+const ago = (time) => Math.abs(Date.now() - new Date(time));
+const date = (time) => formatted(ago(time) < 180 * DAY_MS ? dayTime : yearDay, time); // without its year an older one reads as the latest such day
 let lastClock = { second: NaN, text: "" }; // events of one second come together, and formatting is what a row costs most
 
 export function clock(time) {
   const second = Math.floor(new Date(time) / 1000);
-  if (second !== lastClock.second) lastClock = { second, text: formatted(Math.abs(Date.now() - new Date(time)) < DAY_MS ? clockTime : dayTime, time) };
+  if (second !== lastClock.second) lastClock = { second, text: ago(time) < DAY_MS ? formatted(clockTime, time) : date(time) };
   return lastClock.text;
 }
 
 export const minute = (time) => formatted(minuteTime, time);
-export const day = (time) => formatted(Math.abs(Date.now() - new Date(time)) < DAY_MS / 2 ? minuteTime : dayTime, time);
+export const day = (time) => (ago(time) < DAY_MS / 2 ? minute(time) : date(time));
 export const full = (time) => formatted(fullTime, time);
 
 export function minuteOfDay(time) {

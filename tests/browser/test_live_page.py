@@ -306,6 +306,15 @@ def test_numbers_and_times_are_written_in_the_locale_and_zone_of_the_reader(
     assert shown == f"{minutes // 60:02}:{minutes % 60:02}:{at.second:02}"
 
 
+def test_what_is_long_past_is_told_with_its_year(shop: Shop, tab: Page) -> None:
+    shop.send(view(timestamp="2025-01-15T10:30:00Z"))
+    show(tab, shop.url)
+
+    expect(tab.locator("#detail-events")).to_have_text("since Jan 15, 2025")
+    look_at(tab, "#panel-feed")
+    expect(tab.locator("#feed tr").first).to_contain_text("Jan 15, 2025")
+
+
 def test_what_a_sender_writes_is_only_ever_text(shop: Shop, tab: Page) -> None:
     shop.send(
         view(properties={"page": PROBE, "product_name": PROBE, "referrer": PROBE, "device": PROBE, PROBE: PROBE}),
