@@ -103,6 +103,7 @@ export function makeRow(event, fresh) {
   session.append(short(event.session_id ?? "–"));
   row.event = event;
   if (fresh) row.dataset.fresh = "";
+  if (ui.isDated(event.timestamp)) row.dataset.dated = "";
   return row;
 }
 

@@ -173,9 +173,11 @@ const ago = (time) => Math.abs(Date.now() - new Date(time));
 const date = (time) => formatted(ago(time) < 180 * DAY_MS ? dayTime : yearDay, time); // without its year an older one reads as the latest such day
 let lastClock = { second: NaN, text: "" }; // events of one second come together, and formatting is what a row costs most
 
+export const isDated = (time) => !(ago(time) < DAY_MS);
+
 export function clock(time) {
   const second = Math.floor(new Date(time) / 1000);
-  if (second !== lastClock.second) lastClock = { second, text: ago(time) < DAY_MS ? formatted(clockTime, time) : date(time) };
+  if (second !== lastClock.second) lastClock = { second, text: isDated(time) ? date(time) : formatted(clockTime, time) };
   return lastClock.text;
 }
 

@@ -315,6 +315,19 @@ def test_what_is_long_past_is_told_with_its_year(shop: Shop, tab: Page) -> None:
     expect(tab.locator("#feed tr").first).to_contain_text("Jan 15, 2025")
 
 
+@pytest.mark.parametrize("width", [390, 1440])
+def test_times_of_past_days_are_not_cut(shop: Shop, tab: Page, width: int) -> None:
+    tab.set_viewport_size({"width": width, "height": 900})
+    for days in (2, 300):
+        shop.send(view(timestamp=stamp(datetime.now(timezone.utc) - timedelta(days=days))))
+    show(tab, shop.url)
+    look_at(tab, "#panel-feed")
+
+    cells = tab.locator("#feed .time")
+    expect(cells).to_have_count(2)
+    assert cells.evaluate_all("cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth)") == []
+
+
 def test_what_a_sender_writes_is_only_ever_text(shop: Shop, tab: Page) -> None:
     shop.send(
         view(properties={"page": PROBE, "product_name": PROBE, "referrer": PROBE, "device": PROBE, PROBE: PROBE}),
