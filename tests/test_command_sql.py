@@ -12,7 +12,7 @@ import pytest
 
 from clickstream.commands import sql
 from tests.support.event_sample import sample_events, write_journal
-from tests.support.platform import ROOT
+from tests.support.processes import ROOT, environment, python
 
 
 def ask(*arguments: str) -> int:
@@ -68,6 +68,21 @@ def test_the_athena_text_is_printed_from_the_first_time_that_there_is(capsys: py
     assert ask("revenue", "--athena", "--since", "0001-01-01T00:00:00Z") == 0
 
     assert "dt >= '0001-01-01'" in capsys.readouterr().out
+
+
+def test_without_a_file_it_asks_the_journal_that_the_settings_name(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.json"
+    write_journal(mine, sample_events(200, seed=1))
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = python("-m", "clickstream", "sql", "funnel", "--format", "json", *arguments)
+        env = environment(EVENTS_FILE=str(mine))
+        return subprocess.run(command, capture_output=True, text=True, env=env, cwd=ROOT, timeout=30, check=False)
+
+    by_setting, by_option = run(), run("--file", str(mine))
+
+    assert by_setting.returncode == 0, by_setting.stderr
+    assert json.loads(by_setting.stdout)["rows"] == json.loads(by_option.stdout)["rows"]
 
 
 def test_a_missing_or_damaged_file_is_named_and_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

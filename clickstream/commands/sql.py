@@ -25,8 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--file",
         type=Path,
-        default=Path("events_backup.json"),
-        help="journal, JSON array, NDJSON or Parquet to ask (default %(default)s)",
+        help="journal, JSON array, NDJSON or Parquet to ask (default EVENTS_FILE, else events_backup.json)",
     )
     parser.add_argument(
         "--since",
@@ -44,15 +43,16 @@ def run(args: argparse.Namespace) -> int:
     """Print the answer; 1 when the file cannot be read. Raises RequestRefused when that needs too much memory."""
     if args.athena:
         return _print_statement(args)
-    if complaint := _complaint(args.file):
+    file: Path = args.settings().events_file if args.file is None else args.file
+    if complaint := _complaint(file):
         print(complaint, file=sys.stderr)
         return 1
     from clickstream.analytics import engine, sources  # noqa: PLC0415 (DuckDB takes 60 ms that --help need not pay)
 
     try:
-        table = engine.answer(args.name, sources.of_file(args.file), since_ms=args.since, until_ms=args.until)
+        table = engine.answer(args.name, sources.of_file(file), since_ms=args.since, until_ms=args.until)
     except engine.SourceUnreadable as problem:
-        print(f"{args.file}: {problem}", file=sys.stderr)
+        print(f"{file}: {problem}", file=sys.stderr)
         return 1
     _print(table, args.format)
     return 0
