@@ -29,11 +29,12 @@ def main() -> int:
         command = importlib.import_module(f"{commands.__name__}.{found.name}")
         sentence = (command.__doc__ or "").strip().splitlines()[0]
         subparser = subparsers.add_parser(found.name, help=sentence, description=command.__doc__)
+        subparser.set_defaults(stray_hint="")
         command.add_arguments(subparser)
         subparser.set_defaults(run=command.run, settings=_settings, parser=subparser)
     arguments, more = parser.parse_known_args()
     if more:
-        hint = "" if more[0].startswith("-") else " (conditions and names come before options)"
+        hint = "" if more[0].startswith("-") else arguments.stray_hint
         arguments.parser.error(f"unrecognized arguments: {' '.join(more)}{hint}")
     try:
         return int(arguments.run(arguments))

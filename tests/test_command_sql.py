@@ -85,6 +85,25 @@ def test_without_a_file_it_asks_the_journal_that_the_settings_name(tmp_path: Pat
     assert json.loads(by_setting.stdout)["rows"] == json.loads(by_option.stdout)["rows"]
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["sql", "funnel", "mine.json"], "unrecognized arguments: mine.json (name the file with --file)\n"),
+        (
+            ["expect", "event_type=a", "--timeout", "1", "a=b"],
+            "unrecognized arguments: a=b (conditions come before options)\n",
+        ),
+        (["verify", "one.json", "two.json"], "unrecognized arguments: two.json\n"),
+    ],
+)
+def test_a_word_too_much_is_told_with_what_fits_the_command(words: list[str], told: str) -> None:
+    command = python("-m", "clickstream", *words)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd=ROOT, timeout=30, check=False)
+
+    assert done.returncode == 2
+    assert done.stderr.endswith(told)
+
+
 def test_a_missing_or_damaged_file_is_named_and_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     damaged = tmp_path / "events.json"
     damaged.write_text('[\n{"event_id":\n]\n')

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="event_id, event_type, user_id, anonymous_id, session_id, product, property.NAME, since, until; "
         "also min, timeout, test_id",
     )
+    parser.set_defaults(stray_hint=" (conditions come before options)")
     parser.add_argument("--min", type=int, help="how many events at least (default 1)")
     parser.add_argument("--timeout", type=number(0.0, _LONGEST_S), help="seconds to wait, at most an hour (default 5)")
     parser.add_argument("--test-id", help="only events sent with this X-Clickstream-Test-Id")

@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of this command."""
     questions = "; ".join(f"{name}: {meaning}" for name, meaning in QUESTIONS.items())
     parser.add_argument("name", choices=QUESTIONS, metavar="NAME", help=questions)
+    parser.set_defaults(stray_hint=" (name the file with --file)")
     parser.add_argument(
         "--file",
         type=Path,
