@@ -60,6 +60,8 @@ def _run(parser: argparse.ArgumentParser, given: argparse.Namespace, console: Co
         parser.error("--verify: nothing is sent with --output, so there is nothing to verify")
     if given.verify and given.start is not None and given.start + _length_s(given) * 1000 > now_ms() + DAY_MS:
         parser.error("--verify: the API replaces times more than a day ahead; choose an earlier --start")
+    if given.events is not None and given.backfill is None:
+        parser.error("--events: only a backfill has a number of events; add --backfill, such as --backfill 30d")
     if given.explain:
         return _explain(model, given.preset, console)
     if given.self_check:
@@ -100,7 +102,7 @@ def _plan(model: journeys.Model, given: argparse.Namespace) -> Plan:
         speed=given.speed,
         duration_s=given.duration,
         backfill_s=given.backfill,
-        events=given.events,
+        events=100_000 if given.events is None else given.events,
         rates=Rates(given.duplicate_rate, given.late_rate, given.out_of_order_rate, given.invalid_rate, given.bot_rate),
     )
 

@@ -347,6 +347,13 @@ def test_wrong_options_are_named(arguments: list[str], named: str) -> None:
     assert "expected" in done.stderr or "RFC 3339" in done.stderr
 
 
+def test_a_number_of_events_is_refused_where_it_would_not_hold() -> None:
+    done = generate("--events", "10", "--output", "-")
+
+    assert done.returncode == 2
+    assert "--events: only a backfill has a number of events" in done.stderr
+
+
 def test_a_reader_that_has_seen_enough_ends_the_output_quietly() -> None:
     command = python(str(ROOT / "advanced_generator.py"), "--output", "-", "--users", "100", "--duration", "600")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:

@@ -52,7 +52,7 @@ def _add_modes(group: argparse._ArgumentGroup) -> None:
         metavar="PERIOD",
         help="fill the past, such as 30d or 12h, along the day curve",
     )
-    add("--events", type=options.whole(1, 1_000_000_000), default=100_000, help="events of a backfill, default 100,000")
+    add("--events", type=options.whole(1, 1_000_000_000), help="events of a backfill, default 100,000")
     add(
         "--output",
         metavar="FILE",
