@@ -72,7 +72,9 @@ def _run(parser: argparse.ArgumentParser, given: argparse.Namespace, console: Co
 def _generate(model: journeys.Model, given: argparse.Namespace, console: Console) -> int:
     plan = _plan(model, given)
     if given.output:
-        write_records(Traffic(plan), given.output, given.truth)
+        count = write_records(Traffic(plan), given.output, given.truth)
+        if not given.quiet and given.output != "-":
+            console.print(f"{count:,} records are in {given.output}, seed {plan.seed}", markup=False, highlight=False)
         return 0
     settings = config.from_environment()
     delivering = Delivering(

@@ -347,6 +347,15 @@ def test_wrong_options_are_named(arguments: list[str], named: str) -> None:
     assert "expected" in done.stderr or "RFC 3339" in done.stderr
 
 
+def test_a_file_that_was_written_is_told_with_its_records_and_seed(tmp_path: Path) -> None:
+    arguments = ["--output", str(tmp_path / "events.ndjson"), "--duration", "2", "--seed", "7"]
+    done = generate(*arguments)
+    lines = len((tmp_path / "events.ndjson").read_bytes().splitlines())
+
+    assert done.stdout == f"{lines} records are in {tmp_path / 'events.ndjson'}, seed 7\n"
+    assert generate(*arguments, "--quiet").stdout == ""
+
+
 def test_a_number_of_events_is_refused_where_it_would_not_hold() -> None:
     done = generate("--events", "10", "--output", "-")
 
