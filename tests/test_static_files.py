@@ -60,6 +60,15 @@ def test_a_file_that_has_not_changed_is_not_sent_again(api: Platform, path: str,
     assert other.status_code == 200
 
 
+@pytest.mark.parametrize("path", FILES)
+def test_an_answer_says_once_when_it_was_made(api: Platform, path: str) -> None:
+    fresh, _ = raw(api.url + path)
+    known, _ = raw(api.url + path, **{"If-None-Match": fresh.headers["ETag"]})
+
+    assert known.status_code == 304
+    assert [len(answer.raw.headers.getlist("Date")) for answer in (fresh, known)] == [1, 1]
+
+
 def test_the_tracker_is_3_kb_over_the_wire_and_may_be_used_by_pages_of_any_origin(api: Platform) -> None:
     answer, sent = raw(f"{api.url}/tracker.js", **{"Accept-Encoding": "gzip"})
 
