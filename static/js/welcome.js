@@ -6,7 +6,7 @@ const snippets = (url) => ({
   curl: `curl -X POST ${url}/events \\\n  -H 'Content-Type: application/json' \\\n  -d '{"event_type": "page_view",\n       "user_id": "user_123",\n       "session_id": "session_abc",\n       "properties": {"page": "/products"}}'`,
   Python: `import requests\n\nrequests.post("${url}/events", timeout=10, json={\n    "event_type": "page_view",\n    "user_id": "user_123",\n    "session_id": "session_abc",\n    "properties": {"page": "/products"},\n}).raise_for_status()`,
   "Segment SDK": `// npm install @segment/analytics-node\nimport { Analytics } from "@segment/analytics-node";\n\nconst analytics = new Analytics({ writeKey: "local", host: "${url}" });\nanalytics.page({ userId: "user_123", name: "Products", properties: { path: "/products" } });\nawait analytics.closeAndFlush();`,
-  Browser: `fetch("${url}/events", {\n  method: "POST",\n  keepalive: true,\n  headers: { "Content-Type": "text/plain" },\n  body: JSON.stringify({\n    event_type: "page_view",\n    anonymous_id: "visitor_1",\n    properties: { page: location.pathname },\n  }),\n});`,
+  Browser: `<!-- in the pages of your site; it sends page views and clicks by itself -->\n<script defer src="${url}/tracker.js"></script>`,
 });
 const generator = (url) => `.venv/bin/python advanced_generator.py --endpoint ${url}/events`;
 

@@ -15,6 +15,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser.shop import UNKNOWN, Shop, look_at, show, text, view
 from tests.support.processes import ROOT, python
 from tests.support.shop import stamp
+from tests.support.site import site
 
 pytestmark = pytest.mark.browser
 
@@ -43,6 +44,18 @@ def test_the_curl_and_python_snippets_work_as_shown(shop: Shop, tab: Page) -> No
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, timeout=20)
 
     expect(tab.locator("#value-events")).to_have_text("2")
+
+
+def test_a_page_with_the_browser_snippet_sends_its_views(shop: Shop, tab: Page, context: BrowserContext) -> None:
+    tab.goto(shop.url)
+    tab.get_by_role("tab", name="Browser").click()
+    tag = text(tab, "#snippet")
+
+    with site(lambda path: ("text/html", f"<title>Shoes</title>{tag}".encode()) if path == "/shoes" else None) as url:
+        context.new_page().goto(f"{url}/shoes")
+        expect(tab.locator("#dashboard")).to_be_visible()
+
+    expect(tab.locator("#feed")).to_contain_text("/shoes")
 
 
 def test_the_shoppers_of_the_empty_page_come_to_this_api(shop: Shop, tab: Page) -> None:
