@@ -167,15 +167,18 @@ const keptText = (shown, total, code) => (code
   ? `The newest ${ui.exact(shown)} with this code; the quarantine holds ${ui.exact(total)} in all.`
   : `The newest ${ui.exact(shown)} of ${ui.exact(total)} kept.`);
 
-function refusal({ received_at: when, code, field, message, source, raw }) {
-  const text = typeof raw === "string" ? raw : JSON.stringify(raw, null, 2);
+function refusal({ received_at: when, code, field, message, source, raw, raw_base64: base64, raw_bytes: length }) {
+  const text = raw ?? base64 ?? ""; // nothing came, or nothing of it could be kept
   const copy = ui.make("button", { type: "button", class: "link" }, "Copy raw text");
   copy.addEventListener("click", () => ui.copy(text, copy));
+  const came = [ui.clock(when), `from ${short(source ?? "unknown")}`];
+  if (base64 !== undefined) came.push("no text, shown as base64");
+  if (length !== undefined) came.push(`${ui.bytes(length)} in all`);
   return ui.make(
     "article", { class: "refusal" },
     ui.make("p", {}, ui.make("strong", {}, ui.make("code", {}, short(code))), field ? ` in ${short(field)}` : ""),
     ui.make("p", {}, short(message ?? "")),
-    ui.make("p", { class: "note", title: ui.full(when) }, `${ui.clock(when)} · from ${short(source ?? "unknown")} `, copy),
-    ui.make("pre", { class: "raw" }, text ?? ""),
+    ui.make("p", { class: "note", title: ui.full(when) }, `${came.join(" · ")} `, ...(text ? [copy] : [])),
+    ...(text ? [ui.make("pre", { class: "raw" }, text)] : []),
   );
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from datetime import datetime, timedelta, timezone
@@ -148,6 +149,25 @@ def test_rejected_events_are_shown_with_reason_field_source_and_raw_text(busy: S
     expect(body).to_contain_text("invalid_value in event_type")
     expect(body).to_contain_text("from native")
     expect(body.locator("pre")).to_have_text('{"event_type": "Bad Type", "user_id": "u"}')
+
+
+def test_what_was_refused_is_shown_also_where_it_is_no_text_and_not_where_there_is_nothing(
+    shop: Shop, tab: Page
+) -> None:
+    for body in (b'{"user_id": "M\xfcller"}', b""):
+        requests.post(f"{shop.api_url}/events", data=body, timeout=10)
+    shop.send(view())
+    show(tab, shop.url)
+
+    tab.get_by_role("button", name="Open the rejected events").click()
+
+    refused = tab.locator("#sheet-body .refusal")
+    expect(refused).to_have_count(2)
+    nothing, no_text = refused.all()
+    expect(no_text).to_contain_text("shown as base64")
+    expect(no_text.locator("pre")).to_have_text(base64.b64encode(b'{"user_id": "M\xfcller"}').decode())
+    expect(nothing).to_contain_text("empty_body")
+    expect(nothing.locator("pre, button")).to_have_count(0)
 
 
 def test_what_the_quarantine_holds_from_before_a_restart_is_told_from_what_was_refused_since(
