@@ -155,7 +155,7 @@ async function drawRejected(code) {
   body.replaceChildren(note);
   try {
     const { rejected, total } = await load("/api/rejected", new URLSearchParams({ limit: "100", ...(code ? { code } : {}) }));
-    say(note, rejected.length ? `${keptText(rejected.length, total, code)} Fix the sender, then send them again: nothing here was counted.` : "Nothing was refused.");
+    say(note, rejected.length ? `${keptText(rejected.length, total, code)} None of it is among the events: fix the sender and send it again, or mend it here by POST /rejected/replay.` : "Nothing was refused.");
     body.append(...rejected.map(refusal));
   } catch (error) {
     say(note, "");

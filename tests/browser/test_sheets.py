@@ -148,6 +148,7 @@ def test_rejected_events_are_shown_with_reason_field_source_and_raw_text(busy: S
     body = tab.locator("#sheet-body")
     expect(body).to_contain_text("invalid_value in event_type")
     expect(body).to_contain_text("from native")
+    expect(body).to_contain_text("POST /rejected/replay")
     expect(body.locator("pre")).to_have_text('{"event_type": "Bad Type", "user_id": "u"}')
 
 
