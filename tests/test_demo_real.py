@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
+import threading
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from clickstream import ports
 from clickstream.ports import free_port
@@ -82,6 +85,25 @@ def test_all_seven_types_flow_the_page_answers_and_ctrl_c_leaves_only_the_journa
     kept = re.search(r"^([\d,]+) events are kept in ", demo.process.log, re.MULTILINE)
     assert kept is not None
     assert int(kept[1].replace(",", "")) == len(demo.journal())
+
+
+def test_where_somebody_else_sends_until_the_end_the_number_is_not_told_as_final(demo: RealDemo) -> None:
+    def send() -> None:
+        url = f"http://127.0.0.1:{demo.api_port}/events"
+        with requests.Session() as session, contextlib.suppress(requests.ConnectionError):
+            while session.post(url, json={"event_type": "click", "user_id": "u"}, timeout=5).ok:
+                pass
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    demo.process.wait_for(lambda: demo.stats()["total_events"] > 0, "an event", deadline_s=20)
+    demo.process.send(signal.SIGINT)
+    sender.join()
+
+    assert demo.process.wait() == 0
+    told = re.search(r"^More than ([\d,]+) events are kept in ", demo.process.log, re.MULTILINE)
+    assert told is not None, demo.process.log
+    assert int(told[1].replace(",", "")) < len(demo.journal())
 
 
 def test_kill_9_leaves_no_process_and_a_whole_journal(demo: RealDemo) -> None:

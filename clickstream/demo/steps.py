@@ -61,6 +61,7 @@ class Demo:
         self._services = (api, dashboard)
         self._terminal = terminal
         self._kept: int | None = None
+        self._kept_bytes = 0
 
     def check(self) -> None:
         """Refuse to start, with all reasons at once, when a script is missing or a port is taken."""
@@ -114,8 +115,7 @@ class Demo:
         supervisor.stop(hurry=lambda: signals.count > asked, before=self._note_totals)
         took_s = time.monotonic() - began
         if self._options.events_file is not None:
-            kept = "1 event is" if self._kept == 1 else f"{self._kept:,} events are" if self._kept is not None else ""
-            self._terminal.line(f"{kept or 'What was acknowledged is'} kept in {self._options.events_file}.")
+            self._terminal.line(f"{self._what_is_kept(self._options.events_file)} kept in {self._options.events_file}.")
         if held := [port_problem(s, reason) for s in self._services if (reason := ports.why_not(s.host, s.port))]:
             raise DemoError("\n".join(["Stopped, but:", *held]))
         numbers = " and ".join(str(service.port) for service in self._services)
@@ -128,11 +128,19 @@ class Demo:
             self._terminal.line(f"  ! {lines} of the journal damaged: taken out and kept among the rejected events")
 
     def _note_totals(self, child: Child) -> None:
-        # Between the end of the generator and the end of the API: only then is the number final.
+        # Between the end of the generator and the end of the API: final unless somebody else still sends.
         if child.name == self._dashboard.name:
             time.sleep(_STATS_AGE_S)
             stats = self._stats(timeout_s=0.5)
             self._kept = stats["total_events"] if stats else None
+            self._kept_bytes = ((stats or {}).get("ingest") or {}).get("journal_bytes", 0)
+
+    def _what_is_kept(self, journal: Path) -> str:
+        if self._kept is None:
+            return "What was acknowledged is"
+        if journal.is_file() and journal.stat().st_size > self._kept_bytes:  # somebody else went on sending
+            return f"More than {self._kept:,} event{'' if self._kept == 1 else 's'} are"
+        return "1 event is" if self._kept == 1 else f"{self._kept:,} events are"
 
     def _wait_until_healthy(self, service: Service, supervisor: Supervisor, signals: StopSignals) -> bool:
         deadline = time.monotonic() + _HEALTHY_WITHIN_S
