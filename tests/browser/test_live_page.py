@@ -341,6 +341,18 @@ def test_times_of_past_days_are_not_cut(shop: Shop, tab: Page, width: int) -> No
     assert cells.evaluate_all("cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth)") == []
 
 
+@pytest.mark.parametrize("width", [360, 390])
+def test_no_type_is_cut_in_the_distribution_on_a_phone(shop: Shop, tab: Page, width: int) -> None:
+    tab.set_viewport_size({"width": width, "height": 800})
+    shop.send(view("remove_from_cart"), view("a_name_as_long_as_names_of_types_may_be_that_nobody_would_read"))
+    show(tab, shop.url)
+    look_at(tab, "#panel-mix")
+
+    names = tab.locator("#legend .type span:last-child")
+    expect(names).to_have_count(2)
+    assert names.evaluate_all("names => names.filter(name => name.scrollWidth > name.clientWidth)") == []
+
+
 def test_what_a_sender_writes_is_only_ever_text(shop: Shop, tab: Page) -> None:
     shop.send(
         view(properties={"page": PROBE, "product_name": PROBE, "referrer": PROBE, "device": PROBE, PROBE: PROBE}),
