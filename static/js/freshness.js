@@ -162,7 +162,7 @@ function sentence(text) {
 
 /** What the banner says, or null when there is nothing to say; `broken` are the parts that could not be drawn. */
 function banner({ kind, message, stats, age, givenAt, broken }) {
-  const kept = stats ? ` Showing the numbers from ${ui.clock(givenAt)}.` : "";
+  const kept = stats ? ` Showing the numbers from ${ui.moment(givenAt)}.` : "";
   const said = message ? sentence(message) : "";
   const late = stats ? `Last update ${ui.duration(age)} ago, trying again.` : "No answer yet, trying again.";
   switch (kind) {

@@ -171,7 +171,7 @@ function refusal({ received_at: when, code, field, message, source, raw, raw_bas
   const text = raw ?? base64 ?? ""; // nothing came, or nothing of it could be kept
   const copy = ui.make("button", { type: "button", class: "link" }, "Copy raw text");
   copy.addEventListener("click", () => ui.copy(text, copy));
-  const came = [ui.clock(when), `from ${short(source ?? "unknown")}`];
+  const came = [ui.moment(when), `from ${short(source ?? "unknown")}`];
   if (base64 !== undefined) came.push("no text, shown as base64");
   if (length !== undefined) came.push(`${ui.bytes(length)} in all`);
   return ui.make(

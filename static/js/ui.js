@@ -160,6 +160,7 @@ const clockTime = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: 
 const minuteTime = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
 const dayTime = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false });
 const yearDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const yearTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", hour12: false });
 const fullTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
@@ -181,6 +182,7 @@ export function clock(time) {
   return lastClock.text;
 }
 
+export const moment = (time) => formatted(isDated(time) ? yearTime : clockTime, time);
 export const minute = (time) => formatted(minuteTime, time);
 export const day = (time) => (ago(time) < DAY_MS / 2 ? minute(time) : date(time));
 export const full = (time) => formatted(fullTime, time);
