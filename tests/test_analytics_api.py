@@ -42,7 +42,7 @@ def api(directory: Path) -> Iterator[Platform]:
 
 
 def refusal(api: Platform, path: str) -> tuple[int, dict[str, str]]:
-    answer = requests.get(api.url + path, timeout=10)
+    answer = requests.get(api.url + path, timeout=60)
     return answer.status_code, answer.json()["error"]
 
 

@@ -17,7 +17,7 @@ from tests.support.journals import write_long_journal
 from tests.support.platform import Platform, platform
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.measures]
 
 EVENTS = 700_000
 

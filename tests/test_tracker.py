@@ -235,9 +235,17 @@ def test_tabs_agree_on_who_the_person_is(shop: Shop, context: BrowserContext) ->
     other = context.new_page()
     other.goto(shop.url)
 
+    def stored(page: Page) -> list[str | None]:
+        found: list[str | None] = page.evaluate(
+            "['user', 'device', 'session'].map((name) => localStorage[`clickstream:${name}`])"
+        )
+        return found
+
     other.evaluate("clickstream.reset(); clickstream.identify('bob')")
+    until(lambda: stored(shop.page) == stored(other))  # the browser tells its processes one after the other
     shop.page.evaluate("clickstream.track('after_bob')")
     other.evaluate("clickstream.reset(); clickstream.track('nobody')")
+    until(lambda: stored(shop.page) == stored(other))
     shop.page.evaluate("clickstream.track('after_reset')")
 
     events = shop.wait_for(page_view=2, identify=2, after_bob=1, nobody=1, after_reset=1)
