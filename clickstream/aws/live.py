@@ -19,11 +19,13 @@ from clickstream.aws.consumer.table import (
 )
 from clickstream.recurring import Recurring
 from clickstream.stats import Stats
+from clickstream.stats.hour_tops import HourTops
 from clickstream.stats.names import sum_of_currencies, sum_of_types
-from clickstream.stats.top import TopCounts, merged
+from clickstream.stats.top import merged
 from clickstream.timestamps import MINUTE_MS, now_ms
 
 _log: Final = logging.getLogger(__name__)
+_UNBOUNDED: Final = 10**9  # the lists of minutes are bounded where they are written
 
 
 MinuteCounts = dict[int, CountedMinute]
@@ -35,7 +37,7 @@ class _Hour:
 
     times_written: int
     minutes: MinuteCounts
-    top: TopCounts
+    tops: HourTops
 
 
 class LiveCounters:
@@ -62,7 +64,7 @@ class LiveCounters:
         self._hours = {hour: self._hour(hour, times) for hour, times in _sum_of_hours(states).items()}
         for hour, known in self._hours.items():
             stats.minutes.minutes.update(known.minutes)
-            stats.minutes.hours[hour] = known.top
+            stats.minutes.hours[hour] = known.tops
             stats.minutes.seconds |= self._seconds(known.minutes)
         return stats
 
@@ -105,14 +107,22 @@ class LiveCounters:
         if known is not None and known.times_written == times_written:
             return known
         minutes = self._read_hour(hour)
-        tops = (minute.top for minute in minutes.values() if minute.top is not None)
-        return _Hour(times_written, minutes, merged(tops))
+        return _Hour(times_written, minutes, _tops(minutes))
 
     def _read_hour(self, hour: int) -> MinuteCounts:
         parts: dict[int, list[CountedMinute]] = {}
         for sk, item in self._table.query(hour_pk(hour)).items():
             parts.setdefault(hour * 60 + int(sk[:2]), []).append(decode_minute(item.body))
         return {minute: _together(of_minute) for minute, of_minute in parts.items()}
+
+
+def _tops(minutes: MinuteCounts) -> HourTops:
+    tops = HourTops(most=_UNBOUNDED)
+    for minute, counts in minutes.items():
+        if counts.top is not None:
+            tops.add(minute % 60, counts.top.counts)
+            tops.exact = tops.exact and counts.top.exact
+    return tops
 
 
 def _together(parts: list[CountedMinute]) -> CountedMinute:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
 import msgspec
 
+from clickstream.stats.hour_tops import HourTops
 from clickstream.stats.money import storable
 from clickstream.stats.top import TopCounts
 from clickstream.timestamps import MINUTE_MS
@@ -15,8 +16,6 @@ from clickstream.timestamps import MINUTE_MS
 MINUTES_KEPT: Final = 2 * 24 * 60 + 1  # the 24 h window and the one before it
 _SECONDS_KEPT: Final = 240
 _HOURS_KEPT: Final = 26
-_TOP_PER_MINUTE: Final = 100
-_TOP_PER_HOUR: Final = 2_000
 
 
 M = TypeVar("M", bound="Minute")
@@ -30,7 +29,6 @@ class Minute(msgspec.Struct, array_like=True):
     first_sessions: list[int] = msgspec.field(default_factory=lambda: [0] * 5)  # by funnel depth
     last_sessions: list[int] = msgspec.field(default_factory=lambda: [0] * 5)  # by funnel depth
     last_users: int = 0
-    top: TopCounts | None = None
 
     def storable(self: M) -> M:
         """The same for an encoder, whatever the revenue has come to."""
@@ -42,7 +40,7 @@ class Minutes:
 
     def __init__(self) -> None:
         self.minutes: dict[int, Minute] = {}
-        self.hours: dict[int, TopCounts] = {}
+        self.hours: dict[int, HourTops] = {}
         self.seconds: dict[int, int] = {}
         self._seconds_before_pruning = _SECONDS_KEPT
         self.horizon = 0  # no window reaches an earlier minute any more
@@ -58,17 +56,14 @@ class Minutes:
         return found
 
     def add_top(self, minute: int, found: dict[str, Counter[str]]) -> None:
-        """Add to the top lists of one minute and of its hour."""
+        """Add to the top lists of one minute."""
         if minute < self.horizon:
             return
-        counts = self.at(minute)
-        if counts.top is None:
-            counts.top = TopCounts(most=_TOP_PER_MINUTE)
-        counts.top.add(found)
-        hour = minute // 60
-        if hour not in self.hours:
-            self.hours[hour] = TopCounts(most=_TOP_PER_HOUR)
-        self.hours[hour].add(found)
+        hour, of_hour = divmod(minute, 60)
+        tops = self.hours.get(hour)
+        if tops is None:
+            tops = self.hours[hour] = HourTops()
+        tops.add(of_hour, found)
 
     def count_seconds(self, times_ms: Sequence[int], now_ms: int) -> None:
         """Count events of the last minute by second."""
@@ -91,7 +86,7 @@ class Minutes:
         if horizon > self.horizon:
             self.horizon = horizon
             self.minutes = {minute: counts for minute, counts in self.minutes.items() if minute >= horizon}
-            self.hours = {hour: top for hour, top in self.hours.items() if hour > now_minute // 60 - _HOURS_KEPT}
+            self.hours = {hour: tops for hour, tops in self.hours.items() if hour > now_minute // 60 - _HOURS_KEPT}
 
     def between(self, first: int, last: int) -> Iterator[Minute]:
         """The counts of the minutes from `first` to `last` that had any event."""
@@ -99,16 +94,8 @@ class Minutes:
             return (counts for minute, counts in self.minutes.items() if first <= minute <= last)
         return (counts for minute in range(first, last + 1) if (counts := self.minutes.get(minute)) is not None)
 
-    def top_between(self, first: int, last: int) -> Iterable[TopCounts]:
-        """The top lists that together cover `first` to `last`: whole hours where they fit, minutes at the edges."""
-        minute = first
-        while minute <= last:
-            if minute % 60 == 0 and minute + 59 <= last:
-                if (hour := self.hours.get(minute // 60)) is not None:
-                    yield hour
-                minute += 60
-            else:
-                counts = self.minutes.get(minute)
-                if counts is not None and counts.top is not None:
-                    yield counts.top
-                minute += 1
+    def top_between(self, first: int, last: int) -> Iterator[TopCounts]:
+        """The top lists of the hours that `first` to `last` touch, each of those minutes only."""
+        for hour in range(first // 60, last // 60 + 1):
+            if (tops := self.hours.get(hour)) is not None:
+                yield tops.between(first - 60 * hour, last - 60 * hour)

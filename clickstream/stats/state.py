@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from clickstream.stats.fold import Stats
+from clickstream.stats.hour_tops import HourTops
 from clickstream.stats.minutes import Minute
 from clickstream.stats.money import storable
 from clickstream.stats.names import sum_of_currencies, sum_of_types
@@ -15,7 +16,7 @@ from clickstream.stats.sessions import Session
 from clickstream.stats.top import TopCounts
 
 # Raise it whenever anything below, or what the fold makes of an event, changes: older checkpoints are then replayed.
-FORM: Final = 5
+FORM: Final = 6
 
 
 class _Map(msgspec.Struct, array_like=True):
@@ -43,7 +44,7 @@ class _State(msgspec.Struct, array_like=True):
     horizon: int
     seconds: dict[int, int]
     minutes: dict[int, Minute]
-    hours: dict[int, TopCounts]
+    hours: dict[int, HourTops]
     top: TopCounts
     sessions: _Sessions
     visits: _Visits

@@ -107,12 +107,12 @@ def test_the_stated_bound_holds_for_the_longest_of_everything() -> None:
     everything.top.counts = {
         name: {f"{number:04d}".ljust(200, "x"): 2**40 + number for number in range(2000)} for name in DIMENSIONS
     }
-    delta = Minute(everything.types, everything.revenue, top=everything.top)
+    delta = Minute(everything.types, everything.revenue)
     state, minute = ShardState(), CountedMinute()
 
     for _ in range(3):
         state = add_state(state, everything, range(NOW_MS // 60_000), [b"8 bytes."] * 1000, NOW_MS)
-        minute = add_minutes(minute, delta, dict.fromkeys(range(60), 10**6))
+        minute = add_minutes(minute, delta, everything.top, dict.fromkeys(range(60), 10**6))
 
     for item in (state, minute):
         assert 250_000 < len(msgspec.msgpack.encode(item.storable())) < MAX_ITEM_BYTES

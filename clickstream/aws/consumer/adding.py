@@ -54,13 +54,15 @@ def _hours(before: Mapping[int, int], minutes: Iterable[int], now_ms: int) -> di
     return {hour: times for hour, times in written.items() if hour in reached}
 
 
-def add_minutes(before: CountedMinute, delta: Minute, seconds: Mapping[int, int]) -> CountedMinute:
+def add_minutes(
+    before: CountedMinute, delta: Minute, delta_top: TopCounts | None, seconds: Mapping[int, int]
+) -> CountedMinute:
     """Counts of one minute with those of a batch, of which `seconds` came just now."""
     top = before.top
-    if delta.top is not None:
+    if delta_top is not None:
         top = top or TopCounts(most=_TOP_PER_MINUTE)
-        top.add(delta.top.counts)
-        top.exact = top.exact and delta.top.exact
+        top.add(delta_top.counts)
+        top.exact = top.exact and delta_top.exact
         top.shorten(LIST_BYTES)
     return CountedMinute(
         types=sum_of_types([before.types, delta.types]),

@@ -42,7 +42,7 @@ from clickstream.aws.consumer.table import (
 from clickstream.aws.consumer.watermark import past_put
 from clickstream.events import MAX_AHEAD_MS, Event
 from clickstream.stats import Stats
-from clickstream.stats.minutes import MINUTES_KEPT, Minute
+from clickstream.stats.minutes import MINUTES_KEPT, Minute, Minutes
 from clickstream.stats.sessions import Session
 from clickstream.stats.top import TopCounts
 from clickstream.timestamps import DAY_MS, MINUTE_MS
@@ -170,7 +170,7 @@ class ShardCounter:
         }
         puts = [
             *changes.entity_puts(self._now_ms),
-            *self._minute_puts(minutes, changes.stats.minutes.seconds),
+            *self._minute_puts(minutes, changes.stats.minutes),
             *self._replayed_puts(fresh),
         ]
         ended = [one.record_digest for one in fresh if one.ends_record]
@@ -199,9 +199,9 @@ class ShardCounter:
         # Version 0: of two shards that count the same event at once, one meets a Conflict and reads again.
         return [Put(key, b"", expires_s, version_read=0) for key in keys]
 
-    def _minute_puts(self, deltas: dict[int, Minute], seconds: dict[int, int]) -> list[Put]:
+    def _minute_puts(self, deltas: dict[int, Minute], found: Minutes) -> list[Put]:
         of_minute: dict[int, dict[int, int]] = {}
-        for second, count in seconds.items():
+        for second, count in found.seconds.items():
             of_minute.setdefault(second // 60, {})[second % 60] = count
         keys = {minute: minute_key(minute, self._shard) for minute in deltas}
         stored = self._load(keys.values())
@@ -212,7 +212,8 @@ class ShardCounter:
             # No condition of its own: only this shard writes it, and the watermark in the same transaction
             # lets only one reader of the shard through.
             known = CountedMinute() if before is None else decode_minute(before.body)
-            after = add_minutes(known, delta, of_minute.get(minute, {}))
+            top = next(found.top_between(minute, minute), None)
+            after = add_minutes(known, delta, top, of_minute.get(minute, {}))
             puts.append(Put(keys[minute], _encode(after.storable()), expires_s))
         return puts
 

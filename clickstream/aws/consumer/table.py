@@ -14,6 +14,7 @@ from clickstream.aws.consumer.heaviest import Heaviest
 from clickstream.errors import ClickstreamError
 from clickstream.stats.minutes import Minute
 from clickstream.stats.money import storable
+from clickstream.stats.top import TopCounts
 
 MAX_ITEMS: Final = 100  # of one transaction, and of one read
 NO_POSITION: Final = ""  # sorts before every position
@@ -46,6 +47,7 @@ class ShardState(msgspec.Struct, array_like=True):
 class CountedMinute(Minute, array_like=True):
     """Counts of one minute as one shard, or all of them, saw it."""
 
+    top: TopCounts | None = None
     # Events by second, 0 to 59; only of those that came within a minute.
     seconds: dict[int, int] = msgspec.field(default_factory=dict)
 
