@@ -8,7 +8,6 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +15,10 @@ import pytest
 import requests
 
 from clickstream.expectations import MOST_WAITING
-from tests.support.expecting import expect, purchase, send
+from tests.expect.asking import expect, purchase, send
 from tests.support.platform import Platform, platform
 from tests.support.processes import ROOT, environment, python
 from tests.support.waiting import until
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with platform(tmp_path_factory.mktemp("expect")) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def empty(api: Platform) -> None:
-    assert requests.delete(f"{api.url}/expect", timeout=5).status_code == 200
 
 
 def test_events_that_are_already_here_are_given_at_once(api: Platform) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import requests
 
-from tests.support.expecting import purchase, send
+from tests.expect.asking import purchase, send
 from tests.support.platform import Platform, platform
 from tests.support.processes import ROOT, environment, python
 
@@ -31,17 +29,6 @@ def test_every_test_begins_empty(clickstream_api):
     mine.expect(event_type="click")
     clickstream_api.expect(event_type="purchase", timeout=0.1)
 """
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with platform(tmp_path_factory.mktemp("expect")) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def empty(api: Platform) -> None:
-    assert requests.delete(f"{api.url}/expect", timeout=5).status_code == 200
 
 
 def test_the_shell_command_shows_what_came_without_obeying_it(api: Platform) -> None:

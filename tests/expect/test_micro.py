@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
-from tests.support.expecting import expect, purchase, send
-from tests.support.platform import Platform, platform
+from tests.expect.asking import expect, purchase, send
+from tests.support.platform import Platform
 from tests.support.waiting import until
 
 CONTEXTS = "iglu:com.snowplowanalytics.snowplow/contexts/jsonschema/1-0-0"
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with platform(tmp_path_factory.mktemp("expect")) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def empty(api: Platform) -> None:
-    assert requests.delete(f"{api.url}/expect", timeout=5).status_code == 200
 
 
 def test_suites_for_snowplow_micro_find_their_endpoints(api: Platform) -> None:
