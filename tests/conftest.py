@@ -57,9 +57,13 @@ def pytest_configure() -> None:
         settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "busy"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests: a second synchronous Playwright beside a running one is refused."""
+    """A Chromium for the tests of a file.
+
+    It ends with the file: the event loop of synchronous Playwright counts as running for as long as there is one, and
+    beside it the tests of another file could run none of their own.
+    """
     from playwright.sync_api import sync_playwright  # an environment of the product alone does not have it
 
     from tests.support.chromium import launch

@@ -21,6 +21,15 @@ def test_that_needs_root():
 def test_that_runs():
     assert True
 """
+BROWSING = """
+def test_with_a_page(browser):
+    browser.new_page().close()
+"""
+OWN_LOOP = """
+import asyncio
+def test_with_a_loop_of_its_own():
+    asyncio.run(asyncio.sleep(0))
+"""
 SKIPPING_MODULE = """
 import pytest
 pytest.importorskip("a_module_that_nobody_has")
@@ -51,6 +60,15 @@ def test_in_continuous_integration_nothing_may_be_skipped(tmp_path: Path, source
 
     assert done.returncode != 0
     assert "may not be skipped in CI" in done.stdout
+
+
+@pytest.mark.browser
+def test_the_browser_of_a_file_leaves_no_event_loop_to_the_next(tmp_path: Path) -> None:
+    (tmp_path / "test_browsing.py").write_text(BROWSING)
+
+    done = run_pytest(tmp_path, OWN_LOOP, PYTHONPATH=str(ROOT))
+
+    assert done.stdout.splitlines()[-1].startswith("2 passed"), done.stdout
 
 
 def test_failed_static_checks_are_repeated_above_the_closing_line(tmp_path: Path) -> None:
