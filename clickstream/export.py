@@ -79,17 +79,19 @@ def _whole_json(reader: JournalReader) -> Iterator[bytes]:
 def _whole_ndjson(reader: JournalReader) -> Iterator[bytes]:
     """The file without its bracket, commas and mended lines."""
     rest = b""
+    opening = len(layout.OPENING)  # behind which the first record may stand
     for block in reader.blocks():
-        lines = block.split(b"\n")
+        lines = block[opening:].split(b"\n")
         lines[0] = rest + lines[0]
         rest = lines.pop()
         yield _without_separators(lines)
+        opening = 0
     yield _without_separators([rest])
 
 
 def _without_separators(lines: Iterable[bytes]) -> bytes:
     # A record ends in a brace, so nothing of it is stripped; of the blanks of a mended line nothing is left.
-    records = [record for line in lines if (record := line.rstrip(b" ,")) and record != layout.OPENING]
+    records = [record for line in lines if (record := line.rstrip(b" ,"))]
     records.append(b"")
     return b"\n".join(records)
 

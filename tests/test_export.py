@@ -150,6 +150,15 @@ def test_blanks_of_mended_lines_are_in_no_export(path: Path) -> None:
     assert b"\n\n" not in exported(path, "ndjson")
 
 
+def test_the_first_record_may_stand_on_the_line_of_the_opening(path: Path) -> None:
+    records = [stored_record(n) for n in range(3)]
+    path.write_bytes(journal_of(records).replace(b"[\n", b"[", 1))
+
+    for form in ("json", "ndjson"):
+        assert events_of(exported(path, form), form) == [json.loads(record) for record in records]
+    assert len(rows_of(exported(path, "csv"))) == len(lines_of(exported(path, "parquet"))) == 3
+
+
 def test_a_field_called_as_the_column_of_further_fields_is_in_it(path: Path) -> None:
     path.write_bytes(journal_of([stored_record(1, other="kept", plan="pro")]))
 
