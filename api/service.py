@@ -6,7 +6,7 @@ import re
 from http import HTTPStatus
 from typing import Final
 
-from flask import Blueprint, Response, current_app, render_template
+from flask import Blueprint, Response, current_app, render_template, request
 
 from api.access import refuse_strangers
 from api.answers import reply, static_file
@@ -21,7 +21,14 @@ service: Final = Blueprint("service", __name__)
 
 @service.get("/")
 def get_index() -> Response:
-    """Name, version, health and the list of endpoints."""
+    """Name, version, health and the list of endpoints; a browser is sent to the page for people."""
+    prefers_page = request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html"
+    answer = Response(status=HTTPStatus.FOUND, headers={"Location": "/docs"}) if prefers_page else _index()
+    answer.vary.add("Accept")
+    return answer
+
+
+def _index() -> Response:
     rules = {_shown(rule.rule) for rule in current_app.url_map.iter_rules() if not rule.rule.startswith("/static")}
     health = parts().pipeline.readiness()
     return reply({"name": "clickstream", "version": __version__, "health": health, "endpoints": sorted(rules)})

@@ -45,6 +45,16 @@ def test_the_first_example_is_sent_as_it_stands_and_the_answer_shown(browser: Br
     assert opened.complaints == []
 
 
+def test_a_browser_that_asks_for_the_api_alone_sees_the_page_and_a_program_the_index(
+    browser: Browser, running: Platform
+) -> None:
+    page = browser.new_page()
+    page.goto(running.url)
+
+    expect(page).to_have_url(f"{running.url}/docs")
+    assert running.get("/")["name"] == "clickstream"
+
+
 def test_the_curl_command_does_the_same_whatever_the_body_holds(browser: Browser, running: Platform) -> None:
     opened = Opened(browser, running.url)
     entry = opened.page.locator("#POST-events")
