@@ -242,6 +242,7 @@ def test_what_the_alarms_watch_is_sent_at_the_start_and_at_the_stop(cloud: Cloud
         cloud.proxy.faults.is_down = True
         refused = [send(api, begin, 20).status_code for begin in range(0, 200, 20)].count(503)
         assert refused > 0
+        until(lambda: api.get("/stats")["ingest"]["spill"]["age_s"] > 0)  # told in tenths of a second
         api.process.terminate()
         api.process.wait(10)
 
