@@ -111,8 +111,8 @@ def _turn(item: pytest.Item) -> tuple[bool, int]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Half again as many workers as processors: a test waits for half of its time, for a disk, a poll or a timeout."""
-    return (os.cpu_count() or 1) * 3 // 2
+    """Twice as many workers as processors: a test waits for half of its time, for a disk, a poll or a timeout."""
+    return (os.cpu_count() or 1) * 2
 
 
 def _lacking() -> dict[str, str]:
