@@ -8,6 +8,7 @@ from typing import Final
 from flask import request
 
 from api.parts import parts
+from clickstream.access import WriteAccess
 from clickstream.dashboard.access import holds, is_this_machine
 from clickstream.errors import RequestRefused
 
@@ -44,9 +45,8 @@ def refuse_pages_of_other_sites() -> None:
         raise RequestRefused("forbidden", f"pages of {page[:100]} may not change anything here")
 
 
-def admit(events: int, key_in_body: str | None = None) -> str | None:
+def admit(access: WriteAccess, events: int, key_in_body: str | None = None) -> str | None:
     """Source that sends these `events`, by its write key wherever that stands; raises RequestRefused."""
-    access = parts().write_access
     if access.is_open:
         return None
     return access.admit(_presented(key_in_body), origin=_page(), address=request.remote_addr or "", events=events)

@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from flask import Response, request
 from werkzeug.exceptions import HTTPException, NotFound
 
-from api.parts import parts
+from api.parts import Parts, parts
 from clickstream.access import RateLimited
 from clickstream.arrivals import Refusal, refusals_of
 from clickstream.backends.base import Backend
@@ -40,6 +40,8 @@ def ready_backend() -> Backend:
 def accept(
     records: list[bytes],
     *,
+    here: Parts,
+    environ: dict[str, Any],
     family: str,
     key: str | None,
     answer: Callable[[Receipt], Response],
@@ -48,11 +50,11 @@ def accept(
 ) -> Response:
     """`answer` over the verdicts on `records`, sent once everything accepted is kept; else `unavailable`.
 
+    `here` and `environ` are those of the request, which the view has looked up: that is not free, see parts.py.
     `family` is the SDK's, or native; `key` the name of the write key, where one was asked for. `unavailable` is called
     when the request is over; without one the answer is our own. `events` is what `records` hold, where an adapter has
     just written them.
     """
-    here, environ = parts(), request.environ
     deferred = Deferred()
     cleaned = here.privacy.cleaned(
         records, user_agent=environ.get("HTTP_USER_AGENT", ""), address=environ["REMOTE_ADDR"]
@@ -103,9 +105,8 @@ def test_id() -> str | None:
     return checked_scope(request.environ.get("HTTP_X_CLICKSTREAM_TEST_ID"))
 
 
-def request_body() -> bytes:
+def request_body(environ: Mapping[str, Any]) -> bytes:
     """The body as it came; raises RequestRefused or Unavailable when the server would not read it."""
-    environ = request.environ
     refused: RequestRefused | Unavailable | None = environ.get(BODY_REFUSED)
     if refused is not None:
         raise refused

@@ -31,14 +31,15 @@ def post_events() -> Response:
     here, environ = parts(), request.environ
     try:
         encoding = environ.get("HTTP_CONTENT_ENCODING", "")
-        body = decompress(request_body(), encoding=encoding, max_bytes=here.max_body_bytes)
+        body = decompress(request_body(environ), encoding=encoding, max_bytes=here.max_body_bytes)
         records = split(body, media_type=environ["CONTENT_TYPE"], max_records=here.max_records)
     except RequestRefused as refusal:
         if refusal.code != "timeout":  # a slow network, not a fault of the events: they will come again
-            admit(1)  # what strangers send fills no disk
+            admit(here.write_access, 1)  # what strangers send fills no disk
             refuse(environ[BODY], refusal, family="native")
         raise
-    return accept(records, family="native", key=admit(len(records)), answer=native_answer)
+    key = admit(here.write_access, len(records))
+    return accept(records, here=here, environ=environ, family="native", key=key, answer=native_answer)
 
 
 @ingest.route("/events", methods=["OPTIONS"])

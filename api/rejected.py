@@ -29,7 +29,7 @@ _one_at_a_time: Final = asyncio.Lock()
 @rejected.post("/rejected/replay")
 def post_replay() -> Response:
     """Try quarantined records again; what is kept now leaves the quarantine."""
-    selection = replay.read_selection(request_body())
+    selection = replay.read_selection(request_body(request.environ))
     parts().pipeline.require_ready()
     deferred = Deferred()
     _start(_replay(parts().pipeline, selection, deferred))

@@ -45,7 +45,7 @@ def take(route: Route) -> Response:
 def _refused(route: Route, refusal: RequestRefused, origin: str | None, key_in_body: str | None) -> Response:
     """Quarantine a body that holds no records, unless its sender may not send at all: strangers fill no disk."""
     try:
-        admit(1, key_in_body)
+        admit(parts().write_access, 1, key_in_body)
     except RequestRefused as stranger:
         return _with_cors(failure(stranger), origin)
     refuse(request.environ[BODY], refusal, family=route.family)
@@ -92,11 +92,12 @@ class _Headers(Mapping[str, str]):
 
 
 def _accept(route: Route, batch: WireBatch, origin: str | None) -> Response:
-    limit = parts().max_records
+    here = parts()
+    limit = here.max_records
     if len(batch.records) > limit:
         raise RequestRefused("too_many_records", f"{len(batch.records):,} events, at most {limit:,} (MAX_RECORDS)")
     test_id()  # whose name may be refused: before the events are counted against the rate, not after
-    key = admit(len(batch.records), batch.write_key)
+    key = admit(here.write_access, len(batch.records), batch.write_key)
 
     def answer(receipt: Receipt) -> Response:
         rejected = frozenset(one.index for one in receipt.rejections)
@@ -106,13 +107,20 @@ def _accept(route: Route, batch: WireBatch, origin: str | None) -> Response:
         return _response(route.answers.unavailable, origin)
 
     return accept(
-        list(batch.records), events=batch.events, family=route.family, key=key, answer=answer, unavailable=unavailable
+        list(batch.records),
+        events=batch.events,
+        here=here,
+        environ=request.environ,
+        family=route.family,
+        key=key,
+        answer=answer,
+        unavailable=unavailable,
     )
 
 
 def _body() -> bytes:
     # Not what Content-Encoding says: SDKs set it wrongly, and the first bytes of gzip are never JSON.
-    return decompress(request_body(), encoding="", max_bytes=parts().max_body_bytes)
+    return decompress(request_body(request.environ), encoding="", max_bytes=parts().max_body_bytes)
 
 
 def _response(answer: Answer, origin: str | None) -> Response:

@@ -88,7 +88,7 @@ def _micro_totals() -> dict[str, int]:
 
 def _conditions() -> Mapping[str, Any]:
     """The conditions of a request, in its body or its address; raises RequestRefused."""
-    body = request_body()
+    body = request_body(request.environ)
     try:
         conditions: Any = msgspec.json.decode(body) if body else request.args
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as problem:
