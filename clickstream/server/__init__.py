@@ -17,6 +17,7 @@ incoming.py    the requests in what it sends, read by httptools
 request.py     a request as it arrives, within its limits of size and room, and as WSGI has it
 answer.py      an answer as WSGI gives it, and as bytes
 streams.py     answers that are too large to be held
+turns.py       large requests of many clients, one after the other, small ones in between
 contract.py    what a view and the server say to each other
 """
 

@@ -24,6 +24,7 @@ _log: Final = logging.getLogger(__name__)
 _HEAD_TIMEOUT_S: Final = 10  # from the first byte of a request, or a connection's start, to the end of its headers
 _IDLE_TIMEOUT_S: Final = 75  # of a kept connection between two requests
 _MUCH_BYTES: Final = 64 * 1024  # at once: behind them it is the turn of others
+_LARGE_BYTES: Final = 16 * 1024  # of a body, from which on a request waits for its turn
 _RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER
 
 
@@ -141,7 +142,12 @@ class Connection(asyncio.Protocol):
         """Answer what is complete, as fast as the client takes the answers."""
         complete = self._incoming.complete
         while complete and self._answering is None and not self._is_full and not self._transport.is_closing():
-            self._answer(complete.popleft())
+            request = complete.popleft()
+            if request.size > _LARGE_BYTES:
+                self._answering = request
+                self._service.turns.call(partial(self._answer_in_turn, request), request.size)
+            else:
+                self._answer(request)
         if bool(complete) is not self._is_held_back:
             self._hold_back(bool(complete))
 
@@ -163,6 +169,10 @@ class Connection(asyncio.Protocol):
     def _read_on(self) -> None:
         if not self._is_held_back and not self._transport.is_closing():
             self._transport.resume_reading()
+
+    def _answer_in_turn(self, request: Request) -> None:
+        self._answer(request)
+        self._go_on()
 
     def _answer(self, request: Request) -> None:
         self._answering = request

@@ -38,20 +38,20 @@ class Request:
     __slots__ = (
         "_parts",
         "_room",
-        "_size",
         "headers",
         "is_continue_due",
         "is_http_1_1",
         "keep_alive",
         "method",
         "refused",
+        "size",
         "url",
     )
 
     def __init__(self, room: Room) -> None:
         self._room = room
         self._parts: list[bytes | bytearray] = []
-        self._size = 0
+        self.size = 0  # of the body, as far as it has come, with what was thrown away of it
         self.method = ""
         self.url = b""
         self.headers: list[tuple[bytes, bytes]] = []
@@ -72,8 +72,8 @@ class Request:
 
     def add(self, part: bytes) -> None:
         """Keep `part` of the body if there is room; if not, who were cut off would not see the answer that says why."""
-        self._size += len(part)
-        if self.refused is None and self._size > self._room.max_body_bytes:
+        self.size += len(part)
+        if self.refused is None and self.size > self._room.max_body_bytes:
             most = f"{self._room.max_body_bytes:,} bytes (MAX_BODY_BYTES)"
             self.refuse(RequestRefused("body_too_large", f"the body is larger than {most}; send smaller batches"))
         if self.refused is None and self._parts and self._room.is_taken():
@@ -100,7 +100,7 @@ class Request:
 
     def is_endless(self) -> bool:
         """Whether so much has been thrown away that the rest is not worth reading."""
-        return self._size > _DISCARDED_BODIES * self._room.max_body_bytes
+        return self.size > _DISCARDED_BODIES * self._room.max_body_bytes
 
     def release(self) -> None:
         """Let go of the body."""

@@ -12,6 +12,7 @@ from clickstream.server.answer import date_line
 from clickstream.server.contract import OnAnswer, WsgiApp
 from clickstream.server.request import Room
 from clickstream.server.streams import Streams
+from clickstream.server.turns import Turns
 
 if TYPE_CHECKING:
     from clickstream.server.connection import Connection
@@ -43,6 +44,7 @@ class Service:
         self._reader_timeout_s = reader_timeout_s
         self.on_answer = on_answer
         self.streams = Streams(loop)
+        self.turns = Turns(loop)
         self.connections: set[Connection] = set()
         self.now_s = time.monotonic()  # at most a second ago
         self.date = date_line(time.time())

@@ -15,6 +15,7 @@ from clickstream.server import BODY, BODY_REFUSED, DEFERRED, Deferred, serve
 MAX_BODY_BYTES = 100_000
 
 closed: list[str] = []  # streams that were let go of
+busy: list[str] = []  # what has been worked for
 made = 0  # pieces of streams
 
 
@@ -37,10 +38,15 @@ def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         return Stream(asked["name"], int(asked["pieces"]), breaks="breaks" in asked)
     if path == "/bytes":
         return _whole(start, b"x" * int(asked["n"]))
+    if path == "/busy":
+        time.sleep(float(asked["s"]))  # and nothing else happens meanwhile
+        busy.append(asked["name"])
     if path == "/header":
         return _whole(start, b"", ("X-Asked", asked["value"]))
     if path == "/streams":
         return _whole(start, json.dumps({"closed": closed, "made": made}).encode())
+    if path == "/was-busy":
+        return _whole(start, json.dumps(busy).encode())
     refused = environ.get(BODY_REFUSED)
     seen = {
         "method": environ["REQUEST_METHOD"],
