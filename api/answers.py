@@ -17,12 +17,12 @@ from clickstream.access import RateLimited
 from clickstream.arrivals import Refusal, refusals_of
 from clickstream.backends.base import Backend
 from clickstream.bodies import readable
+from clickstream.entry import Receipt
 from clickstream.errors import RequestRefused, Unavailable
 from clickstream.events import PlainEvent
 from clickstream.expectations import checked_scope
 from clickstream.journal.quarantine import MAX_RAW_BYTES
 from clickstream.marks import marked
-from clickstream.pipeline import Receipt
 from clickstream.server import BODY, BODY_REFUSED, DEFERRED, Deferred
 from web.static_answer import static_answer
 

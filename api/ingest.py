@@ -11,8 +11,8 @@ from api.access import admit
 from api.answers import accept, error, reason, refuse, reply, request_body
 from api.parts import parts
 from clickstream.bodies import decompress, split
+from clickstream.entry import Receipt
 from clickstream.errors import RequestRefused
-from clickstream.pipeline import Receipt
 from clickstream.server import BODY
 
 ingest: Final = Blueprint("ingest", __name__)

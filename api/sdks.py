@@ -13,8 +13,8 @@ from api.access import admit
 from api.answers import accept, failure, reason, refuse, request_body, static_file, test_id
 from api.parts import parts
 from clickstream.bodies import decompress
+from clickstream.entry import Receipt
 from clickstream.errors import RequestRefused, Unavailable
-from clickstream.pipeline import Receipt
 from clickstream.server import BODY
 from clickstream.wire import ROUTES, Answer, Route, WireBatch, WireRequest, cors_headers, preflight
 

@@ -4,7 +4,7 @@ The way of an event, and the file that answers for each step:
 
 1.  bodies.py     request body -> records             (wire/ does it for foreign SDKs)
 2.  events/       record -> event or rejection        every rule about what an event may be
-3.  pipeline.py   validate, deduplicate, keep, count  READ FIRST
+3.  pipeline.py   validate, deduplicate, keep, count  READ FIRST; entry.py is one request on this way
 4.  journal/      the append-only file: group writes, recovery, consistent reads
 5.  backends/     where events live: local.py, aws.py (its parts in aws/)
 6.  stats/        every number that is shown: a fold over events

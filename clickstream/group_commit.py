@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
 from clickstream.errors import BackendUnavailable
+from clickstream.recurring import Recurring
 
 _log: Final = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class GroupCommit(Generic[E]):
         self._write = write
         self._report = report
         self._waiting: queue.SimpleQueue[E | None] = queue.SimpleQueue()
+        self._not_kept = Recurring(_log, "events not kept")
         self._thread = threading.Thread(target=self._run, name="group-commit")
 
     def start(self) -> None:
@@ -81,9 +83,12 @@ class GroupCommit(Generic[E]):
         try:
             self._write(group)
         except BackendUnavailable as problem:
+            self._not_kept.failed(problem)
             self._report(group, problem)
         except Exception as problem:  # noqa: BLE001 - this thread must outlive any failure, or every sender hangs
-            _log.exception("commit failed entries=%d", len(group))
+            self._not_kept.failed(problem)
             self._report(group, BackendUnavailable(f"events cannot be kept now: {problem}"))
         else:
+            if any(entry.records for entry in group):
+                self._not_kept.over()
             self._report(group, None)

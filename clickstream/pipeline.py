@@ -12,17 +12,19 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from clickstream.backends.base import Backend
+from clickstream.entry import Entry, OnKept, Receipt, columns, refused_of
 from clickstream.errors import BackendUnavailable, RequestRefused, Unavailable
-from clickstream.events import AnyEvent, Batch, Limits, PlainEvent, Rejection, validate
+from clickstream.events import AnyEvent, Limits, PlainEvent, validate
 from clickstream.group_commit import GroupCommit
 from clickstream.journal import Quarantine
 from clickstream.journal.quarantine import Refused
 from clickstream.meter import Meter
+from clickstream.numbers import Numbers
 from clickstream.readiness import Readiness, stopping
+from clickstream.recurring import Recurring
 from clickstream.stats.recency import RecentIds
 from clickstream.timestamps import text
 
@@ -30,35 +32,8 @@ T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
 _STOP_PATIENCE_S: Final = 1.0  # for a replay or a rewriting under way
-_SNAPSHOT_AGE_MS: Final = 50  # an event must show within 100 ms of its acknowledgement, the way of the answer included
 
-OnKept = Callable[[Unavailable | None], None]
 Observer = Callable[[Sequence[AnyEvent], Sequence[bytes]], None]
-
-
-@dataclass(slots=True)
-class Receipt:
-    """The verdicts on one request; `when_kept` in `accept` tells when they may be sent."""
-
-    accepted: int
-    duplicates: int
-    rejections: Sequence[Rejection]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Entry:
-    """One request on its way to the disk."""
-
-    when_kept: OnKept
-    generation: int
-    started_s: float
-    size: int = 0
-    events: Sequence[AnyEvent] = ()
-    records: Sequence[bytes] = ()
-    times_ms: Sequence[int] = ()
-    ids: Sequence[str] = ()
-    receipt: Receipt = field(default_factory=lambda: Receipt(0, 0, ()))
-    refused: Sequence[Refused] = ()
 
 
 class Pipeline:
@@ -82,13 +57,14 @@ class Pipeline:
         self._run_soon: Callable[[Callable[[], None]], object] = _not_started
         self._clock_ms = clock_ms
         self._ids = RecentIds(dedupe_window)
-        self._commits: GroupCommit[_Entry] = GroupCommit(self._write, self._report)
+        self._commits: GroupCommit[Entry] = GroupCommit(self._write, self._report)
         self._waiting_bytes = 0
         self._generation = 0  # counts failed groups, see _kept
         self.rebuilds = 0  # how often `rebuild` has begun: what was read before the last one may be gone since
         self._observers: list[Observer] = []
         self._forgetful: list[Callable[[], object]] = []
-        self._snapshots: dict[str, tuple[int, dict[str, Any]]] = {}
+        self._numbers = Numbers(backend, self.meter, self._ids)
+        self._not_quarantined = Recurring(_log, "refused records not kept in the quarantine")
         self._readiness = Readiness(backend.recover, self._ids.remember)
 
     # -- life -----------------------------------------------------------------------------------------------
@@ -146,12 +122,12 @@ class Pipeline:
                 done(None, stopping())
                 return
             self._ids.clear()
-            self._snapshots.clear()
+            self._numbers.clear()
             self.let_forget()
             self._readiness.read(before=rewrite, after=lambda: self._run_soon(tell))
 
         # Behind everything that waits: when this empty entry has gone through, all others have.
-        self._commits.submit(_Entry(when_kept=drained, generation=self._generation, started_s=time.perf_counter()))
+        self._commits.submit(Entry(when_kept=drained, generation=self._generation, started_s=time.perf_counter()))
 
     def readiness(self) -> dict[str, Any]:
         """Whether the journal has been replayed and how far it is; what a spill journal holds, where there is one."""
@@ -192,16 +168,20 @@ class Pipeline:
         started_s = time.perf_counter()
         now_ms = self._clock_ms()
         batch = validate(records, self.limits, now_ms, events)
-        duplicates = self._take_out_duplicates(batch)
-        receipt = Receipt(len(batch.events), duplicates, batch.rejections)
         ids = [event.event_id or "" for event in batch.events]
+        fresh = self._ids.unknown_among(ids)
+        duplicates = len(ids) - len(fresh)
+        if duplicates:
+            batch.keep_only(fresh)
+            ids = [ids[one] for one in fresh]
+        receipt = Receipt(len(batch.events), duplicates, batch.rejections)
         if ids:
             self._ids.hold(ids)
         refused: list[Refused] = []
         if batch.rejections:
             received_at = text(now_ms)
-            refused = [_refused(one, source, received_at) for one in batch.rejections]
-        entry = _Entry(
+            refused = [refused_of(one, source, received_at) for one in batch.rejections]
+        entry = Entry(
             events=batch.events,
             records=batch.records,
             times_ms=batch.times_ms,
@@ -227,7 +207,7 @@ class Pipeline:
         now_ms = self._clock_ms()
         self.meter.take(0, 0, [refusal.code], now_ms)
         refused = Refused(text(now_ms), refusal.code, refusal.field, str(refusal), source, body, None, full_bytes)
-        entry = _Entry(
+        entry = Entry(
             when_kept=lambda _: None,
             generation=self._generation,
             started_s=time.perf_counter(),
@@ -255,25 +235,9 @@ class Pipeline:
         if self._waiting_bytes > self._max_waiting_bytes:
             raise Unavailable("more events wait for the disk than MAX_WAITING_BYTES; send them again in a second")
 
-    def _take_out_duplicates(self, batch: Batch) -> int:
-        ids = [event.event_id or "" for event in batch.events]
-        distinct = set(ids)
-        if len(distinct) == len(ids) and not self._ids.has_any(distinct):
-            return 0
-        seen: set[str] = set()
-        fresh = []
-        for index, event_id in enumerate(ids):
-            if event_id not in self._ids and event_id not in seen:
-                seen.add(event_id)
-                fresh.append(index)
-        batch.events = [batch.events[index] for index in fresh]
-        batch.records = [batch.records[index] for index in fresh]
-        batch.times_ms = [batch.times_ms[index] for index in fresh]
-        return len(ids) - len(fresh)
-
     # -- the commit thread ----------------------------------------------------------------------------------
 
-    def _write(self, entries: Sequence[_Entry]) -> None:
+    def _write(self, entries: Sequence[Entry]) -> None:
         records = [record for entry in entries for record in entry.records]
         try:
             if records:
@@ -284,26 +248,28 @@ class Pipeline:
             raise
         self._keep_refused(entries)
 
-    def _keep_refused(self, entries: Sequence[_Entry]) -> None:
+    def _keep_refused(self, entries: Sequence[Entry]) -> None:
         refused = [one for entry in entries for one in entry.refused]
         if refused:
             try:
                 self.quarantine.keep(refused)
             except OSError as problem:
                 # Their senders get the verdict in the answer; good events of the group must not suffer for it.
-                _log.error("quarantine not written entries=%d error=%s", len(refused), problem)
+                self._not_quarantined.failed(problem)
+            else:
+                self._not_quarantined.over()
 
-    def _report(self, entries: list[_Entry], problem: BackendUnavailable | None) -> None:
+    def _report(self, entries: list[Entry], problem: BackendUnavailable | None) -> None:
         done = self._not_kept if problem else self._kept
         self._run_soon(lambda: done(entries, problem))
 
     # -- back on the loop -----------------------------------------------------------------------------------
 
-    def _kept(self, entries: list[_Entry], _: BackendUnavailable | None) -> None:
+    def _kept(self, entries: list[Entry], _: BackendUnavailable | None) -> None:
         now_ms = self._clock_ms()
         now_s = time.perf_counter()
         self._ids.settle(sum([len(entry.ids) for entry in entries]))
-        self._count(*_columns(entries), now_ms)
+        self._count(*columns(entries), now_ms)
         for entry in entries:
             self._waiting_bytes -= entry.size
             receipt = entry.receipt
@@ -316,14 +282,14 @@ class Pipeline:
             else:
                 entry.when_kept(None)
 
-    def _not_kept(self, entries: list[_Entry], problem: BackendUnavailable | None) -> None:
+    def _not_kept(self, entries: list[Entry], problem: BackendUnavailable | None) -> None:
         self._generation += 1
         self.meter.failed_commits += 1
         self._count_part(entries, problem.kept if problem else ())
         for entry in entries:
             entry.when_kept(problem)
 
-    def _count_part(self, entries: list[_Entry], kept: Sequence[int]) -> None:
+    def _count_part(self, entries: list[Entry], kept: Sequence[int]) -> None:
         """Count the `kept` records of a failed group; their ids stay known, so a repeat finds duplicates."""
         ids = [one for entry in entries for one in entry.ids]
         for entry in entries:
@@ -332,7 +298,7 @@ class Pipeline:
         if kept:
             self._ids.settle(len(kept))
             now_ms = self._clock_ms()
-            events, records, times_ms = _columns(entries)
+            events, records, times_ms = columns(entries)
             self._count(
                 [events[one] for one in kept], [records[one] for one in kept], [times_ms[one] for one in kept], now_ms
             )
@@ -351,36 +317,7 @@ class Pipeline:
     def statistics(self, window: str) -> dict[str, Any]:
         """Everything `/stats` shows for `window`, at most 50 ms old."""
         self.require_ready()
-        now_ms = self._clock_ms()
-        cached = self._snapshots.get(window)
-        if cached is None or not 0 <= now_ms - cached[0] < _SNAPSHOT_AGE_MS:
-            cached = self._snapshots[window] = (now_ms, self._statistics(window, now_ms))
-        return cached[1]
-
-    def _statistics(self, window: str, now_ms: int) -> dict[str, Any]:
-        meter = self.meter
-        numbers = self.backend.statistics(window, now_ms)
-        numbers["accounting"] = {**meter.accounting(), "since": text(meter.since_ms)}
-        numbers["rejected_by_code"] = dict(meter.rejected.most_common())
-        numbers["ingest"] = {
-            "backend": self.backend.name,
-            "events_per_second": meter.events_per_second(now_ms),
-            "commit_latency_ms": meter.latency_ms(),
-            "dedupe": {"window": self._ids.window, "ids": len(self._ids)},
-            "last_event_at": None if meter.last_event_ms is None else text(meter.last_event_ms),
-            "failed_commits": meter.failed_commits,
-            **self.backend.condition(),
-        }
-        return numbers
-
-
-def _columns(entries: Sequence[_Entry]) -> tuple[list[AnyEvent], list[bytes], list[int]]:
-    """Events, records and times of all `entries`."""
-    return (
-        [event for entry in entries for event in entry.events],
-        [record for entry in entries for record in entry.records],
-        [ms for entry in entries for ms in entry.times_ms],
-    )
+        return self._numbers.of(window, self._clock_ms())
 
 
 def _not_rewritten(problem: OSError) -> Unavailable:
@@ -392,15 +329,3 @@ def _not_rewritten(problem: OSError) -> Unavailable:
 
 def _not_started(_: Callable[[], None]) -> None:
     raise RuntimeError("the pipeline was not started")
-
-
-def _refused(rejection: Rejection, source: str, received_at: str) -> Refused:
-    return Refused(
-        received_at,
-        rejection.code,
-        rejection.field,
-        rejection.message,
-        source,
-        rejection.record,
-        rejection.event_id,
-    )

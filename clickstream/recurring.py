@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from clickstream.errors import ClickstreamError
+
 _QUIET_S: Final = 30.0
 
 
@@ -20,11 +22,11 @@ class Recurring:
         self._said_s: float | None = None
 
     def failed(self, problem: Exception) -> None:
-        """It has happened; one that the system does not explain is told with its traceback."""
+        """It has happened; one that neither the system nor this project explains is told with its traceback."""
         now_s = self._clock_s()
         if self._said_s is None or now_s - self._said_s >= _QUIET_S:
             self._said_s = now_s
-            unexplained = None if isinstance(problem, OSError) else problem
+            unexplained = None if isinstance(problem, (OSError, ClickstreamError)) else problem
             self._log.error("%s error=%s", self._what, problem, exc_info=unexplained)
 
     def over(self) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import pytest
 
 from clickstream.errors import BackendUnavailable
 from clickstream.group_commit import MAX_GROUP_BYTES, GroupCommit
@@ -54,6 +57,20 @@ def test_what_arrives_during_a_write_is_the_next_group() -> None:
 
     assert recorder.groups == [[b"a"], [b"b", b"c", b"d"]]
     assert recorder.reports == [([b"a"], None), ([b"b", b"c", b"d"], None)]
+
+
+def test_a_failure_that_lasts_is_logged_once_and_once_that_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    recorder = Recorder()
+    recorder.failing = {b"bad"}
+    recorder.submit(*[b"bad"] * 50, size=MAX_GROUP_BYTES)
+    recorder.commits.submit(Entry([], MAX_GROUP_BYTES))  # nothing was kept: it is not over
+    recorder.submit(b"bad", b"good", b"good", size=MAX_GROUP_BYTES)
+    recorder.gate.set()
+    recorder.commits.start()
+    recorder.commits.stop()
+
+    assert caplog.messages == ["events not kept error=no", "over: events not kept"]
 
 
 def test_groups_are_bounded_in_bytes() -> None:

@@ -86,9 +86,9 @@ MUTANTS = [
     ),
     Mutant(
         "no deduplication",
-        "clickstream/pipeline.py",
-        "        if len(distinct) == len(ids) and not self._ids.has_any(distinct):\n            return 0\n",
-        "        if distinct:\n            return 0\n",
+        "clickstream/stats/recency.py",
+        "        if len(distinct) == len(ids) and not self.has_any(distinct):\n            return range",
+        "        if distinct:\n            return range",
         "test_pipeline.py::test_a_whole_batch_sent_again_stores_nothing_and_is_a_success",
     ),
     Mutant(

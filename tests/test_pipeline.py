@@ -14,10 +14,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from clickstream.entry import Receipt
 from clickstream.errors import BackendUnavailable, Replaying, RequestRefused, Unavailable
 from clickstream.events import Event, PlainEvent
 from clickstream.journal import Quarantine
-from clickstream.pipeline import Pipeline, Receipt
+from clickstream.pipeline import Pipeline
 from tests.support.journals import scratch
 from tests.support.native import LIMITS, NOW_MS, encoded, native_event
 from tests.support.recording_backend import RecordingBackend, full_disk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Protocol
 
@@ -115,3 +116,9 @@ class Batch:
     records: list[bytes] = field(default_factory=list)
     times_ms: list[int] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
+
+    def keep_only(self, places: Sequence[int]) -> None:
+        """Leave out the good events that stand elsewhere than at `places`."""
+        self.events = [self.events[one] for one in places]
+        self.records = [self.records[one] for one in places]
+        self.times_ms = [self.times_ms[one] for one in places]

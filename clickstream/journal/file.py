@@ -17,6 +17,7 @@ from clickstream.errors import BackendUnavailable, JournalDamaged, JournalError,
 from clickstream.journal import conversion, layout
 from clickstream.journal.identity import Kind, identify
 from clickstream.place import module
+from clickstream.recurring import Recurring
 
 _log: Final = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Journal:
         self._synced_end = 0  # the disk has what stands before it; behind `end` only with fsync=everysec
         self._tail = bytearray()  # our own copy of the bytes from the last _PAGE boundary before that to `end`
         self._sync_error: OSError | None = None  # of the background sync; nothing is synced until it is restored
+        self._not_synced = Recurring(_log, f"journal not synced path={path}")
         self._unsynced = threading.Event()
         self._closing = threading.Event()
         self._fd = _open_locked(path, setting)
@@ -156,7 +158,6 @@ class Journal:
             self._doubtful = True
             raise _unavailable(self.path, "restore", problem) from problem
         self._sync_error = None
-        _log.info("journal restored path=%s end=%d", self.path, self.end)
 
     def _rewrite_tail(self) -> None:
         """Write what is in doubt again from our own copy, sync, drop it from the cache, compare what the disk says."""
@@ -187,8 +188,9 @@ class Journal:
                 sync(self._fd)
             except OSError as problem:
                 self._sync_error = problem
-                _log.error("journal sync failed path=%s error=%s", self.path, problem)
+                self._not_synced.failed(problem)
             else:
+                self._not_synced.over()
                 # After a failure a sync succeeds without the pages that the kernel has dropped.
                 if self._sync_error is None:
                     self._synced_end = reached
@@ -202,7 +204,6 @@ def require_named(path: Path, fd: int) -> None:
             return
     except FileNotFoundError:
         pass
-    _log.error("journal moved or deleted while it is open path=%s", path)
     raise BackendUnavailable(
         f"events cannot be kept or read now: {path.name} was moved, replaced or deleted while it is open; "
         "put it back, or restart the API to begin with what stands there"
@@ -293,7 +294,6 @@ def _unusable(path: Path, problem: OSError, setting: str) -> JournalError:
 
 
 def _unavailable(path: Path, action: str, problem: OSError) -> BackendUnavailable:
-    _log.error("journal %s failed path=%s error=%s", action, path, problem)
     remedy = "make room on the disk" if problem.errno in (errno.ENOSPC, errno.EDQUOT) else "check the disk"
     reason = os.strerror(problem.errno) if problem.errno else str(problem)
     return BackendUnavailable(

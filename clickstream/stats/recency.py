@@ -28,6 +28,19 @@ class RecentIds:
         """Whether at least one of `ids` is known."""
         return not self._ids.isdisjoint(ids)
 
+    def unknown_among(self, ids: Sequence[str]) -> Sequence[int]:
+        """Where in `ids` each one stands for the first time that is not known."""
+        distinct = set(ids)
+        if len(distinct) == len(ids) and not self.has_any(distinct):
+            return range(len(ids))
+        seen: set[str] = set()
+        unknown = []
+        for index, one in enumerate(ids):
+            if one not in self._ids and one not in seen:
+                seen.add(one)
+                unknown.append(index)
+        return unknown
+
     def add(self, fresh: Sequence[str]) -> None:
         """Remember `fresh`, distinct and not known yet; the oldest beyond the window are forgotten."""
         self.hold(fresh)

@@ -5,7 +5,7 @@
 import * as ui from "./ui.js";
 
 const { byId, say } = ui;
-const PAUSE_MS = Number(document.body.dataset.pollIntervalS) * 1000;
+export const PAUSE_MS = Number(document.body.dataset.pollIntervalS) * 1000;
 const BACK_OFF_MS = [2000, 4000, 8000, 15_000]; // only while the dashboard itself does not answer
 const TIMEOUT_MS = 4000;
 const STALE_MS = PAUSE_MS * 3 + 4000;

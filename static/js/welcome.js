@@ -1,5 +1,6 @@
 // What stands in the page until the first event: how to send one, with the running API filled in.
 
+import { PAUSE_MS } from "./freshness.js";
 import * as ui from "./ui.js";
 
 const snippets = (url) => ({
@@ -49,7 +50,7 @@ function build(section, url) {
   start.addEventListener("click", () => ui.copy(generator(url), start));
   section.replaceChildren(
     ui.make("h2", { id: "welcome-title" }, "No events yet"),
-    ui.make("p", {}, "The platform is up and nothing has been accepted so far. Send one event; this page turns into the dashboard within two seconds."),
+    ui.make("p", {}, `The platform is up and nothing has been accepted so far. Send one event; this page turns into the dashboard within ${ui.duration(PAUSE_MS)}.`),
     ui.make("p", { class: "refused", hidden: "" }, ui.make("span", {}), ui.make("button", { type: "button", class: "link", "data-open": "rejected" }, "See why")),
     ui.make("div", { class: "snippet" }, ui.make("div", { class: "snippet-head" }, tabs, copy), panel),
     ui.make("p", {}, "Or let simulated shoppers in: ", ui.make("code", {}, generator(url)), " ", start),

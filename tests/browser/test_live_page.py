@@ -26,6 +26,7 @@ def test_the_first_event_turns_the_empty_page_into_the_dashboard(shop: Shop, tab
     tab.goto(shop.url)
     expect(tab.get_by_role("heading", name="No events yet")).to_be_visible()
     expect(tab.locator("#snippet")).to_contain_text(f"curl -X POST {shop.api_url}/events")
+    expect(tab.locator(".welcome")).to_contain_text("turns into the dashboard within 1 s.")
 
     shop.send(view(properties={"page": "/first"}))
 
