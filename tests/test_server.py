@@ -293,19 +293,22 @@ def test_who_sends_bodies_in_the_smallest_chunks_does_not_hold_up_the_others(ser
 
 def test_a_small_request_waits_for_one_large_one_and_not_for_all(server: Running) -> None:
     body = b"x" * 20_000
-    large = [open_socket(server.url) for _ in range(10)]
-    for number, connection in enumerate(large):
-        connection.sendall(ask(f"/busy?s=0.2&name=large-{number}", method="POST", body=body) + ask(f"/{number}") + LAST)
-    large.pop().close()  # what it sent is worked for nevertheless
-    with open_socket(server.url) as small:
+    with contextlib.ExitStack() as opened:
+        small = opened.enter_context(open_socket(server.url))
+        small.sendall(ask("/warm"))
+        assert small.recv(65536)  # connected, not only on its way
+        large = [opened.enter_context(open_socket(server.url)) for _ in range(10)]
+        for number, connection in enumerate(large):
+            busy = ask(f"/busy?s=0.2&name=large-{number}", method="POST", body=body)
+            connection.sendall(busy + ask(f"/{number}") + LAST)
         small.sendall(ask("/was-busy", "Connection: close"))
+        large.pop().close()  # what it sent is worked for nevertheless
         [(_, done)] = parsed(said(small))
 
-    assert len(json.loads(done)) < 6
-    for number, connection in enumerate(large):
-        found = [json.loads(answer)["path"] for _, answer in parsed(said(connection))]
-        assert found == ["/busy", f"/{number}", "/last"]
-        connection.close()
+        assert len(json.loads(done)) < 6
+        for number, connection in enumerate(large):
+            found = [json.loads(answer)["path"] for _, answer in parsed(said(connection))]
+            assert found == ["/busy", f"/{number}", "/last"]
     [(_, done), _] = server.answers(ask("/was-busy") + LAST)
     assert sorted(json.loads(done)) == [f"large-{number}" for number in range(10)]
 
