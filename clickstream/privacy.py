@@ -128,7 +128,7 @@ class Privacy:
         blob = b"\0".join(records)
         lower = blob.lower()
         if self._strip_secrets:
-            if b"=" in blob or (b"\\u" in blob and b"u003d" in lower):
+            if b"=" in blob or (b"\\" in blob and b"u003d" in lower):
                 records = [_SECRET.sub(_REMOVED, record) for record in records]
             if b"@" in blob:
                 records = [_CREDENTIALS.sub(rb"\1***@", record) if b"@" in record else record for record in records]
