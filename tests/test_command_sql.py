@@ -39,7 +39,36 @@ def test_an_answer_prints_as_json_as_csv_and_as_a_table(journal: str, capsys: py
     assert [row["step"] for row in answer["rows"]] == ["page_view", "add_to_cart", "checkout", "purchase"]
     assert lines[:2] == ["step,sessions,conversion", f"page_view,{answer['rows'][0]['sessions']},"]
     assert table.splitlines()[0] == "funnel: sessions that reached each step in order"
-    assert re.search(r"page_view +│ +\d+ +│ - ", table)
+    assert re.search(r"page_view +│ +\d+ │ +- │", table)
+
+
+def test_the_table_is_for_people_and_csv_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "events_backup.json")
+    bought = [
+        {
+            **{
+                "event_id": f"e{n}",
+                "event_type": "purchase",
+                "session_id": f"s{n % 1500}",
+                "properties": {"total": 12.5},
+            },
+            **{"timestamp": "2026-01-15T10:30:00Z", "received_at": "2026-01-15T10:30:00Z"},
+        }
+        for n in range(2000)
+    ]
+    write_journal(Path(path), bought)
+
+    shown = {}
+    for name in ("revenue", "sessions"):
+        assert ask(name, "--file", path) == 0
+        shown[name] = capsys.readouterr().out
+    assert ask("revenue", "--file", path, "--format", "csv") == 0
+    programs = capsys.readouterr().out
+
+    assert re.search(r"│ 2026-01-15 │ USD      │  2,000 │ 25,000.00 │         12.50 │", shown["revenue"])
+    assert re.search(r"┃ day        ┃ currency ┃ orders ┃   revenue ┃ average_order ┃", shown["revenue"])
+    assert re.search(r"│ 2026-01-15 │    1,500 │   1,000 │       66.7% │                1.3 │ ", shown["sessions"])
+    assert programs.splitlines()[1] == "2026-01-15,USD,2000,2500000,1250.0"
 
 
 def test_what_a_sender_writes_cannot_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,24 +98,13 @@ def _print(table: Table, form: str) -> None:
 
 
 def _print_table(table: Table) -> None:
-    from rich.table import Table as Grid  # noqa: PLC0415 (only the table needs it)
-    from rich.text import Text  # noqa: PLC0415 (as above)
-
+    from clickstream.terminal.answers import grid  # noqa: PLC0415 (only the table needs it)
     from clickstream.terminal.console import console_for_lines  # noqa: PLC0415 (as above)
 
     console = console_for_lines()
     # Not the grid's own title, which would be broken at the width of the grid.
     console.print(f"{table.name}: {QUESTIONS[table.name]}", markup=False, highlight=False)
-    grid = Grid(*table.columns)
-    for row in table.rows:
-        grid.add_row(*(Text(_cell(cell)) for cell in row))  # Text: a page named [red] is a name, not markup
-    console.print(grid)
-
-
-def _cell(cell: object) -> str:
-    if cell is None:
-        return "-"  # nothing to say, such as the conversion of a first step
-    return f"{cell:,.4g}" if isinstance(cell, float) else words.clean(str(cell))
+    console.print(grid(table))
 
 
 def time_argument(value: str) -> int:
