@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from flask import Response, request
@@ -37,13 +37,20 @@ def ready_backend() -> Backend:
     return pipeline.backend
 
 
+class Sender(NamedTuple):
+    """Who sends: the family of the SDK, or native; the name of the write key, where one was asked for; the test."""
+
+    family: str
+    key: str | None
+    scope: str | None
+
+
 def accept(
     records: list[bytes],
+    sender: Sender,
     *,
     here: Parts,
     environ: dict[str, Any],
-    family: str,
-    key: str | None,
     answer: Callable[[Receipt], Response],
     unavailable: Callable[[Unavailable], Response] | None = None,
     events: Sequence[PlainEvent] | None = None,
@@ -51,26 +58,24 @@ def accept(
     """`answer` over the verdicts on `records`, sent once everything accepted is kept; else `unavailable`.
 
     `here` and `environ` are those of the request, which the view has looked up: that is not free, see parts.py.
-    `family` is the SDK's, or native; `key` the name of the write key, where one was asked for. `unavailable` is called
-    when the request is over; without one the answer is our own. `events` is what `records` hold, where an adapter has
-    just written them.
+    `unavailable` is called when the request is over; without one the answer is our own. `events` is what `records`
+    hold, where an adapter has just written them.
     """
     deferred = Deferred()
     cleaned = here.privacy.cleaned(
         records, user_agent=environ.get("HTTP_USER_AGENT", ""), address=environ["REMOTE_ADDR"]
     )
-    scope = checked_scope(environ.get("HTTP_X_CLICKSTREAM_TEST_ID"))
-    if scope is not None:
-        cleaned = marked(cleaned, "test_id", scope)
+    if sender.scope is not None:
+        cleaned = marked(cleaned, "test_id", sender.scope)
     if cleaned != records:
         events = None
 
     def when_kept(problem: Unavailable | None) -> None:
         deferred.resolve(None if problem is None else (unavailable or failure)(problem))
 
-    receipt = here.pipeline.accept(cleaned, events, source=key or family, when_kept=when_kept)
+    receipt = here.pipeline.accept(cleaned, events, source=sender.key or sender.family, when_kept=when_kept)
     if receipt.rejections:
-        here.expectations.note_refused(refusals_of(receipt.rejections, scope, family))
+        here.expectations.note_refused(refusals_of(receipt.rejections, sender.scope, sender.family))
     environ[DEFERRED] = deferred
     return answer(receipt)
 
@@ -88,7 +93,7 @@ def refuse(body: bytes, refusal: RequestRefused, *, family: str) -> None:
     """Account for a body that holds no records."""
     here = parts()
     try:
-        scope = test_id()
+        scope = test_id(request.environ)
     except RequestRefused:
         scope = None  # which may be why the body is refused
     encoding = request.environ.get("HTTP_CONTENT_ENCODING", "")
@@ -100,9 +105,9 @@ def refuse(body: bytes, refusal: RequestRefused, *, family: str) -> None:
     here.expectations.note_refused([Refusal(scope, family, refusal.code, refusal.field, str(refusal), body)])
 
 
-def test_id() -> str | None:
-    """The scope that the request's header X-Clickstream-Test-Id names."""
-    return checked_scope(request.environ.get("HTTP_X_CLICKSTREAM_TEST_ID"))
+def test_id(environ: Mapping[str, Any]) -> str | None:
+    """The scope that the request's header X-Clickstream-Test-Id names; raises RequestRefused for one that is none."""
+    return checked_scope(environ.get("HTTP_X_CLICKSTREAM_TEST_ID"))
 
 
 def request_body(environ: Mapping[str, Any]) -> bytes:

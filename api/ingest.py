@@ -8,7 +8,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, request
 
 from api.access import admit
-from api.answers import accept, error, reason, refuse, reply, request_body
+from api.answers import Sender, accept, error, reason, refuse, reply, request_body, test_id
 from api.parts import parts
 from clickstream.bodies import decompress, split
 from clickstream.entry import Receipt
@@ -32,14 +32,15 @@ def post_events() -> Response:
     try:
         encoding = environ.get("HTTP_CONTENT_ENCODING", "")
         body = decompress(request_body(environ), encoding=encoding, max_bytes=here.max_body_bytes)
+        scope = test_id(environ)
         records = split(body, media_type=environ["CONTENT_TYPE"], max_records=here.max_records)
     except RequestRefused as refusal:
         if refusal.code != "timeout":  # a slow network, not a fault of the events: they will come again
             admit(here.write_access, 1)  # what strangers send fills no disk
             refuse(environ[BODY], refusal, family="native")
         raise
-    key = admit(here.write_access, len(records))
-    return accept(records, here=here, environ=environ, family="native", key=key, answer=native_answer)
+    sender = Sender("native", admit(here.write_access, len(records)), scope)
+    return accept(records, sender, here=here, environ=environ, answer=native_answer)
 
 
 @ingest.route("/events", methods=["OPTIONS"])

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 from werkzeug.datastructures import Headers
 
 from api.access import admit
-from api.answers import accept, failure, reason, refuse, request_body, static_file, test_id
+from api.answers import Sender, accept, failure, reason, refuse, request_body, static_file, test_id
 from api.parts import parts
 from clickstream.bodies import decompress
 from clickstream.entry import Receipt
@@ -96,7 +96,7 @@ def _accept(route: Route, batch: WireBatch, origin: str | None) -> Response:
     limit = here.max_records
     if len(batch.records) > limit:
         raise RequestRefused("too_many_records", f"{len(batch.records):,} events, at most {limit:,} (MAX_RECORDS)")
-    test_id()  # whose name may be refused: before the events are counted against the rate, not after
+    scope = test_id(request.environ)  # may be refused: before the events are counted against the rate, not after
     key = admit(here.write_access, len(batch.records), batch.write_key)
 
     def answer(receipt: Receipt) -> Response:
@@ -108,11 +108,10 @@ def _accept(route: Route, batch: WireBatch, origin: str | None) -> Response:
 
     return accept(
         list(batch.records),
+        Sender(route.family, key, scope),
         events=batch.events,
         here=here,
         environ=request.environ,
-        family=route.family,
-        key=key,
         answer=answer,
         unavailable=unavailable,
     )

@@ -77,7 +77,7 @@ def reset_micro() -> Response:
 
 
 def _scope() -> str | None:
-    return checked_scope(request.args.get("test_id")) or test_id()
+    return checked_scope(request.args.get("test_id")) or test_id(request.environ)
 
 
 def _micro_totals() -> dict[str, int]:

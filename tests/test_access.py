@@ -201,14 +201,16 @@ def test_an_image_of_another_site_brings_no_event_with_a_key_of_named_origins(ap
         ("/v1/batch", {"type": "track", "event": "a", "userId": "u"}, "no name", "invalid_parameter"),
         ("/batch/", {"event": "a", "distinct_id": "u"}, "no name", "invalid_parameter"),
         ("/v1/batch", {"type": "track", "event": "a", "userId": "u"}, "a-name", "too_many_records"),
+        ("/events", {"event_type": "a", "user_id": "u"}, "no name", "invalid_parameter"),
     ],
 )
-def test_a_key_in_the_body_counts_also_where_the_request_is_refused(
+def test_a_key_counts_also_where_the_request_is_refused(
     tmp_path: Path, path: str, event: object, scope: str, code: str
 ) -> None:
     with platform(tmp_path, READ_TOKEN="secret", WRITE_KEYS="app=pk_app;rate=0.2", MAX_RECORDS="10") as strict:
-        body = {"writeKey": "pk_app", "api_key": "pk_app", "batch": [event] * (11 if code == "too_many_records" else 1)}
-        headers = {"X-Clickstream-Test-Id": scope}
+        batch = [event] * (11 if code == "too_many_records" else 1)
+        body = {"writeKey": "pk_app", "api_key": "pk_app", "batch": batch, "records": batch}
+        headers = {"X-Clickstream-Test-Id": scope} | ({"X-Write-Key": "pk_app"} if path == "/events" else {})
 
         answers = [requests.post(strict.url + path, json=body, headers=headers, timeout=5) for _ in range(4)]
 
