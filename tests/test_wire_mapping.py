@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickstream.wire.mapping import epoch_ms, skew_ms, snake_case
+from clickstream.wire.mapping import snake_case
 from tests.support.wire import decode, events, request, route_of
 
 TP2 = "/com.snowplowanalytics.snowplow/tp2"
@@ -418,87 +417,12 @@ def test_names_that_differ_only_beyond_what_a_type_can_hold_stay_two_types() -> 
     assert snake_case("购买") != snake_case("搜索")
 
 
-@pytest.mark.parametrize(
-    ("stamp", "ms"),
-    [
-        ("2026-11-24T09:19:00Z", 1795511940000),
-        ("2026-11-24T10:19:00.5+01:00", 1795511940500),
-        ("2026-11-24T09:19:00", 1795511940000),
-        (1795511940, 1795511940000),
-        (1795511940000, 1795511940000),
-        ("1795511940000", 1795511940000),
-        ("yesterday", None),
-        (True, None),
-        (1e300, None),
-        (None, None),
-    ],
-)
-def test_times_are_read_as_sdks_write_them(stamp: object, ms: int | None) -> None:
-    assert epoch_ms(stamp) == ms
-
-
-def test_a_clock_within_the_tolerance_is_left_alone() -> None:
-    received = int(datetime(2026, 11, 24, 9, 19, 4, tzinfo=timezone.utc).timestamp() * 1000)
-
-    assert skew_ms("2026-11-24T09:19:00Z", received) == 0
-    assert skew_ms("2026-11-24T08:19:00Z", received) == 3_604_000
-    assert skew_ms("never", received) == 0
-
-
 def _is_json(body: bytes) -> bool:
     try:
         json.loads(body)
     except (ValueError, RecursionError):
         return False
     return True
-
-
-NONSENSE = 79_999_999_999_999  # as milliseconds the year 4505
-VIEW = {"event": "s", "type": "track", "messageId": "m", "userId": "u", "timestamp": "2026-11-24T09:19:00.000Z"}
-
-
-@pytest.mark.parametrize(
-    ("path", "document"),
-    [
-        ("/v1/batch", {"sentAt": NONSENSE, "batch": [VIEW]}),
-        ("/batch/", {"sent_at": NONSENSE, "batch": [{"event": "s", "distinct_id": "u", "timestamp": 1795511940000}]}),
-        (TP2, {"data": [{"e": "pv", "eid": "m", "uid": "u", "dtm": "1795511940000", "stm": str(NONSENSE)}]}),
-        (
-            f"/collect?upload_timestamp={NONSENSE}",
-            [{"event_type": "s", "event_id": "m", "device_id": "d", "timestamp": 1795511940000}],
-        ),
-    ],
-)
-def test_a_moment_of_sending_that_no_clock_shows_changes_no_time(path: str, document: object) -> None:
-    (event,) = events(request(path, document))
-
-    assert event["timestamp"] == "2026-11-24T09:19:00.000Z"
-    assert "clock_skew_ms" not in event["sdk"]
-
-
-@pytest.mark.parametrize(
-    ("stamp", "ours"),
-    [
-        ("0001795511940", "2026-11-24T09:19:00.000Z"),  # seconds, by its value
-        ("1795511940123", "2026-11-24T09:19:00.123Z"),
-        ("2026-11-24T09:18:60.123Z", "2026-11-24T09:19:00.123Z"),
-        ("2026-11-24 09:18:00.123Z", "2026-11-24T09:18:00.123Z"),
-        ("2026-11-24t09:18:00.123Z", "2026-11-24T09:18:00.123Z"),
-        ("2026-11-24T09:18:00.123456+00:00", "2026-11-24T09:18:00.123Z"),
-    ],
-)
-def test_a_time_written_otherwise_is_rewritten_and_kept_as_it_came(stamp: str, ours: str) -> None:
-    event = segment(type="track", event="s", timestamp=stamp)
-
-    assert (event["timestamp"], event["sdk"]["original_timestamp"]) == (ours, stamp)
-
-
-@pytest.mark.parametrize("stamp", ["2026-11-24T09:18:00.123Z", "2026-11-24T09:18:00.123+00:00"])
-def test_a_time_of_which_nothing_is_lost_is_not_kept_twice(stamp: str) -> None:
-    event = segment(type="track", event="s", timestamp=stamp)
-
-    assert event["timestamp"] == "2026-11-24T09:18:00.123Z"
-    assert "original_timestamp" not in event["sdk"]
 
 
 def test_a_pixel_that_nests_too_deep_is_kept_for_the_quarantine() -> None:

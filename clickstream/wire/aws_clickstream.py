@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from clickstream.wire import mapping
+from clickstream.wire import clocks, mapping
 from clickstream.wire.base import Answer, Answers, WireBatch, WireRequest, json_answer
 from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier, put
 
@@ -49,7 +49,7 @@ def decode_collect(request: WireRequest) -> WireBatch:
     if not isinstance(events, list):
         return WireBatch([request.body], app_id)
     sent_at = request.query.get("upload_timestamp")
-    skew = mapping.skew_ms(sent_at, mapping.milliseconds(request.received_at))
+    skew = clocks.skew_ms(sent_at, clocks.milliseconds(request.received_at))
     agent = mapping.agent_of(request.user_agent)
     return mapping.batch_of(events, partial(_record, skew, agent), request.body, app_id)
 
@@ -67,7 +67,7 @@ def _record(skew: int, agent: Mapping[str, str], event: Object) -> Record:
         session_id=identifier(attributes.get("_session_id")),
         sdk=sdk,
     )
-    mapping.set_time(record, sdk, take("timestamp", None), skew)
+    clocks.set_time(record, sdk, take("timestamp", None), skew)
     _fill(attributes, event)
     mapping.fill(attributes, agent)
     mapping.fill_commerce(attributes, record.event_type)

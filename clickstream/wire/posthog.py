@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from clickstream.wire import mapping
+from clickstream.wire import clocks, mapping
 from clickstream.wire.base import Answer, Answers, WireBatch, WireRequest, json_answer
 from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier, put
 
@@ -48,8 +48,8 @@ def decode_events(request: WireRequest) -> WireBatch:
     events = body if isinstance(body, list) else whole.get("batch", [body])
     if body is None or not isinstance(events, list):
         return WireBatch([request.body or request.query.get("data", "").encode()], _write_key(request, whole, {}))
-    received_ms = mapping.milliseconds(request.received_at)
-    skew = mapping.skew_ms(whole.get("sent_at") or request.query.get("_"), received_ms)
+    received_ms = clocks.milliseconds(request.received_at)
+    skew = clocks.skew_ms(whole.get("sent_at") or request.query.get("_"), received_ms)
     key = _write_key(request, whole, as_object(events[0]) if events else {})
     agent = mapping.agent_of(request.user_agent)
     return mapping.batch_of(events, partial(_record, skew, received_ms, agent), request.body, key)
@@ -98,9 +98,9 @@ def _record(skew: int, received_ms: int, agent: Mapping[str, str], event: Object
     _identify(record, take("distinct_id", None), take("session_id", None), said)
     timestamp = take("timestamp", None)
     if timestamp is None and isinstance(event.get("offset"), int):
-        mapping.set_time(record, sdk, received_ms - event["offset"], 0)
+        clocks.set_time(record, sdk, received_ms - event["offset"], 0)
     else:
-        mapping.set_time(record, sdk, timestamp, 0 if skew and said.get("$ignore_sent_at") else skew)
+        clocks.set_time(record, sdk, timestamp, 0 if skew and said.get("$ignore_sent_at") else skew)
     _fill(said)
     user_agent = said.get("$raw_user_agent")
     mapping.fill(said, mapping.agent_of(user_agent) if user_agent else agent)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
-from clickstream.wire import mapping
+from clickstream.wire import clocks, mapping
 from clickstream.wire.base import Answer, Answers, WireBatch, WireRequest, json_answer
 from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier, put
 
@@ -42,7 +42,7 @@ def decode_batch(request: WireRequest) -> WireBatch:
     events = body.get("batch") if isinstance(body, dict) else None
     if not isinstance(events, list):
         return WireBatch([request.body], _write_key(request, as_object(body)))
-    skew = mapping.skew_ms(body.get("sentAt"), mapping.milliseconds(request.received_at))
+    skew = clocks.skew_ms(body.get("sentAt"), clocks.milliseconds(request.received_at))
     context = as_object(body.get("context"))
     agent = mapping.agent_of(request.user_agent)
     read = partial(_record, context, skew, agent)
@@ -72,7 +72,7 @@ def decode_pixel(request: WireRequest) -> WireBatch:
 def _single(request: WireRequest, body: Object) -> WireBatch:
     kind = request.path.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gif")
     body.setdefault("type", _SHORT_NAMES.get(kind, kind))
-    skew = mapping.skew_ms(body.get("sentAt"), mapping.milliseconds(request.received_at))
+    skew = clocks.skew_ms(body.get("sentAt"), clocks.milliseconds(request.received_at))
     read, key = partial(_record, {}, skew, mapping.agent_of(request.user_agent)), _write_key(request, body)
     return mapping.batch_of([body], read, mapping.as_sent(request), key)
 
@@ -101,7 +101,7 @@ def _record(batch_context: Object, skew: int, agent: Mapping[str, str], event: O
         session_id=identifier(context.get("sessionId")),
         sdk=sdk,
     )
-    mapping.set_time(record, sdk, take("timestamp", None) or event.get("originalTimestamp"), skew)
+    clocks.set_time(record, sdk, take("timestamp", None) or event.get("originalTimestamp"), skew)
     properties = take("properties", None)
     if properties is None:
         properties = {}

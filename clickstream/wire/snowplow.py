@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from clickstream.wire import iglu, mapping
+from clickstream.wire import clocks, iglu, mapping
 from clickstream.wire.base import Answer, Answers, WireBatch, WireRequest, json_answer
 from clickstream.wire.mapping import Object, Record, Sdk, as_object, identifier, number, put
 from clickstream.wire.segment import PIXEL_ANSWERS as _SEGMENT_PIXEL
@@ -70,7 +70,7 @@ def decode_tp2(request: WireRequest) -> WireBatch:
     events = as_object(mapping.decode_json(request.body)).get("data")
     if not isinstance(events, list):
         return WireBatch([request.body])
-    received_ms = mapping.milliseconds(request.received_at)
+    received_ms = clocks.milliseconds(request.received_at)
     key = as_object(events[0]).get("aid") if events else None
     agent = mapping.agent_of(request.user_agent)
     read = partial(_record, received_ms, agent)
@@ -79,7 +79,7 @@ def decode_tp2(request: WireRequest) -> WireBatch:
 
 def decode_pixel(request: WireRequest) -> WireBatch:
     """Read one event from the address of the one-pixel image."""
-    received_ms = mapping.milliseconds(request.received_at)
+    received_ms = clocks.milliseconds(request.received_at)
     read = partial(_record, received_ms, mapping.agent_of(request.user_agent))
     return mapping.batch_of([dict(request.query)], read, mapping.as_sent(request), request.query.get("aid"))
 
@@ -99,9 +99,9 @@ def _record(received_ms: int, agent: Mapping[str, str], event: Object) -> Record
         session_id=identifier(take("sid", None) or session.get("sessionId")),
         sdk=sdk,
     )
-    skew = mapping.skew_ms(take("stm", None), received_ms)
+    skew = clocks.skew_ms(take("stm", None), received_ms)
     sent, true_time = take("dtm", None), event.get("ttm")
-    mapping.set_time(record, sdk, true_time or sent, 0 if true_time else skew)
+    clocks.set_time(record, sdk, true_time or sent, 0 if true_time else skew)
     _spread(event, properties)
     if data:
         _fill_from_data(properties, data)
