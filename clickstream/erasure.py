@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from clickstream.journal.file import sync_directory
+from clickstream.journal.disk import sync_directory
 from clickstream.mentions import Mentions
 
 

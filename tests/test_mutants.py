@@ -49,7 +49,7 @@ MUTANTS = [
     ),
     Mutant(
         "no fsync, in the machine that loses power",
-        "clickstream/journal/file.py",
+        "clickstream/journal/disk.py",
         "        os.fdatasync(fd)",
         "        pass",
         "test_crash.py::test_power_cuts_lose_nothing_acknowledged",
@@ -57,7 +57,7 @@ MUTANTS = [
     ),
     Mutant(
         "no fsync",
-        "clickstream/journal/file.py",
+        "clickstream/journal/disk.py",
         "        os.fdatasync(fd)",
         "        pass",
         "test_journal_file.py::test_fsync_always_syncs_before_it_returns_and_no_does_not",
@@ -136,7 +136,7 @@ MUTANTS = [
     ),
     Mutant(
         "take a short write for a whole one",
-        "clickstream/journal/file.py",
+        "clickstream/journal/disk.py",
         "    while written < len(payload):\n",
         "    while written < 0:\n",
         "test_journal_file.py::test_failing_operation_n_loses_nothing_acknowledged",

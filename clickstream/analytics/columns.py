@@ -23,7 +23,7 @@ from clickstream.analytics.part import write_events, write_tables
 from clickstream.analytics.views import EVENTS, Copied, table_file
 from clickstream.errors import Replaying
 from clickstream.journal import layout
-from clickstream.journal.file import sync_directory
+from clickstream.journal.disk import sync_directory
 
 _LEAST_PART_BYTES: Final = 16 * 1024 * 1024  # a smaller rest is read as JSON in about 50 ms
 _MOST_PART_BYTES: Final = 256 * 1024 * 1024

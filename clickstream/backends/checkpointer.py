@@ -23,7 +23,7 @@ import msgspec
 
 from clickstream.journal import Journal, checkpoint, layout
 from clickstream.journal.checkpoint import Checkpoint
-from clickstream.journal.file import sync
+from clickstream.journal.disk import sync
 from clickstream.journal.recovery import scan
 from clickstream.stats import Stats, state
 from clickstream.stats.recency import RecentIds

@@ -16,7 +16,7 @@ import msgspec
 
 from clickstream.errors import JournalError
 from clickstream.journal import Journal, Quarantine, Recovery, recover
-from clickstream.journal.file import sync_directory
+from clickstream.journal.disk import sync_directory
 from clickstream.journal.inspection import inspect
 from clickstream.stored import StoredEvent
 

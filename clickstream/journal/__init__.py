@@ -1,7 +1,8 @@
 """The journal: the append-only file that is the truth about what was collected.
 
 layout.py      how records stand in the file
-file.py        open, lock, append, sync; what holds after each failure
+file.py        open, lock, append; what holds after each failure
+disk.py        bytes that are all written, and that survive a power cut
 recovery.py    what a start makes of the file it finds: torn tail, damaged lines
 identity.py    what a file is, before it is touched
 conversion.py  an array written by an older version -> a journal

@@ -14,7 +14,8 @@ from typing import Final
 
 import msgspec
 
-from clickstream.journal.file import Journal, sync, sync_directory, write_fully
+from clickstream.journal.disk import sync, sync_directory, write_fully
+from clickstream.journal.file import Journal
 from clickstream.journal.recovery import crc_of
 
 _log: Final = logging.getLogger(__name__)

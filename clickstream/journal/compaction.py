@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Final
 
 from clickstream.journal import layout
-from clickstream.journal.file import Journal, sync, sync_directory, write_fully
+from clickstream.journal.disk import sync, sync_directory, write_fully
+from clickstream.journal.file import Journal
 from clickstream.journal.reading import JournalReader
 
 _log: Final = logging.getLogger(__name__)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from clickstream.journal import layout
+from clickstream.journal.disk import sync, sync_directory, write_fully
 from clickstream.journal.identity import array_records
 
 _log: Final = logging.getLogger(__name__)
@@ -21,8 +22,6 @@ def convert(fd: int, path: Path) -> int:
 
     Atomic: whoever opens `path` at any moment, also after a power cut, finds the old file or the new one.
     """
-    from clickstream.journal.file import sync, sync_directory, write_fully  # noqa: PLC0415 - file.py imports this one
-
     records = [raw.replace(b"\n", b" ").replace(b"\r", b" ") for raw in array_records(fd)]
     kept = _free_name(path)
     fresh = path.with_name(f"{path.name}.converting")

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from clickstream.journal.file import sync_directory
+from clickstream.journal.disk import sync_directory
 
 _log: Final = logging.getLogger(__name__)
 MAX_RAW_BYTES: Final = 256 * 1024  # of one entry

@@ -20,7 +20,8 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from clickstream.journal import layout
-from clickstream.journal.file import Journal, sync, sync_directory, write_fully
+from clickstream.journal.disk import sync, sync_directory, write_fully
+from clickstream.journal.file import Journal
 from clickstream.journal.quarantine import MAX_RAW_BYTES, Quarantine, Refused
 from clickstream.timestamps import now_ms, text
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from clickstream.journal.file import replace_file
+from clickstream.journal.disk import replace_file
 
 _log: Final = logging.getLogger(__name__)
 

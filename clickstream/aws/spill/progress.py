@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from clickstream.journal import Journal, layout
-from clickstream.journal.file import replace_file
+from clickstream.journal.disk import replace_file
 from clickstream.journal.recovery import crc_of
 from clickstream.recurring import Recurring
 

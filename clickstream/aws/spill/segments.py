@@ -22,7 +22,7 @@ from clickstream.aws.spill.progress import BEGINNING, Progress, Reached
 from clickstream.errors import JournalError
 from clickstream.events import Event
 from clickstream.journal import Journal, Quarantine, layout, recover
-from clickstream.journal.file import sync_directory
+from clickstream.journal.disk import sync_directory
 from clickstream.recurring import Recurring
 
 _log: Final = logging.getLogger(__name__)
