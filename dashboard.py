@@ -1,4 +1,4 @@
-"""The dashboard: one page, and the API's numbers read once per interval for every browser that shows it."""
+"""The dashboard: its pages, and the API's numbers read once per interval for every browser that shows them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import asyncio
 import gzip
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +37,8 @@ from web.answers import (
     problem_answer,
     secured,
 )
+from web.questions import Asking, questions
+from web.relay import Relay, whatever_happens
 from web.static_answer import static_answer, takes_gzip
 
 ROOT: Final = Path(__file__).resolve().parent
@@ -66,7 +68,8 @@ class Board:
         self.quarantine = QuarantineSize(lambda: self.reader.get("/rejected", [("limit", "1")]), self.executor)
         self.snapshots = SharedSnapshots(self._read, self.executor, interval_s=settings.poll_interval_s)
         self.static = StaticFiles(ROOT / "static")
-        self.relayed = 0
+        self.relay = Relay(self.executor, most=MOST_RELAYED)
+        self.asking = Asking(settings.api_url, settings.read_token)
 
     def _read(self, window: str) -> dict[str, Any]:
         stats = self.reader.stats(window)
@@ -85,13 +88,16 @@ class Board:
     def close(self) -> None:
         """Forget requests that have not started; those under way end by their timeout."""
         self.executor.shutdown(wait=False, cancel_futures=True)
+        self.asking.close()
 
 
 def create_app(settings: config.Settings) -> Flask:
     """The dashboard as a WSGI application for `clickstream.server.serve`."""
     app = Flask(__name__, static_folder=None, template_folder=str(ROOT / "templates"))
-    app.extensions["board"] = Board(settings)
+    board = app.extensions["board"] = Board(settings)
+    app.extensions["questions"] = board.asking
     app.register_blueprint(blueprint)
+    app.register_blueprint(questions)
     app.after_request(secured)
     return app
 
@@ -118,28 +124,24 @@ def refuse_strangers() -> Response | None:
 def page() -> Response:
     """The page, with the numbers in it when they are to be had at once: it never waits for the API."""
     board = _board()
-    theme = request.cookies.get("theme")
-    html = render_template(
-        "dashboard.html",
-        api_url=board.settings.api_url,
-        env=board.settings.env,
-        needs_token=bool(board.settings.read_token),  # which a browser has for the dashboard, not for the API
-        poll_interval_s=board.settings.poll_interval_s,
-        static=f"/static/{board.static.version}",
-        theme=theme if theme in _THEMES else None,
-        version=__version__,
-    )
+    html = _rendered("dashboard.html", poll_interval_s=board.settings.poll_interval_s)
     zipped = takes_gzip()
     deferred, answer = deferred_answer()
     window = request.args.get("window", "all")
     if window in _WINDOWS:
         board.snapshots.ask(
             window,
-            lambda snapshot: answer(_whatever_happens(lambda: _page_answer(board, html, snapshot, zipped=zipped))),
+            lambda snapshot: answer(whatever_happens(lambda: _page_answer(board, html, snapshot, zipped=zipped))),
         )
     without = _page_answer(board, html, None, zipped=zipped)
     asyncio.get_running_loop().call_later(PATIENCE_S if window in _WINDOWS else 0, deferred.resolve, secured(without))
     return placeholder(deferred)
+
+
+@blueprint.get("/questions")
+def questions_page() -> Response:
+    """The page that asks `/analytics`; what it asks for stands in its address, which its script reads."""
+    return _html_answer(_rendered("questions.html").encode(), zipped=takes_gzip())
 
 
 @blueprint.get("/api/stats")
@@ -157,7 +159,7 @@ def stats() -> Response:
         return _snapshot_answer(board, snapshot, seen=seen, zipped=zipped)
 
     deferred, answer = deferred_answer()
-    board.snapshots.ask(window, lambda snapshot: answer(_whatever_happens(lambda: shaped(snapshot))))
+    board.snapshots.ask(window, lambda snapshot: answer(whatever_happens(lambda: shaped(snapshot))))
     before = board.snapshots.last(window)
     if before is not None:
         asyncio.get_running_loop().call_later(PATIENCE_S, lambda: deferred.resolve(shaped(before)))
@@ -207,17 +209,8 @@ def http_error(problem: HTTPException) -> Response:
 
 def _relayed(path: str, *, stored: bool = False) -> Response:
     board = _board()
-    if board.relayed >= MOST_RELAYED:
-        return error_answer(
-            503, "unavailable", f"{MOST_RELAYED} requests wait for the API already; try again in a second"
-        )
     params = [(k, v) for k, v in request.args.items(multi=True) if k in _FILTERS or k.startswith("property.")]
     zipped = takes_gzip()
-    deferred, answer = deferred_answer()
-    loop = asyncio.get_running_loop()
-
-    def ended() -> None:
-        board.relayed -= 1
 
     def given() -> Response:
         try:
@@ -231,22 +224,7 @@ def _relayed(path: str, *, stored: bool = False) -> Response:
             return error_answer(404, "not_found", "this event is not stored any more")
         return json_answer(200, body, gzip.compress(body, 5) if zipped else None)
 
-    def relay() -> None:
-        try:
-            answer(_whatever_happens(given))
-        finally:
-            loop.call_soon_threadsafe(ended)
-
-    board.relayed += 1
-    board.executor.submit(relay)
-    return placeholder(deferred)
-
-
-def _whatever_happens(shaped: Callable[[], Response]) -> Response:
-    try:
-        return shaped()
-    except Exception as problem:  # noqa: BLE001 - outermost frame of its thread, and a browser waits for an answer
-        return error_answer(500, "internal", f"{type(problem).__name__}: {problem}")
+    return board.relay.answer(given)
 
 
 def _page_answer(board: Board, html: str, snapshot: Snapshot | None, *, zipped: bool) -> Response:
@@ -256,6 +234,25 @@ def _page_answer(board: Board, html: str, snapshot: Snapshot | None, *, zipped: 
         numbers = board.encoded(snapshot).body[:-1] + b',"ages_ms":' + ages + b"}"
         # A "<" could end the script element that the numbers stand in; they are data, so it may be written otherwise.
         body = body.replace(_NO_NUMBERS, numbers.replace(b"<", b"\\u003c"))
+    return _html_answer(body, zipped=zipped)
+
+
+def _rendered(template: str, **values: object) -> str:
+    board = _board()
+    theme = request.cookies.get("theme")
+    return render_template(
+        template,
+        api_url=board.settings.api_url,
+        env=board.settings.env,
+        needs_token=bool(board.settings.read_token),  # which a browser has for the dashboard, not for the API
+        static=f"/static/{board.static.version}",
+        theme=theme if theme in _THEMES else None,
+        version=__version__,
+        **values,
+    )
+
+
+def _html_answer(body: bytes, *, zipped: bool) -> Response:
     response = Response(gzip.compress(body, 5) if zipped else body, mimetype="text/html")
     if zipped:
         response.headers["Content-Encoding"] = "gzip"

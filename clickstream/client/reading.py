@@ -76,6 +76,10 @@ class ApiReader:
         """The JSON object at `path`; raises ApiProblem."""
         return self._read(path, params)[0]
 
+    def body(self, path: str, params: Params = ()) -> bytes:
+        """The same as it was sent."""
+        return self._read(path, params)[1]
+
     def stored_event(self, params: Params) -> bytes | None:
         """The newest event that `/events` finds, byte for byte as it is stored; raises ApiProblem."""
         _, body = self._read("/events", [*params, ("limit", "1")])

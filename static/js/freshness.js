@@ -154,24 +154,18 @@ function status({ kind, progress, stats, age, failing, quiet, paused, waiting })
   return { name: "live", text: age < 4000 ? "Live · just now" : `Live · ${ago} ago` };
 }
 
-/** `text` with a capital and a full stop, unless it begins with an address or ends with a mark of its own. */
-function sentence(text) {
-  const begun = /^[a-z]+:\/\//.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.?!]$/.test(begun) ? begun : `${begun}.`;
-}
-
 /** What the banner says, or null when there is nothing to say; `broken` are the parts that could not be drawn. */
 function banner({ kind, message, stats, age, givenAt, broken }) {
   const kept = stats ? ` Showing the numbers from ${ui.moment(givenAt)}.` : "";
-  const said = message ? sentence(message) : "";
+  const said = message ? ui.sentence(message) : "";
   const late = stats ? `Last update ${ui.duration(age)} ago, trying again.` : "No answer yet, trying again.";
   switch (kind) {
     case undefined:
       if (broken.length === 0) return null;
       return { tone: "error", title: `Could not draw: ${broken.join(", ")}.`, text: "The numbers arrived; this is a fault of the page. Its console says more." };
     case "loading": return null;
-    case "unreachable": return { tone: "error", title: "The API is not answering.", text: `Tried ${document.body.dataset.apiUrl}.${kept} If you stopped it, start it with ./run_demo.sh or .venv/bin/python local_api.py.` };
-    case "offline": return { tone: "error", title: "The dashboard is not answering.", text: `Tried ${location.origin}.${kept} If you stopped it, start it with ./run_demo.sh or .venv/bin/python dashboard.py.` };
+    case "unreachable": return { tone: "error", title: "The API is not answering.", text: `Tried ${document.body.dataset.apiUrl}.${kept} ${ui.howToStart("local_api.py")}` };
+    case "offline": return { tone: "error", title: "The dashboard is not answering.", text: `Tried ${location.origin}.${kept} ${ui.howToStart("dashboard.py")}` };
     case "slow": return { tone: "warning", title: late, text: `The dashboard did not answer within ${TIMEOUT_MS / 1000} s.` };
     case "timeout": return { tone: "warning", title: late, text: said };
     case "replaying": return { tone: "info", title: "The API is reading its journal.", text: `It has just started; the numbers come when it has finished.${kept}` };

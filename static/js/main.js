@@ -185,24 +185,6 @@ function drawControls() {
   ui.attribute(byId("top"), "aria-labelledby", `tab-${view.top}`);
 }
 
-const THEMES = { system: "as the system", light: "light", dark: "dark" };
-
-function chooseTheme(name) {
-  if (name === "system") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = name;
-  const age = name === "system" ? 0 : 31_536_000;
-  document.cookie = `theme=${name};path=/;max-age=${age};samesite=strict`;
-  labelTheme(name);
-  charts.recolour();
-}
-
-function labelTheme(name) {
-  ui.attribute(byId("theme"), "aria-label", `Theme: ${THEMES[name]}`);
-  ui.attribute(byId("theme"), "title", `Theme: ${THEMES[name]}`);
-}
-
-const themeNow = () => document.documentElement.dataset.theme ?? "system";
-
 async function open(kind, detail) {
   const sheets = await import("./sheets.js");
   sheets.open(kind, detail);
@@ -248,10 +230,7 @@ function listen() {
   byId("window").addEventListener("change", (event) => chooseWindow(event.target.value));
   byId("window").addEventListener("submit", (event) => event.preventDefault());
   byId("pause").addEventListener("click", () => setPaused(!paused));
-  byId("theme").addEventListener("click", () => {
-    const names = Object.keys(THEMES);
-    chooseTheme(names[(names.indexOf(themeNow()) + 1) % names.length]);
-  });
+  ui.offerThemes(byId("theme"), charts.recolour);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", charts.recolour);
   byId("search").addEventListener("input", (event) => {
     view.search = event.target.value.trim();
@@ -295,6 +274,5 @@ function start() {
 listen();
 writeView(); // without what the address has that is no view
 drawControls();
-labelTheme(themeNow());
 setInterval(() => document.hidden || drawState({ source, drawn, paused, broken }), 1000);
 start();

@@ -200,6 +200,16 @@ export function duration(ms) {
   return `${Math.floor(seconds / 86_400)} days`;
 }
 
+// ---- words
+
+/** `text` with a capital and a full stop, unless it begins with an address or ends with a mark of its own. */
+export function sentence(text) {
+  const begun = /^[a-z]+:\/\//.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.?!]$/.test(begun) ? begun : `${begun}.`;
+}
+
+export const howToStart = (script) => `If you stopped it, start it with ./run_demo.sh or .venv/bin/python ${script}.`;
+
 // ---- event types
 
 const STANDARD = ["page_view", "click", "search", "add_to_cart", "remove_from_cart", "checkout", "purchase"];
@@ -244,6 +254,29 @@ export function forgetColours() {
 }
 
 export const faded = (rgb, alpha) => rgb.replace(/^rgb\((.*)\)$/, (_, parts) => `rgba(${parts}, ${alpha})`);
+
+// ---- theme; the server reads the cookie, so that a page has its theme before it is painted
+
+const THEMES = { system: "as the system", light: "light", dark: "dark" };
+
+/** Let `button` go from theme to theme; `changed` is called after each change. */
+export function offerThemes(button, changed) {
+  const now = () => document.documentElement.dataset.theme ?? "system";
+  const label = () => {
+    attribute(button, "aria-label", `Theme: ${THEMES[now()]}`);
+    attribute(button, "title", `Theme: ${THEMES[now()]}`);
+  };
+  button.addEventListener("click", () => {
+    const names = Object.keys(THEMES);
+    const name = names[(names.indexOf(now()) + 1) % names.length];
+    if (name === "system") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = name;
+    document.cookie = `theme=${name};path=/;max-age=${name === "system" ? 0 : 31_536_000};samesite=strict`;
+    label();
+    changed();
+  });
+  label();
+}
 
 // ---- clipboard
 

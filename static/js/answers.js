@@ -1,0 +1,254 @@
+// What an answer looks like: for each question its first sentence, its picture and its tables.
+
+import { heatTable, rowsTable, timeBars } from "./pictures.js";
+import * as ui from "./ui.js";
+
+const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const MOST_CURRENCIES = 4;
+const utcDays = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+const utcShort = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", timeZone: "UTC" });
+const hours = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", hour12: false });
+const tenths = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+const utcDay = (day) => utcDays.format(Date.parse(day));
+const most = (rows, name) => Math.max(1, ...rows.map((row) => row[name]));
+const sum = (rows, name) => rows.reduce((total, row) => total + row[name], 0);
+const some = (number, one, many = `${one}s`) => `${ui.exact(number)} ${number === 1 ? one : many}`;
+const groups = (rows, name) => Map.groupBy ? [...Map.groupBy(rows, (row) => row[name])] : grouped(rows, name);
+
+function grouped(rows, name) { // Safari before 18.4
+  const found = new Map();
+  for (const row of rows) found.set(row[name], [...(found.get(row[name]) ?? []), row]);
+  return [...found];
+}
+
+/** Seconds in words, in the two largest units. */
+function lasting(seconds) {
+  if (typeof seconds !== "number") return ui.exact(undefined);
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${ui.exact(Math.floor(whole / 3600))} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+const number = (field, name, rest = {}) => ({ name, text: (row) => ui.exact(row[field]), ...rest });
+const ratio = (field, name) => ({ name, text: (row) => ui.percent(row[field]) });
+const bar = (field, rows, highest = most(rows, field)) => ({ bar: (row) => row[field] / highest });
+const first = (field, name, text = (row) => String(row[field])) => ({ name, text });
+const dayColumn = () => ({ name: "Day", text: (row) => utcDay(row.day), title: (row) => `${row.day}, UTC` });
+
+// ---- the questions; `nothing` is what an empty answer means, `isEmpty` when it is one though it has rows
+
+const STEP_NAMES = { page_view: "Viewed a page", add_to_cart: "Added to the cart", checkout: "Began the checkout", purchase: "Bought" };
+const stepName = ({ step }) => STEP_NAMES[step] ?? ui.typeName(step);
+
+function drawFunnel(rows) {
+  const viewed = rows[0].sessions;
+  const steps = rows.map((row, index) => ({ ...row, before: rows[index - 1]?.sessions }));
+  const lost = steps.slice(1).filter(({ before, sessions }) => before > sessions).sort((a, b) => (b.before - b.sessions) - (a.before - a.sessions))[0];
+  const drop = lost ? ` The largest loss: ${some(lost.before - lost.sessions, "session")} (${ui.share(lost.before - lost.sessions, lost.before)}) ended before “${stepName(lost)}”.` : "";
+  return {
+    sentence: `${ui.share(rows.at(-1).sessions, viewed)} of ${some(viewed, "session")} bought.${drop}`,
+    parts: [rowsTable({
+      caption: "Sessions that took the steps in this order",
+      columns: [
+        first("step", "Step", stepName), number("sessions", "Sessions", { bar: (row) => row.sessions / viewed }),
+        { name: "Of all", text: (row) => ui.share(row.sessions, viewed) }, ratio("conversion", "Of the step before"),
+        { name: "Lost before it", text: ({ before, sessions }) => (before === undefined ? ui.exact(undefined) : before > sessions ? `−${ui.exact(before - sessions)}` : "0") },
+      ],
+      rows: steps,
+    })],
+  };
+}
+
+function drawSessions(rows) {
+  const sessions = sum(rows, "sessions");
+  const events = rows.reduce((total, row) => total + row.sessions * row.events_per_session, 0);
+  const seconds = rows.reduce((total, row) => total + row.sessions * row.average_duration_s, 0);
+  return {
+    sentence: `${some(sessions, "session")}, of which ${ui.share(sum(rows, "bounced"), sessions)} bounced; on average ${ui.decimal(events / sessions)} events in ${lasting(seconds / sessions)}.`,
+    parts: [
+      timeBars({
+        rows, at: (row) => Date.parse(row.day), stepMs: DAY_MS, value: (row) => row.sessions, part: (row) => row.bounced, when: (ms) => utcDays.format(ms),
+        label: "Sessions by day, bounced ones darker", described: (found) => `${some(found.value, "session")}, ${ui.exact(found.part)} bounced`,
+      }),
+      rowsTable({
+        caption: "Sessions by day",
+        columns: [
+          dayColumn(), number("sessions", "Sessions", bar("sessions", rows)), number("bounced", "Bounced"), ratio("bounce_rate", "Bounce rate"),
+          { name: "Events each", text: (row) => ui.decimal(row.events_per_session) }, { name: "Average duration", text: (row) => lasting(row.average_duration_s) },
+        ],
+        rows,
+      }),
+    ],
+  };
+}
+
+function drawRetention(rows) {
+  const dayNumbers = most(rows, "day_number");
+  const cohorts = groups(rows, "cohort").map(([cohort, found]) => ({ cohort, people: found[0].cohort_people, back: new Map(found.map((row) => [row.day_number, row])) }));
+  // Nothing is known of days after the last one on which anybody came: they are left empty, not 0.
+  const end = Math.max(...rows.map((row) => Date.parse(row.cohort) + row.day_number * DAY_MS));
+  const isKnown = (cohort, day) => Date.parse(cohort) + day * DAY_MS <= end;
+  const days = Array.from({ length: dayNumbers + 1 }, (_, day) => day);
+  const whole = (day) => {
+    const known = cohorts.filter(({ cohort }) => isKnown(cohort, day));
+    const back = known.reduce((total, one) => total + (one.back.get(day)?.people ?? 0), 0);
+    return { back, of: sum(known, "people") };
+  };
+  const line = (names, share, title, isTotal = false) => ({ names, shares: days.map(share), titles: days.map(title), isTotal });
+  const told = (back, people, day) => `${ui.exact(back)} of ${some(people, "person", "people")} after ${some(day, "day")}: ${ui.share(back, people)}`;
+  const lines = cohorts.map(({ cohort, people, back }) => line(
+    [utcShort.format(Date.parse(cohort)), ui.exact(people)],
+    (day) => (isKnown(cohort, day) ? (back.get(day)?.people ?? 0) / people : null),
+    (day) => told(back.get(day)?.people ?? 0, people, day),
+  ));
+  const everybody = sum(cohorts, "people");
+  const all = days.map(whole);
+  const total = line(["All", ui.exact(everybody)], (day) => all[day].back / all[day].of, (day) => told(all[day].back, all[day].of, day), true);
+  const later = [...lines, total].flatMap(({ shares }) => shares.slice(1));
+  const after = (day, words) => (dayNumbers >= day ? [`${ui.share(all[day].back, all[day].of)} ${words}`] : []);
+  const came = [...after(1, "came back the next day"), ...after(7, "after a week"), ...after(30, "after 30 days")];
+  return {
+    sentence: `Of ${some(everybody, "person", "people")} ${came.join(", ") || "none could come back yet: all were first seen on the last day"}.`,
+    parts: [heatTable({
+      caption: "Percent of the people first seen on a day who came back so many days later",
+      head: ["First seen", "People", ...days.map((day) => (day === 0 ? "Day 0" : String(day)))],
+      rows: [total, ...lines], text: (share) => (share === 1 ? "100" : tenths.format(share * 100)), most: Math.max(0.001, ...later),
+    })],
+    note: "Percent of a day's new people who came back N days later. A row's last day may not be over; days after the last activity are empty.",
+  };
+}
+
+function drawPaths(rows) {
+  const ended = (row) => row.next_page === null;
+  const from = groups(rows, "page").map(([page, found]) => ({ page, found, times: sum(found, "transitions") })).sort((a, b) => b.times - a.times);
+  const [top] = rows.filter((row) => !ended(row));
+  return {
+    sentence: top ? `The most frequent way: from ${top.page} to ${top.next_page}, ${some(top.transitions, "time")} (${ui.percent(top.share)} of those who were on ${top.page}).` : "Nobody went from one page to another.",
+    parts: from.map(({ page, found }) => rowsTable({
+      caption: `From ${page}`, isCaptionShown: true,
+      columns: [
+        { name: "Next page", text: (row) => (ended(row) ? "the visit ended" : `→ ${row.next_page}`), isNothing: ended },
+        { ...ratio("share", "Share"), bar: (row) => row.share }, number("transitions", "Times"),
+      ],
+      rows: found,
+    })),
+    note: firstHundred(rows, "steps from page to page"),
+  };
+}
+
+function drawTopPages(rows) {
+  return {
+    sentence: `${some(sum(rows, "views"), "view")} of ${some(rows.length, "page")}; ${ui.share(rows[0].views, sum(rows, "views"))} of them are ${rows[0].page}.`,
+    parts: [rowsTable({ caption: "Pages by views", columns: [first("page", "Page"), number("views", "Views", bar("views", rows)), number("sessions", "Sessions"), number("people", "People")], rows })],
+    note: firstHundred(rows, "pages"),
+  };
+}
+
+function drawTopProducts(rows) {
+  const sold = [...rows].sort((a, b) => b.units - a.units)[0];
+  return {
+    sentence: `${some(sum(rows, "views"), "view")} of ${some(rows.length, "product")}, ${some(sum(rows, "units"), "unit")} bought${sold.units ? `; most often ${sold.product}, ${some(sold.units, "unit")}` : ""}.`,
+    parts: [rowsTable({ caption: "Products by views and units bought", columns: [first("product", "Product"), number("views", "Views", bar("views", rows)), number("units", "Units bought")], rows })],
+    note: firstHundred(rows, "products"),
+  };
+}
+
+function drawRevenue(rows) {
+  const currencies = groups(rows, "currency").map(([currency, found]) => ({ currency, found, cents: sum(found, "revenue_cents"), orders: sum(found, "orders") })).sort((a, b) => b.orders - a.orders);
+  const highest = new Map(currencies.map(({ currency, found }) => [currency, most(found, "revenue_cents")]));
+  const total = ({ currency, cents, orders }) => `${ui.money(cents, currency)} in ${some(orders, "order")}`;
+  const others = currencies.length - MOST_CURRENCIES;
+  return {
+    sentence: `${currencies.slice(0, MOST_CURRENCIES).map(total).join("; ")}${others > 0 ? `; and ${some(others, "further currency", "further currencies")}` : ""}.`,
+    parts: [
+      ...currencies.slice(0, MOST_CURRENCIES).map(({ currency, found }) => timeBars({
+        rows: found, at: (row) => Date.parse(row.day), stepMs: DAY_MS, value: (row) => row.revenue_cents, when: (ms) => utcDays.format(ms),
+        label: `Revenue by day in ${currency}`, described: ({ value }) => ui.money(value, currency),
+      })),
+      rowsTable({
+        caption: "Orders and revenue by day and currency",
+        columns: [
+          dayColumn(), { name: "Revenue", text: (row) => ui.money(row.revenue_cents, row.currency), bar: (row) => row.revenue_cents / highest.get(row.currency) },
+          first("currency", "Currency"), number("orders", "Orders"), { name: "Average order", text: (row) => ui.money(row.average_order_cents, row.currency) },
+        ],
+        rows,
+      }),
+    ],
+    note: currencies.length > 1 ? "Bars compare days of the same currency." : "",
+  };
+}
+
+function drawHours(rows) {
+  const sessions = sum(rows, "sessions");
+  const when = (time) => hours.format(new Date(time));
+  return {
+    sentence: `${ui.share(sum(rows, "purchased"), sessions)} of ${some(sessions, "session")} bought.`,
+    parts: [
+      timeBars({
+        rows, at: (row) => Date.parse(row.hour), stepMs: HOUR_MS, value: (row) => row.sessions, part: (row) => row.purchased, when,
+        label: "Sessions by hour, those that bought darker", described: (found) => `${some(found.value, "session")}, ${ui.exact(found.part)} bought (${ui.share(found.part, found.value)})`,
+      }),
+      rowsTable({
+        caption: "Sessions and buyers by hour",
+        columns: [
+          { name: "Hour", text: (row) => when(row.hour), title: (row) => row.hour }, number("sessions", "Sessions", bar("sessions", rows)),
+          number("carted", "Cart"), number("checked_out", "Checkout"), number("purchased", "Bought"), ratio("conversion", "Conversion"),
+        ],
+        rows,
+      }),
+    ],
+    note: "Hours are those of your time zone.",
+  };
+}
+
+const dimensionName = (name) => ui.typeName(name).replace(/^Utm/, "UTM").replace(/^Os$/, "Operating system");
+
+function drawBreakdown(rows) {
+  const dimensions = groups(rows, "dimension");
+  const leading = dimensions.slice(0, 3).map(([name, found]) => `${dimensionName(name).toLowerCase()} ${found[0].dimension_value}`);
+  return {
+    sentence: `Most events come from ${leading.join(", ")}.`,
+    parts: dimensions.map(([name, found]) => rowsTable({
+      caption: dimensionName(name), isCaptionShown: true,
+      columns: [first("dimension_value", "Value"), number("events", "Events", bar("events", found)), number("sessions", "Sessions"), number("orders", "Orders")],
+      rows: found,
+    })),
+    note: "At most 20 values of each; an event that does not say one is in no row of it.",
+  };
+}
+
+const firstHundred = (rows, what) => (rows.length >= 100 ? `The first ${rows.length} ${what}; there may be more.` : "");
+
+function drawAny(rows) {
+  const columns = Object.keys(rows[0]).map((field) => ({ name: ui.typeName(field), text: (row) => (typeof row[field] === "number" ? ui.decimal(row[field]) : String(row[field] ?? ui.exact(undefined))) }));
+  return { sentence: "", parts: [rowsTable({ caption: "Answer", columns, rows })] };
+}
+
+const SHAPES = {
+  funnel: { draw: drawFunnel, nothing: "No session saw a page in this span", isEmpty: (rows) => rows.every((row) => row.sessions === 0) },
+  sessions: { draw: drawSessions, nothing: "No sessions in this span" },
+  retention: { draw: drawRetention, nothing: "Nobody was seen in this span" },
+  paths: { draw: drawPaths, nothing: "No page was viewed in this span", isGrid: true },
+  top_pages: { draw: drawTopPages, nothing: "No page was viewed in this span" },
+  top_products: { draw: drawTopProducts, nothing: "No product was viewed or bought in this span" },
+  revenue: { draw: drawRevenue, nothing: "Nothing was bought in this span" },
+  conversion_by_hour: { draw: drawHours, nothing: "No session saw a page in this span" },
+  breakdown: { draw: drawBreakdown, nothing: "No event in this span says its device, browser, country or campaign", isGrid: true },
+};
+
+/** `answer` as nodes, or, where there is nothing to show, what that means in `nothing`. */
+export function drawn({ name, rows }) {
+  const shape = Object.hasOwn(SHAPES, name) ? SHAPES[name] : { draw: drawAny, nothing: "No events in this span" };
+  if (rows.length === 0 || shape.isEmpty?.(rows)) return { nothing: shape.nothing };
+  const { sentence, parts, note } = shape.draw(rows);
+  return {
+    nodes: [
+      ...(sentence ? [ui.make("p", { class: "sentence" }, sentence)] : []),
+      ui.make("div", { class: shape.isGrid ? "answer-parts answer-grid" : "answer-parts" }, ...parts.filter(Boolean)),
+      ...(note ? [ui.make("p", { class: "note" }, note)] : []),
+    ],
+  };
+}

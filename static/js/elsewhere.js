@@ -1,0 +1,38 @@
+// The same answer outside of this page: as commands to copy and as CSV.
+
+const API_URL = document.body.dataset.apiUrl;
+const NEEDS_TOKEN = document.body.dataset.needsToken !== undefined;
+const FORMULA = /^[=+\-@\t\r]/;
+
+/** Commands that answer `name` for the span `bounds`, by HTTP and from the journal itself. */
+export function commands(name, bounds) {
+  const query = new URLSearchParams({ ...bounds, limit: "10000" }).toString().replaceAll("%3A", ":");
+  const token = NEEDS_TOKEN ? '-H "Authorization: Bearer $READ_TOKEN" ' : "";
+  const options = Object.entries(bounds).map(([bound, time]) => ` --${bound} ${time}`);
+  return {
+    curl: `curl ${token}'${API_URL}/analytics/${name}?${query}'`,
+    sql: `.venv/bin/python -m clickstream sql ${name}${options.join("")}`,
+  };
+}
+
+/** The rows as the API gave them; as in its own export a leading quote keeps text from being taken for a formula. */
+export function csv({ columns, rows }) {
+  return [columns.map(quoted), ...rows.map((row) => columns.map((column) => cell(row[column])))].map((cells) => `${cells.join(",")}\r\n`).join("");
+}
+
+function cell(value) {
+  if (value === null || value === undefined) return "";
+  return typeof value === "string" ? quoted(FORMULA.test(value) ? `'${value}` : value) : String(value);
+}
+
+const quoted = (text) => `"${text.replaceAll('"', '""')}"`;
+
+/** Have the browser keep `text` as a file. */
+export function download(text, file) {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = file;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000); // by then it is written
+}

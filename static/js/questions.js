@@ -1,0 +1,204 @@
+// The page of questions: what is asked lives in the URL, one question is under way at a time, and its answer is drawn.
+
+import { drawn } from "./answers.js";
+import { ask, NoAnswer } from "./asking.js";
+import { commands, csv, download } from "./elsewhere.js";
+import * as spans from "./span.js";
+import * as ui from "./ui.js";
+
+const { byId, say } = ui;
+const STILL_ASKING_MS = 1500;
+const TYPING_MS = 700; // a date is typed part by part, and each part is one
+
+// ---- what is asked
+
+const readView = () => {
+  const query = new URLSearchParams(location.search);
+  return { ask: query.get("ask") ?? "", span: spans.read(query) };
+};
+let view = readView();
+let questions = null; // as the API lists them
+
+const chosen = () => view.ask || questions?.[0]?.name;
+
+function address({ ask: name, span }) {
+  const query = new URLSearchParams(name ? { ask: name } : {});
+  spans.write(span, query);
+  return `${location.pathname}?${query}`;
+}
+
+function go(changes) {
+  view = { ...view, ...changes };
+  if (address(view) !== location.pathname + location.search) history.pushState(null, "", address(view));
+  start();
+}
+
+// ---- asking: a newer question takes the place of the one under way
+
+let request = null;
+let timer = 0;
+let shown = null; // the answer on the page, and what it answers
+
+async function start() {
+  request?.abort();
+  clearTimeout(timer);
+  request = null;
+  const wrong = spans.problem(view.span);
+  drawControls(wrong);
+  if (wrong) {
+    ui.show(byId("problem"), false);
+    setBusy(false);
+    return;
+  }
+  const mine = (request = new AbortController());
+  setBusy(true);
+  try {
+    questions ??= (await ask("/api/questions", mine.signal)).questions;
+    if (request !== mine) return;
+    drawControls("");
+    const name = chosen();
+    if (!questions.some((question) => question.name === name)) throw new NoAnswer("warning", "There is no such question.", "Choose one of the list.");
+    const bounds = spans.bounds(view.span);
+    const answer = await ask(`/api/questions/${name}?${new URLSearchParams(bounds)}`, mine.signal);
+    if (request === mine) drawAnswer(answer, bounds);
+  } catch (error) {
+    if (request === mine) drawProblem(error);
+  }
+}
+
+/** Ask again, but not for a page that nobody sees. */
+function again() {
+  if (!document.hidden) start();
+  else document.addEventListener("visibilitychange", again, { once: true });
+}
+
+// ---- drawing
+
+let asking = 0;
+
+function setBusy(on) {
+  clearInterval(asking);
+  ui.attribute(byId("answer"), "aria-busy", String(on));
+  if (!on) return;
+  const since = performance.now();
+  say(byId("facts"), "Asking …");
+  asking = setInterval(() => {
+    const ms = performance.now() - since;
+    if (ms < STILL_ASKING_MS) return;
+    say(byId("facts"), `Asking … ${ui.duration(ms)}`);
+    say(byId("spoken"), "Still asking.");
+  }, 500);
+}
+
+function drawControls(wrong) {
+  const name = chosen();
+  const question = questions?.find((one) => one.name === name);
+  ui.each(byId("questions"), questions ?? [], () => ui.make("li", {}, ui.make("a", {}, ui.make("strong"), ui.make("span"))), ({ firstElementChild: link }, { name: to, description }) => {
+    ui.attribute(link, "href", address({ ...view, ask: to }));
+    ui.attribute(link, "data-ask", to);
+    if (to === name) ui.attribute(link, "aria-current", "page");
+    else link.removeAttribute("aria-current");
+    say(link.firstElementChild, ui.typeName(to));
+    say(link.lastElementChild, description);
+  });
+  say(byId("title-answer"), name ? ui.typeName(name) : "Answer");
+  say(byId("meaning"), question ? `${question.description}, ${spans.words(view.span)}` : spans.words(view.span));
+  document.title = `${name ? ui.typeName(name) : "Questions"} · Clickstream`;
+  for (const input of byId("span").elements) if (input.name === "span") input.checked = input.value === view.span.name;
+  const days = spans.days(view.span);
+  for (const bound of ["since", "until"]) {
+    if (byId(bound).value !== days[bound] && document.activeElement !== byId(bound)) byId(bound).value = days[bound];
+    ui.attribute(byId(bound), "aria-invalid", String(wrong !== ""));
+  }
+  say(byId("span-problem"), wrong);
+  ui.show(byId("span-problem"), wrong !== "");
+  if (wrong) say(byId("spoken"), wrong);
+}
+
+function drawAnswer(answer, bounds) {
+  const { nothing, nodes } = drawn(answer);
+  shown = { answer, address: address(view) };
+  byId("answer").replaceChildren(...(nodes ?? [emptiness(nothing)]));
+  setBusy(false);
+  ui.show(byId("problem"), false);
+  const rows = `${ui.exact(answer.rows.length)} ${answer.rows.length === 1 ? "row" : "rows"}`;
+  const took = `answered in ${answer.elapsed_ms < 1000 ? `${ui.exact(Math.max(1, Math.round(answer.elapsed_ms)))} ms` : `${ui.decimal(answer.elapsed_ms / 1000)} s`}`;
+  const cut = answer.truncated ? "; there were more: a shorter span shows them all" : "";
+  say(byId("facts"), `${rows}, ${took}${cut}`);
+  say(byId("spoken"), nothing ? `${nothing}.` : `${byId("title-answer").textContent}: ${rows}.`);
+  byId("download").disabled = answer.rows.length === 0;
+  for (const [id, command] of Object.entries(commands(answer.name, bounds))) say(byId(id), command);
+}
+
+function emptiness(nothing) {
+  const everything = view.span.name === "all";
+  const remedy = everything ? ui.make("a", { href: "/" }, "See on the dashboard what arrives") : ui.make("button", { type: "button", class: "button", id: "ask-all" }, "Ask for all time");
+  return ui.make("div", { class: "empty" }, ui.make("p", {}, ui.make("strong", {}, `${nothing}.`), ` ${everything ? "Nothing of the kind has been kept yet." : "Choose other days, or"}`), remedy);
+}
+
+function drawProblem(error) {
+  const known = error instanceof NoAnswer ? error : new NoAnswer("error", "This answer could not be drawn.", "It arrived; this is a fault of the page. Its console says more.");
+  if (known !== error) console.error(error);
+  setBusy(false);
+  if (shown?.address !== address(view)) {
+    byId("answer").replaceChildren(); // what is left of another question would be taken for the answer of this one
+    shown = null;
+    byId("download").disabled = true;
+    for (const id of ["curl", "sql"]) say(byId(id), "–");
+  }
+  ui.attribute(byId("answer"), "data-old", String(shown !== null));
+  ui.attribute(byId("problem"), "data-tone", known.tone);
+  if (byId("problem").hidden || byId("problem-title").textContent !== known.title) say(byId("spoken"), `${known.title} ${known.text}`);
+  say(byId("problem-title"), known.title);
+  say(byId("problem-text"), known.text);
+  say(byId("facts"), known.againMs ? "Asking again by itself." : "No answer.");
+  ui.show(byId("problem"), true);
+  if (known.againMs) timer = setTimeout(again, known.againMs);
+}
+
+// ---- what the reader does
+
+function takeDays() {
+  clearTimeout(typing);
+  const [since, until] = ["since", "until"].map((bound) => byId(bound).value);
+  const before = spans.days(view.span);
+  if (since === before.since && until === before.until) return;
+  go({ span: since || until ? { name: "", since, until } : spans.preset("all") });
+}
+
+let typing = 0;
+
+function listen() {
+  byId("questions").addEventListener("click", (event) => {
+    const link = event.target.closest("a");
+    if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    go({ ask: link.dataset.ask });
+  });
+  byId("span").addEventListener("submit", (event) => {
+    event.preventDefault();
+    takeDays();
+  });
+  byId("span").addEventListener("change", ({ target }) => {
+    clearTimeout(typing);
+    if (target.name === "span") go({ span: spans.preset(target.value) });
+    else typing = setTimeout(takeDays, TYPING_MS);
+  });
+  byId("problem-action").addEventListener("click", start);
+  byId("answer").addEventListener("click", ({ target }) => target.id === "ask-all" && go({ span: spans.preset("all") }));
+  byId("download").addEventListener("click", () => download(csv(shown.answer), `clickstream-${shown.answer.name}.csv`));
+  document.addEventListener("click", ({ target }) => {
+    const button = target.closest("[data-copies]");
+    if (button) ui.copy(byId(button.dataset.copies).textContent, button.firstElementChild);
+  });
+  addEventListener("popstate", () => {
+    view = readView();
+    start();
+  });
+  ui.offerThemes(byId("theme"), () => {});
+}
+
+say(byId("zone"), ui.zone);
+listen();
+history.replaceState(null, "", address(view));
+start();

@@ -1,0 +1,117 @@
+"""What the API's `/analytics` answers, for the page of questions: on threads of its own, as one can take a minute."""
+
+from __future__ import annotations
+
+import gzip
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from flask import Blueprint, Response, current_app, request
+
+from clickstream.analytics.catalog import QUESTIONS
+from clickstream.client.reading import ApiProblem, ApiReader, Params
+from clickstream.errors import RequestRefused
+from clickstream.query import time_parameter
+from web.answers import error_answer, json_answer, problem_answer
+from web.relay import Relay, busy_answer
+from web.static_answer import takes_gzip
+
+ANSWER_TIMEOUT_S: Final = 60.0
+MOST_ROWS: Final = 10_000  # as many as the API gives
+_MOST_WAITING: Final = 16
+_AT_A_TIME: Final = 4  # the API answers one after the other
+_AGAIN_AFTER_S: Final = 5
+
+questions: Final = Blueprint("questions", __name__)
+
+
+class Asking:
+    """Questions under way; neither the list of them nor the numbers of the dashboard wait behind these."""
+
+    def __init__(self, api_url: str, read_token: str) -> None:
+        self.list = _Line(ApiReader(api_url, read_token=read_token), threads=1)
+        self.answers = _Line(
+            ApiReader(api_url, read_token=read_token, read_timeout_s=ANSWER_TIMEOUT_S), threads=_AT_A_TIME
+        )
+
+    def close(self) -> None:
+        """Forget what has not been asked yet."""
+        self.list.close()
+        self.answers.close()
+
+
+class _Line:
+    """Those who wait for `reader`, which asks on so many `threads`."""
+
+    def __init__(self, reader: ApiReader, *, threads: int) -> None:
+        self._reader = reader
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="questions")
+        self._relay = Relay(self._executor, most=_MOST_WAITING)
+
+    def read(self, path: str, params: Params = ()) -> Response:
+        """What the API answers at `path`, given later."""
+        zipped = takes_gzip()
+
+        def answered() -> Response:
+            try:
+                body = self._reader.body(path, params)
+            except ApiProblem as problem:
+                return _problem(problem)
+            return json_answer(200, body, gzip.compress(body, 5) if zipped else None)
+
+        return self._relay.answer(answered)
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+@questions.get("/api/questions")
+def get_questions() -> Response:
+    """The questions that the API can be asked."""
+    try:
+        _parameters(known=())
+    except RequestRefused as problem:
+        return _refusal(problem)
+    return _asking().list.read("/analytics")
+
+
+@questions.get("/api/questions/<name>")
+def get_answer(name: str) -> Response:
+    """The API's answer to one question, with at most MOST_ROWS rows."""
+    if name not in QUESTIONS:  # nothing else becomes a path of the API
+        return error_answer(404, "not_found", f'no question "{name[:40]}"; there are {", ".join(QUESTIONS)}')
+    try:
+        span = _parameters(known=("since", "until"))
+        for bound, value in span:
+            time_parameter(bound, value)
+    except RequestRefused as problem:
+        return _refusal(problem)
+    return _asking().answers.read(f"/analytics/{name}", [*span, ("limit", str(MOST_ROWS))])
+
+
+def _parameters(*, known: tuple[str, ...]) -> list[tuple[str, str]]:
+    given = list(request.args.items(multi=True))
+    for position, (name, _) in enumerate(given):
+        if name not in known:
+            message = f"{name[:40]} is not a parameter here; known: {', '.join(known) or 'none'}"
+            raise RequestRefused("invalid_parameter", message, field=name[:40])
+        if name in dict(given[:position]):
+            raise RequestRefused("invalid_parameter", f"{name} is given twice", field=name)
+    return given
+
+
+def _refusal(problem: RequestRefused) -> Response:
+    return error_answer(problem.status, problem.code, str(problem), field=problem.field)
+
+
+def _asking() -> Asking:
+    asking: Asking = current_app.extensions["questions"]
+    return asking
+
+
+def _problem(problem: ApiProblem) -> Response:
+    if problem.kind == "replaying" and problem.progress is not None:
+        return error_answer(503, "replaying", f"{problem}: {problem.progress:.0%} is read")
+    if problem.kind == "http" and problem.status == 503:  # so many questions wait already: not a failure
+        return busy_answer(str(problem), after_s=_AGAIN_AFTER_S)
+    return problem_answer(problem)
