@@ -28,7 +28,7 @@ NOTHING = says({"name": "funnel", "columns": [], "rows": [], "truncated": False,
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     with platform(tmp_path_factory.mktemp("api")) as running:
-        events = visits(40, until=datetime(2026, 3, 10, 12, 30, tzinfo=timezone.utc))
+        events = visits(120, until=datetime(2026, 3, 10, 12, 30, tzinfo=timezone.utc))
         assert requests.post(f"{running.url}/events", json=events, timeout=10).status_code == 202
         yield running
 
@@ -76,7 +76,7 @@ def test_the_questions_are_those_of_the_api(api: Platform, page: str) -> None:
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_an_answer_is_that_of_the_api_for_the_same_span(api: Platform, page: str, name: str) -> None:
-    span = {"since": "2026-03-10T11:30:00Z", "until": "2026-03-10T12:15:00+00:00"}
+    span = {"since": "2026-03-10T11:30:00Z", "until": "2026-03-10T12:05:00+00:00"}
 
     passed_on = get(f"{page}/api/questions/{name}", params=span).json()
 

@@ -110,8 +110,9 @@ def _asking() -> Asking:
 
 
 def _problem(problem: ApiProblem) -> Response:
-    if problem.kind == "replaying" and problem.progress is not None:
-        return error_answer(503, "replaying", f"{problem}: {problem.progress:.0%} is read")
+    if problem.kind == "replaying":
+        how_far = "" if problem.progress is None else f": {problem.progress:.0%} is read"
+        return error_answer(503, "replaying", f"{problem}{how_far}")
     if problem.kind == "http" and problem.status == 503:  # so many questions wait already: not a failure
         return busy_answer(str(problem), after_s=_AGAIN_AFTER_S)
     return problem_answer(problem)

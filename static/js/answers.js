@@ -51,11 +51,11 @@ function drawFunnel(rows) {
   return {
     sentence: `${ui.share(rows.at(-1).sessions, viewed)} of ${some(viewed, "session")} bought.${drop}`,
     parts: [rowsTable({
-      caption: "Sessions that took the steps in this order",
+      caption: "Sessions that took the steps in this order", isTall: true,
       columns: [
         first("step", "Step", stepName), number("sessions", "Sessions", { bar: (row) => row.sessions / viewed }),
         { name: "Of all", text: (row) => ui.share(row.sessions, viewed) }, ratio("conversion", "Of the step before"),
-        { name: "Lost before it", text: ({ before, sessions }) => (before === undefined ? ui.exact(undefined) : before > sessions ? `−${ui.exact(before - sessions)}` : "0") },
+        { name: "Lost before it", text: ({ before, sessions }) => (before === undefined ? ui.exact(undefined) : before > sessions ? `−${ui.exact(before - sessions)} (${ui.share(before - sessions, before)})` : "0") },
       ],
       rows: steps,
     })],
@@ -71,7 +71,7 @@ function drawSessions(rows) {
     parts: [
       timeBars({
         rows, at: (row) => Date.parse(row.day), stepMs: DAY_MS, value: (row) => row.sessions, part: (row) => row.bounced, when: (ms) => utcDays.format(ms),
-        label: "Sessions by day, bounced ones darker", described: (found) => `${some(found.value, "session")}, ${ui.exact(found.part)} bounced`,
+        label: "Sessions by day; the stronger part bounced", described: (found) => `${some(found.value, "session")}, ${ui.exact(found.part)} bounced`,
       }),
       rowsTable({
         caption: "Sessions by day",
@@ -86,7 +86,7 @@ function drawSessions(rows) {
 }
 
 function drawRetention(rows) {
-  const dayNumbers = most(rows, "day_number");
+  const dayNumbers = Math.max(...rows.map((row) => row.day_number));
   const cohorts = groups(rows, "cohort").map(([cohort, found]) => ({ cohort, people: found[0].cohort_people, back: new Map(found.map((row) => [row.day_number, row])) }));
   // Nothing is known of days after the last one on which anybody came: they are left empty, not 0.
   const end = Math.max(...rows.map((row) => Date.parse(row.cohort) + row.day_number * DAY_MS));
@@ -117,7 +117,7 @@ function drawRetention(rows) {
       head: ["First seen", "People", ...days.map((day) => (day === 0 ? "Day 0" : String(day)))],
       rows: [total, ...lines], text: (share) => (share === 1 ? "100" : tenths.format(share * 100)), most: Math.max(0.001, ...later),
     })],
-    note: "Percent of a day's new people who came back N days later. A row's last day may not be over; days after the last activity are empty.",
+    note: "Percent of the people first seen on a day, within this span, who came back N days later. Days after the last activity are empty; the last one may not be over.",
   };
 }
 
@@ -189,7 +189,7 @@ function drawHours(rows) {
     parts: [
       timeBars({
         rows, at: (row) => Date.parse(row.hour), stepMs: HOUR_MS, value: (row) => row.sessions, part: (row) => row.purchased, when,
-        label: "Sessions by hour, those that bought darker", described: (found) => `${some(found.value, "session")}, ${ui.exact(found.part)} bought (${ui.share(found.part, found.value)})`,
+        label: "Sessions by hour; the stronger part bought", described: (found) => `${some(found.value, "session")}, ${ui.exact(found.part)} bought (${ui.share(found.part, found.value)})`,
       }),
       rowsTable({
         caption: "Sessions and buyers by hour",

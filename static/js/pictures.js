@@ -11,10 +11,10 @@ const SPANS_H = [1, 2, 3, 6, 12, 24, 48, 168, 336, 720, 2160, 8760]; // of a bar
  * A table of `rows`. A column has a `name`, `text(row)`, and maybe `bar(row)`, the share from 0 to 1 that its bar shows,
  * `title(row)` and `isNothing(row)`, when the text is the page's word and no name that a sender chose.
  */
-export function rowsTable({ caption, isCaptionShown = false, columns, rows }) {
+export function rowsTable({ caption, isCaptionShown = false, isTall = false, columns, rows }) {
   const body = make("tbody");
   const node = make(
-    "table", { class: "answer-rows" }, make("caption", isCaptionShown ? {} : { class: "hidden" }, caption),
+    "table", { class: isTall ? "answer-rows tall" : "answer-rows" }, make("caption", isCaptionShown ? {} : { class: "hidden" }, caption),
     make("thead", {}, make("tr", {}, ...columns.map((column) => make("th", { scope: "col", class: column.bar ? "measured" : null }, column.name)))), body,
   );
   const widest = Math.max(1, ...columns.flatMap((column) => (column.bar ? rows.map((row) => column.text(row).length) : [])));
@@ -47,9 +47,9 @@ const scrolling = (label, ...children) => make("div", { class: "scrolling", tabi
 
 /**
  * One bar for each step of `stepMs` from the first row to the last, or for several where they would be too many: `value`
- * as its height, `part` of it in another colour. Null for less than two steps, of which a picture says nothing.
+ * as its height, `part` of it in a stronger colour. Null for less than two steps, of which a picture says nothing.
  */
-export function timeBars({ rows, at, stepMs, value, part = () => 0, when, described, label }) {
+export function timeBars({ rows, at, stepMs, value, part, when, described, label }) {
   const first = Math.min(...rows.map(at));
   const last = Math.max(...rows.map(at));
   const steps = Math.round((last - first) / stepMs) + 1;
@@ -59,7 +59,7 @@ export function timeBars({ rows, at, stepMs, value, part = () => 0, when, descri
   for (const row of rows) {
     const bar = bars[Math.floor((at(row) - first) / perBarMs)];
     bar.value += value(row);
-    bar.part += part(row);
+    bar.part += part?.(row) ?? 0;
   }
   const most = bars.reduce((highest, bar) => (bar.value > highest.value ? bar : highest));
   const hours = perBarMs / HOUR_MS;
@@ -67,9 +67,10 @@ export function timeBars({ rows, at, stepMs, value, part = () => 0, when, descri
   const top = `highest: ${described(most)}, ${when(most.at)}`;
   const nodes = bars.map((bar) => {
     const filled = make("span", { class: "time-part" });
+    const strong = part ? bar.part / bar.value : 1;
     const node = make("span", { class: "time-bar", title: `${when(bar.at)}: ${described(bar)}` }, filled);
     portion(node, bar.value / most.value);
-    portion(filled, bar.part / bar.value);
+    portion(filled, strong);
     return node;
   });
   return make(
@@ -93,5 +94,6 @@ export function heatTable({ caption, head, rows, text, most }) {
     "table", { class: "heat-table" }, make("caption", { class: "hidden" }, caption),
     make("thead", {}, make("tr", {}, ...head.map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, ...rows.map(line)),
   );
+  table.style.setProperty("--columns", String(head.length));
   return scrolling(caption, table);
 }

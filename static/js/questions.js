@@ -175,10 +175,7 @@ function listen() {
     event.preventDefault();
     go({ ask: link.dataset.ask });
   });
-  byId("span").addEventListener("submit", (event) => {
-    event.preventDefault();
-    takeDays();
-  });
+  byId("span").addEventListener("keydown", (event) => event.key === "Enter" && takeDays());
   byId("span").addEventListener("change", ({ target }) => {
     clearTimeout(typing);
     if (target.name === "span") go({ span: spans.preset(target.value) });
