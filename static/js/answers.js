@@ -6,6 +6,7 @@ import * as ui from "./ui.js";
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 const MOST_CURRENCIES = 4;
+const DAYS_ARE_UTC = "Days are UTC: the first and the last may lie in the span in part only.";
 const utcDays = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
 const utcShort = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", timeZone: "UTC" });
 const hours = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", hour12: false });
@@ -55,7 +56,7 @@ function drawFunnel(rows) {
       columns: [
         first("step", "Step", stepName), number("sessions", "Sessions", { bar: (row) => row.sessions / viewed }),
         { name: "Of all", text: (row) => ui.share(row.sessions, viewed) }, ratio("conversion", "Of the step before"),
-        { name: "Lost before it", text: ({ before, sessions }) => (before === undefined ? ui.exact(undefined) : before > sessions ? `−${ui.exact(before - sessions)} (${ui.share(before - sessions, before)})` : "0") },
+        { name: "Lost before it", text: ({ before, sessions }) => (before === undefined ? ui.exact(undefined) : before > sessions ? `−${ui.exact(before - sessions)}` : "0"), title: ({ before, sessions }) => (before === undefined ? null : `${ui.share(before - sessions, before)} of the step before`) },
       ],
       rows: steps,
     })],
@@ -77,11 +78,12 @@ function drawSessions(rows) {
         caption: "Sessions by day",
         columns: [
           dayColumn(), number("sessions", "Sessions", bar("sessions", rows)), number("bounced", "Bounced"), ratio("bounce_rate", "Bounce rate"),
-          { name: "Events each", text: (row) => ui.decimal(row.events_per_session) }, { name: "Average duration", text: (row) => lasting(row.average_duration_s) },
+          { name: "Events each", text: (row) => tenths.format(row.events_per_session) }, { name: "Average duration", text: (row) => lasting(row.average_duration_s) },
         ],
         rows,
       }),
     ],
+    note: DAYS_ARE_UTC,
   };
 }
 
@@ -117,7 +119,7 @@ function drawRetention(rows) {
       head: ["First seen", "People", ...days.map((day) => (day === 0 ? "Day 0" : String(day)))],
       rows: [total, ...lines], text: (share) => (share === 1 ? "100" : tenths.format(share * 100)), most: Math.max(0.001, ...later),
     })],
-    note: "Percent of the people first seen on a day, within this span, who came back N days later. Days after the last activity are empty; the last one may not be over.",
+    note: "Percent of the people first seen on a day, within this span, who came back N days later. Days after the last activity are empty; the last one may not be over. Days are UTC.",
   };
 }
 
@@ -165,7 +167,7 @@ function drawRevenue(rows) {
     sentence: `${currencies.slice(0, MOST_CURRENCIES).map(total).join("; ")}${others > 0 ? `; and ${some(others, "further currency", "further currencies")}` : ""}.`,
     parts: [
       ...currencies.slice(0, MOST_CURRENCIES).map(({ currency, found }) => timeBars({
-        rows: found, at: (row) => Date.parse(row.day), stepMs: DAY_MS, value: (row) => row.revenue_cents, when: (ms) => utcDays.format(ms),
+        rows: found, among: rows, at: (row) => Date.parse(row.day), stepMs: DAY_MS, value: (row) => row.revenue_cents, when: (ms) => utcDays.format(ms),
         label: `Revenue by day in ${currency}`, described: ({ value }) => ui.money(value, currency),
       })),
       rowsTable({
@@ -177,7 +179,7 @@ function drawRevenue(rows) {
         rows,
       }),
     ],
-    note: currencies.length > 1 ? "Bars compare days of the same currency." : "",
+    note: currencies.length > 1 ? `Bars compare days of the same currency. ${DAYS_ARE_UTC}` : DAYS_ARE_UTC,
   };
 }
 

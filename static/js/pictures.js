@@ -46,12 +46,12 @@ function cell({ text, bar, title, isNothing }, row, index) {
 const scrolling = (label, ...children) => make("div", { class: "scrolling", tabindex: "0", role: "region", "aria-label": label }, ...children);
 
 /**
- * One bar for each step of `stepMs` from the first row to the last, or for several where they would be too many: `value`
+ * One bar for each step of `stepMs` from the first to the last of `among`, or for several where they would be too many: `value`
  * as its height, `part` of it in a stronger colour. Null for less than two steps, of which a picture says nothing.
  */
-export function timeBars({ rows, at, stepMs, value, part, when, described, label }) {
-  const first = Math.min(...rows.map(at));
-  const last = Math.max(...rows.map(at));
+export function timeBars({ rows, among = rows, at, stepMs, value, part, when, described, label }) {
+  const first = Math.min(...among.map(at));
+  const last = Math.max(...among.map(at));
   const steps = Math.round((last - first) / stepMs) + 1;
   if (!(steps > 1)) return null;
   const perBarMs = (SPANS_H.find((hours) => hours * HOUR_MS >= stepMs && (last - first) / (hours * HOUR_MS) < MOST_BARS) ?? SPANS_H.at(-1)) * HOUR_MS;

@@ -120,7 +120,9 @@ function drawAnswer(answer, bounds) {
   shown = { answer, address: address(view) };
   byId("answer").replaceChildren(...(nodes ?? [emptiness(nothing)]));
   setBusy(false);
+  ui.attribute(byId("answer"), "data-old", "false");
   ui.show(byId("problem"), false);
+  ui.show(byId("panel-elsewhere"), true);
   const rows = `${ui.exact(answer.rows.length)} ${answer.rows.length === 1 ? "row" : "rows"}`;
   const took = `answered in ${answer.elapsed_ms < 1000 ? `${ui.exact(Math.max(1, Math.round(answer.elapsed_ms)))} ms` : `${ui.decimal(answer.elapsed_ms / 1000)} s`}`;
   const cut = answer.truncated ? "; there were more: a shorter span shows them all" : "";
@@ -144,7 +146,7 @@ function drawProblem(error) {
     byId("answer").replaceChildren(); // what is left of another question would be taken for the answer of this one
     shown = null;
     byId("download").disabled = true;
-    for (const id of ["curl", "sql"]) say(byId(id), "–");
+    ui.show(byId("panel-elsewhere"), false);
   }
   ui.attribute(byId("answer"), "data-old", String(shown !== null));
   ui.attribute(byId("problem"), "data-tone", known.tone);

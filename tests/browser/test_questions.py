@@ -100,10 +100,6 @@ def percent(ratio: float | None) -> str:
     return "<0.1%" if 0 < ratio < 0.001 else f"{ratio * 100:.1f}%"
 
 
-def decimal(number: float) -> str:
-    return f"{number:,.1f}".removesuffix(".0")
-
-
 def money(cents: float, currency: str) -> str:
     assert currency == "USD"
     return f"${cents / 100:,.2f}"
@@ -123,10 +119,6 @@ def hour(text: str) -> str:
 
     moment = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(ZoneInfo("Europe/Berlin"))
     return f"{moment:%b %-d, %Y, %H:%M}"
-
-
-def lost(before: int, now: int) -> str:
-    return f"\N{MINUS SIGN}{exact(before - now)} ({percent((before - now) / before)})"
 
 
 def shares(rows: list[dict[str, Any]]) -> list[list[str]]:
@@ -155,7 +147,7 @@ SHOWN: dict[str, Callable[[list[dict[str, Any]]], list[list[str]]]] = {
             exact(row["sessions"]),
             percent(row["sessions"] / rows[0]["sessions"]),
             percent(row["conversion"]),
-            lost(rows[number - 1]["sessions"], row["sessions"]) if number else UNKNOWN,
+            f"\N{MINUS SIGN}{exact(rows[number - 1]['sessions'] - row['sessions'])}" if number else UNKNOWN,
         ]
         for number, row in enumerate(rows)
     ],
@@ -165,7 +157,7 @@ SHOWN: dict[str, Callable[[list[dict[str, Any]]], list[list[str]]]] = {
             exact(row["sessions"]),
             exact(row["bounced"]),
             percent(row["bounce_rate"]),
-            decimal(row["events_per_session"]),
+            f"{row['events_per_session']:.1f}",
             lasting(row["average_duration_s"]),
         ]
         for row in rows
@@ -500,6 +492,14 @@ def test_what_is_wrong_is_said_and_it_recovers(tmp_path: Path, tab: Page, name: 
         expect(tab.locator("#facts")).to_have_text(
             "1 row, answered in 1.2 s; there were more: a shorter span shows them all"
         )
+
+        api.answer = route(top_pages=wrong)
+        tab.locator("#questions a[data-ask=top_pages]").click()
+        expect(tab.locator("#problem")).to_contain_text(words)
+        expect(tab.locator("#answer .answer-parts")).to_have_css("opacity", "0.4")  # it answers the same question
+        api.answer = route(top_pages=PAGES)
+        tab.get_by_role("button", name="Try now").click()
+        expect(tab.locator("#answer .answer-parts")).to_have_css("opacity", "1")
 
 
 def test_the_answer_before_stays_greyed_and_a_slow_one_never_overwrites_a_later_one(tmp_path: Path, tab: Page) -> None:
