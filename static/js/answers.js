@@ -37,7 +37,7 @@ const number = (field, name, rest = {}) => ({ name, text: (row) => ui.exact(row[
 const ratio = (field, name) => ({ name, text: (row) => ui.percent(row[field]) });
 const bar = (field, rows, highest = most(rows, field)) => ({ bar: (row) => row[field] / highest });
 const first = (field, name, text = (row) => String(row[field])) => ({ name, text });
-const dayColumn = () => ({ name: "Day", text: (row) => utcDay(row.day), title: (row) => `${row.day}, UTC` });
+const dayColumn = () => ({ name: "Day", isUnbroken: true, text: (row) => utcDay(row.day), title: (row) => `${row.day}, UTC` });
 
 // ---- the questions; `nothing` is what an empty answer means, `isEmpty` when it is one though it has rows
 
@@ -196,7 +196,7 @@ function drawHours(rows) {
       rowsTable({
         caption: "Sessions and buyers by hour",
         columns: [
-          { name: "Hour", text: (row) => when(row.hour), title: (row) => row.hour }, number("sessions", "Sessions", bar("sessions", rows)),
+          { name: "Hour", isUnbroken: true, text: (row) => when(row.hour), title: (row) => row.hour }, number("sessions", "Sessions", bar("sessions", rows)),
           number("carted", "Cart"), number("checked_out", "Checkout"), number("purchased", "Bought"), ratio("conversion", "Conversion"),
         ],
         rows,

@@ -9,7 +9,7 @@ const SPANS_H = [1, 2, 3, 6, 12, 24, 48, 168, 336, 720, 2160, 8760]; // of a bar
 
 /**
  * A table of `rows`. A column has a `name`, `text(row)`, and maybe `bar(row)`, the share from 0 to 1 that its bar shows,
- * `title(row)` and `isNothing(row)`, when the text is the page's word and no name that a sender chose.
+ * `title(row)`, `isNothing(row)`, when the text is the page's word and no name that a sender chose, and `isUnbroken`: one line.
  */
 export function rowsTable({ caption, isCaptionShown = false, isTall = false, columns, rows }) {
   const body = make("tbody");
@@ -31,11 +31,11 @@ export function rowsTable({ caption, isCaptionShown = false, isTall = false, col
   return make("div", {}, scrolling(caption, node), more);
 }
 
-function cell({ text, bar, title, isNothing }, row, index) {
+function cell({ text, bar, title, isNothing, isUnbroken }, row, index) {
   const said = text(row);
   if (index === 0) {
     const name = make("span", { class: isNothing?.(row) ? "named nothing-named" : "named", title: title?.(row) ?? said }, said);
-    return make("th", { scope: "row" }, name);
+    return make("th", { scope: "row", class: isUnbroken ? "unbroken" : null }, name);
   }
   if (!bar) return make("td", { title: title?.(row) }, said);
   const fill = make("span", { class: "fill" });

@@ -49,6 +49,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         browser = launch(playwright)
         directory = Path(name)
+        _questions(browser, directory / "month")
         with platform(directory) as api, dashboard(directory, api.url, POLL_INTERVAL_S="1") as url:
             _empty(browser, url)
             coming = _fill(api, _shoppers(directory / "shoppers.ndjson"))
@@ -164,6 +165,18 @@ def _pictures(browser: Browser, url: str) -> None:
     expect(page.locator("#sheet pre").first).to_be_visible()
     page.wait_for_timeout(300)
     _take(page, "dashboard-rejected")
+
+
+def _questions(browser: Browser, directory: Path) -> None:
+    """A month of shoppers, asked when they buy."""
+    directory.mkdir()
+    with platform(directory) as api, dashboard(directory, api.url) as url:
+        command = python("advanced_generator.py", "--seed=7", "--backfill=30d", "--events=20000", "--quiet")
+        subprocess.run([*command, f"--endpoint={api.url}/events"], check=True, cwd=ROOT, env=environment())
+        requests.get(f"{url}/api/questions/conversion_by_hour", timeout=60)
+        page = _open(browser, f"{url}/questions?ask=conversion_by_hour&span=7d", width=1440, height=900)
+        page.locator("#answer .time").wait_for()
+        _take(page, "questions")
 
 
 def _api_down(browser: Browser, url: str, api: Platform) -> None:
