@@ -79,13 +79,16 @@ let asking = 0;
 function setBusy(on) {
   clearInterval(asking);
   ui.attribute(byId("answer"), "aria-busy", String(on));
-  if (!on) return;
+  say(byId("progress"), on ? "Asking …" : "");
+  if (!on) {
+    ui.attribute(document.body, "data-view", "answered");
+    return;
+  }
   const since = performance.now();
-  say(byId("facts"), "Asking …");
   asking = setInterval(() => {
     const ms = performance.now() - since;
     if (ms < STILL_ASKING_MS) return;
-    say(byId("facts"), `Asking … ${ui.duration(ms)}`);
+    say(byId("progress"), `Asking … ${ui.duration(ms)}`);
     say(byId("spoken"), "Still asking.");
   }, 500);
 }

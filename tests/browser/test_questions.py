@@ -25,6 +25,7 @@ from clickstream.analytics.catalog import QUESTIONS
 from clickstream.ports import free_port
 from tests.browser import audits
 from tests.browser.shop import UNKNOWN, Shop, view
+from tests.browser.test_budget import watch_paint
 from tests.support.dashboards import dashboard
 from tests.support.platform import platform
 from tests.support.processes import ROOT, RunningProcess, environment, python, running
@@ -39,6 +40,11 @@ TABLES = """() => [...document.querySelectorAll("#answer table")].map((table) =>
   caption: table.caption.textContent,
   rows: [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.textContent)),
 }))"""
+
+
+CUT_OFF = """() => [...document.querySelectorAll("#answer table")].filter((table) => (
+  table.scrollWidth > table.parentElement.clientWidth + 1 && getComputedStyle(table.parentElement).overflowX !== "auto"
+)).map((table) => table.caption.textContent)"""
 
 
 @pytest.fixture(scope="module")
@@ -518,7 +524,7 @@ def test_the_answer_before_stays_greyed_and_a_slow_one_never_overwrites_a_later_
         expect(tab.locator("#answer")).to_have_attribute("aria-busy", "true")
         expect(tab.locator("#answer .answer-parts")).to_have_css("opacity", "0.4")
         expect(tab.locator("#answer")).to_contain_text("/only")
-        expect(tab.locator("#facts")).to_contain_text("Asking … 2 s")
+        expect(tab.locator("#progress")).to_have_text("Asking … 2 s")
         tab.locator("#questions a[data-ask=top_pages]").click()
         answered(tab)
         gate.set()
@@ -529,6 +535,18 @@ def test_the_answer_before_stays_greyed_and_a_slow_one_never_overwrites_a_later_
         expect(tab.locator("#answer")).to_contain_text("/only")
         expect(tab.locator("#answer")).not_to_contain_text("too late")
         expect(tab.locator("#facts")).to_contain_text("answered in")
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+@pytest.mark.parametrize("name", ["funnel", "retention"])
+def test_next_to_nothing_moves_when_the_first_answer_comes(past: Shop, tab: Page, name: str, width: int) -> None:
+    watch_paint(tab)
+    tab.set_viewport_size({"width": width, "height": 900})
+
+    show(tab, past.url, f"?ask={name}")
+    tab.wait_for_timeout(300)  # what moves is reported a frame later
+
+    assert tab.evaluate("shift") <= 0.02
 
 
 def test_a_long_answer_is_drawn_in_parts(tmp_path: Path, tab: Page) -> None:
@@ -562,6 +580,7 @@ def test_axe_finds_nothing_in_either_theme_and_nothing_is_wider_than_the_page(
         tab.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
         assert audits.axe_violations(tab) == []
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.evaluate(CUT_OFF) == []
 
 
 @audits.needed
