@@ -16,11 +16,14 @@ const utcDay = (day) => utcDays.format(Date.parse(day));
 const most = (rows, name) => Math.max(1, ...rows.map((row) => row[name]));
 const sum = (rows, name) => rows.reduce((total, row) => total + row[name], 0);
 const some = (number, one, many = `${one}s`) => `${ui.exact(number)} ${number === 1 ? one : many}`;
-const groups = (rows, name) => Map.groupBy ? [...Map.groupBy(rows, (row) => row[name])] : grouped(rows, name);
 
-function grouped(rows, name) { // Safari before 18.4
+/** The rows by what they say in the field `name`, in the order in which that comes first. */
+function groups(rows, name) {
   const found = new Map();
-  for (const row of rows) found.set(row[name], [...(found.get(row[name]) ?? []), row]);
+  for (const row of rows) {
+    if (found.has(row[name])) found.get(row[name]).push(row);
+    else found.set(row[name], [row]);
+  }
   return [...found];
 }
 
@@ -87,37 +90,43 @@ function drawSessions(rows) {
   };
 }
 
-function drawRetention(rows) {
-  const dayNumbers = Math.max(...rows.map((row) => row.day_number));
-  const cohorts = groups(rows, "cohort").map(([cohort, found]) => ({ cohort, people: found[0].cohort_people, back: new Map(found.map((row) => [row.day_number, row])) }));
-  // Nothing is known of days after the last one on which anybody came: they are left empty, not 0.
+/**
+ * The cohorts of an answer, each with `told(day)`: how many of it were `back` and how many could be, or null. Nothing is
+ * known of days after the last one on which anybody came: they are left empty, not 0.
+ */
+function cohortsOf(rows) {
   const end = Math.max(...rows.map((row) => Date.parse(row.cohort) + row.day_number * DAY_MS));
-  const isKnown = (cohort, day) => Date.parse(cohort) + day * DAY_MS <= end;
-  const days = Array.from({ length: dayNumbers + 1 }, (_, day) => day);
-  const whole = (day) => {
-    const known = cohorts.filter(({ cohort }) => isKnown(cohort, day));
-    const back = known.reduce((total, one) => total + (one.back.get(day)?.people ?? 0), 0);
-    return { back, of: sum(known, "people") };
-  };
-  const line = (names, share, title, isTotal = false) => ({ names, shares: days.map(share), titles: days.map(title), isTotal });
-  const told = (back, people, day) => `${ui.exact(back)} of ${some(people, "person", "people")} after ${some(day, "day")}: ${ui.share(back, people)}`;
-  const lines = cohorts.map(({ cohort, people, back }) => line(
-    [utcShort.format(Date.parse(cohort)), ui.exact(people)],
-    (day) => (isKnown(cohort, day) ? (back.get(day)?.people ?? 0) / people : null),
-    (day) => told(back.get(day)?.people ?? 0, people, day),
-  ));
+  return groups(rows, "cohort").map(([day, found]) => {
+    const people = found[0].cohort_people;
+    const back = new Map(found.map((row) => [row.day_number, row.people]));
+    return { day, people, told: (later) => (Date.parse(day) + later * DAY_MS <= end ? { back: back.get(later) ?? 0, of: people } : null) };
+  });
+}
+
+function drawRetention(rows) {
+  const cohorts = cohortsOf(rows);
+  const days = Array.from({ length: Math.max(...rows.map((row) => row.day_number)) + 1 }, (_, day) => day);
   const everybody = sum(cohorts, "people");
-  const all = days.map(whole);
-  const total = line(["All", ui.exact(everybody)], (day) => all[day].back / all[day].of, (day) => told(all[day].back, all[day].of, day), true);
-  const later = [...lines, total].flatMap(({ shares }) => shares.slice(1));
-  const after = (day, words) => (dayNumbers >= day ? [`${ui.share(all[day].back, all[day].of)} ${words}`] : []);
+  const all = days.map((day) => {
+    const told = cohorts.map((cohort) => cohort.told(day)).filter(Boolean);
+    return { back: sum(told, "back"), of: sum(told, "of") };
+  });
+  const line = (names, told, isTotal) => ({
+    names, isTotal, shares: told.map((one) => one && one.back / one.of),
+    titles: told.map((one, day) => one && `${ui.exact(one.back)} of ${some(one.of, "person", "people")} after ${some(day, "day")}: ${ui.share(one.back, one.of)}`),
+  });
+  const lines = [
+    line(["All", ui.exact(everybody)], all, true),
+    ...cohorts.map(({ day, people, told }) => line([utcShort.format(Date.parse(day)), ui.exact(people)], days.map(told), false)),
+  ];
+  const after = (day, words) => (all[day] ? [`${ui.share(all[day].back, all[day].of)} ${words}`] : []);
   const came = [...after(1, "came back the next day"), ...after(7, "after a week"), ...after(30, "after 30 days")];
   return {
-    sentence: `Of ${some(everybody, "person", "people")} ${came.join(", ") || "none could come back yet: all were first seen on the last day"}.`,
+    sentence: came.length > 0 ? `Of ${some(everybody, "person", "people")} ${came.join(", ")}.` : `${some(everybody, "person", "people")}, all first seen on the last day: none could come back yet.`,
     parts: [heatTable({
       caption: "Percent of the people first seen on a day who came back so many days later",
       head: ["First seen", "People", ...days.map((day) => (day === 0 ? "Day 0" : String(day)))],
-      rows: [total, ...lines], text: (share) => (share === 1 ? "100" : tenths.format(share * 100)), most: Math.max(0.001, ...later),
+      rows: lines, text: (share) => (share === 1 ? "100" : tenths.format(share * 100)), most: Math.max(0.001, ...lines.flatMap(({ shares }) => shares.slice(1))),
     })],
     note: "Percent of the people first seen on a day, within this span, who came back N days later. Days after the last activity are empty; the last one may not be over. Days are UTC.",
   };

@@ -42,20 +42,18 @@ let shown = null; // the answer on the page, and what it answers
 async function start() {
   request?.abort();
   clearTimeout(timer);
-  request = null;
+  const mine = (request = new AbortController());
   const wrong = spans.problem(view.span);
   drawControls(wrong);
-  if (wrong) {
-    ui.show(byId("problem"), false);
-    setBusy(false);
-    return;
-  }
-  const mine = (request = new AbortController());
   setBusy(true);
   try {
     questions ??= (await ask("/api/questions", mine.signal)).questions;
     if (request !== mine) return;
-    drawControls("");
+    drawControls(wrong);
+    if (wrong) {
+      drawNothing();
+      return;
+    }
     const name = chosen();
     if (!questions.some((question) => question.name === name)) throw new NoAnswer("warning", "There is no such question.", "Choose one of the list.");
     const bounds = spans.bounds(view.span);
@@ -105,7 +103,7 @@ function drawControls(wrong) {
     say(link.lastElementChild, description);
   });
   say(byId("title-answer"), name ? ui.typeName(name) : "Answer");
-  say(byId("meaning"), question ? `${question.description}, ${spans.words(view.span)}` : spans.words(view.span));
+  say(byId("meaning"), [question?.description, wrong ? "" : spans.words(view.span)].filter(Boolean).join(", "));
   document.title = `${name ? ui.typeName(name) : "Questions"} · Clickstream`;
   for (const input of byId("span").elements) if (input.name === "span") input.checked = input.value === view.span.name;
   const days = spans.days(view.span);
@@ -139,6 +137,16 @@ function emptiness(nothing) {
   const everything = view.span.name === "all";
   const remedy = everything ? ui.make("a", { href: "/" }, "See on the dashboard what arrives") : ui.make("button", { type: "button", class: "button", id: "ask-all" }, "Ask for all time");
   return ui.make("div", { class: "empty" }, ui.make("p", {}, ui.make("strong", {}, `${nothing}.`), ` ${everything ? "Nothing of the kind has been kept yet." : "Choose other days, or"}`), remedy);
+}
+
+/** Nothing can be asked: what is on the page, if anything, answers something else. */
+function drawNothing() {
+  setBusy(false);
+  ui.attribute(byId("answer"), "data-old", "true");
+  ui.show(byId("problem"), false);
+  ui.show(byId("panel-elsewhere"), false);
+  say(byId("facts"), "");
+  byId("download").disabled = true;
 }
 
 function drawProblem(error) {

@@ -1,6 +1,7 @@
 // The span of time that is asked about: a preset, or whole days of this browser's time zone, and the instants these mean.
 
 const DAY = /^\d{4}-\d\d-\d\d$/;
+const DATES = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const FIRST_DAY = "1970-01-01";
 const LAST_DAY = "9999-12-30"; // the day after it is the last that RFC 3339 can write
 const PRESETS = { "24h": "the last 24 hours", "7d": "the last 7 days", "30d": "the last 30 days", all: "all time" };
@@ -51,8 +52,9 @@ export function days({ name, since, until }, now = new Date()) {
 
 export function words({ name, since, until }) {
   if (name) return PRESETS[name];
-  if (since === until) return since;
-  return since && until ? `${since} to ${until}` : since ? `since ${since}` : `until ${until}`;
+  const [first, last] = [since, until].map((day) => day && DATES.format(midnight(day)));
+  if (first === last) return first;
+  return first && last ? `${first} to ${last}` : first ? `since ${first}` : `until ${last}`;
 }
 
 function isDay(text) {

@@ -307,7 +307,23 @@ def test_an_impossible_span_is_said_and_nothing_is_asked(past: Shop, tab: Page, 
 
     expect(tab.locator("#span-problem")).to_contain_text(words)
     expect(tab.locator("#since")).to_have_attribute("aria-describedby", "span-problem")
+    expect(tab.locator("#questions a")).to_have_count(len(QUESTIONS))
+    expect(tab.locator("#answer")).to_have_attribute("aria-busy", "false")
     assert [url for url in asked if "/api/questions/" in url] == []
+
+
+def test_days_out_of_order_grey_what_is_no_answer_to_them_until_they_are_in_order(past: Shop, tab: Page) -> None:
+    first = NOW - timedelta(days=3)
+    show(tab, past.url, f"?ask=top_pages&since={first:%Y-%m-%d}&until=2029-12-31")
+
+    tab.locator("#until").fill("2026-01-01")
+
+    expect(tab.locator("#span-problem")).to_contain_text("The last day is before the first")
+    expect(tab.locator("#answer .answer-parts")).to_have_css("opacity", "0.4")
+    expect(tab.get_by_role("button", name="Download CSV")).to_be_disabled()
+    tab.locator("#until").fill("2030-01-01")
+    expect(tab.locator("#answer .answer-parts")).to_have_css("opacity", "1")
+    expect(tab.locator("#meaning")).to_have_text(f"pages by views, {first:%b %-d, %Y} to Jan 1, 2030")
 
 
 def test_back_and_forward_go_through_what_was_asked(past: Shop, tab: Page) -> None:
