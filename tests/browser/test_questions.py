@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from werkzeug.wrappers import Request, Response
 
 from clickstream.analytics.catalog import QUESTIONS
@@ -393,6 +393,22 @@ def test_the_commands_can_be_copied_and_answer_the_same(
 
     assert command[0] == ".venv/bin/python"
     assert json.loads(done.stdout)["rows"] == said(tab)
+
+
+def test_with_a_read_token_the_page_works_and_its_command_names_the_token(tmp_path: Path, browser: Browser) -> None:
+    with platform(tmp_path, READ_TOKEN="s3cret") as api, dashboard(tmp_path, api.url, READ_TOKEN="s3cret") as url:
+        event = view(properties={"page": "/secret"})
+        requests.post(f"{api.url}/events", json=event, timeout=10)
+        context = browser.new_context(http_credentials={"username": "any", "password": "s3cret"})
+        tab = context.new_page()
+        show(tab, url, "?ask=top_pages")
+        shell = ["bash", "-c", f"{tab.locator('#curl').text_content()} --silent"]
+        expect(tab.locator("#answer")).to_contain_text("/secret")
+        context.close()
+        done = subprocess.run(shell, env=environment(READ_TOKEN="s3cret"), check=True, capture_output=True, timeout=20)
+
+    assert "s3cret" not in shell[2]
+    assert [row["page"] for row in json.loads(done.stdout)["rows"]] == ["/secret"]
 
 
 def test_csv_holds_the_rows_and_no_formula(shop: Shop, tab: Page) -> None:
