@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.support.dashboards import dashboard
 from tests.support.platform import Platform, platform
 from tests.support.scripted_api import ScriptedApi, numbers, says, scripted_api
 from tests.support.shop import visits
+from tests.support.waiting import until
 
 NOTHING = says({"name": "funnel", "columns": [], "rows": [], "truncated": False, "elapsed_ms": 1})
 
@@ -240,6 +242,38 @@ def test_questions_under_way_hold_up_neither_the_numbers_nor_the_list_and_are_bo
     assert took_s < 2  # not the seconds that the questions take
     assert [one.headers["Retry-After"] for one in refused] == ["1"] * 4
     assert [one.status_code for one in answers] == [200] * 16
+
+
+def test_what_a_page_no_longer_waits_for_is_not_asked_any_more(tmp_path: Path) -> None:
+    answered = threading.Event()
+
+    def answer(request: Request) -> Response:
+        answered.wait(20)
+        return NOTHING(request)
+
+    def sent(name: str, page_of: str) -> HTTPConnection:
+        connection = HTTPConnection(page.removeprefix("http://"), timeout=20)
+        connection.request("GET", f"/api/questions/{name}", headers={"X-Page": page_of})
+        return connection
+
+    with scripted_api(answer) as api, dashboard(tmp_path, api.url) as page:
+        try:
+            begun = [sent("funnel", "busy"), sent("sessions", "other")]
+            until(lambda: len(api.asked) == 2)
+            left = sent("paths", "a")
+            assert get(f"{page}/health").status_code == 200  # answered behind it
+            others = [sent("revenue", "b"), sent("retention", "a")]
+            assert get(f"{page}/health").status_code == 200
+        finally:
+            answered.set()
+        assert [one.getresponse().status for one in (*begun, *others)] == [200] * 4
+        assert left.getresponse().status == 409
+        for connection in (*begun, *others, left):
+            connection.close()
+
+    assert sorted(path.partition("?")[0] for path in api.asked) == [
+        f"/analytics/{name}" for name in ("funnel", "retention", "revenue", "sessions")
+    ]
 
 
 def next_done(asked: list[Any]) -> requests.Response:

@@ -19,7 +19,7 @@ from web.static_answer import takes_gzip
 ANSWER_TIMEOUT_S: Final = 60.0
 MOST_ROWS: Final = 10_000  # as many as the API gives
 _MOST_WAITING: Final = 16
-_AT_A_TIME: Final = 4  # the API answers one after the other
+_AT_A_TIME: Final = 2  # the API answers one after the other: more would wait there, where nothing is taken back
 _AGAIN_AFTER_S: Final = 5
 
 questions: Final = Blueprint("questions", __name__)
@@ -47,16 +47,25 @@ class _Line:
         self._reader = reader
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="questions")
         self._relay = Relay(self._executor, most=_MOST_WAITING)
+        self._newest: dict[str, object] = {}  # of each page, while it waits
 
-    def read(self, path: str, params: Params = ()) -> Response:
-        """What the API answers at `path`, given later."""
+    def read(self, path: str, params: Params = (), *, page: str = "") -> Response:
+        """What the API answers at `path`, given later; not asked any more once the same `page` has asked again."""
         zipped = takes_gzip()
+        mine = object()
+        if page:
+            self._newest[page] = mine
 
         def answered() -> Response:
+            if page and self._newest.get(page) is not mine:
+                return error_answer(409, "superseded", "the same page has asked something else since")
             try:
                 body = self._reader.body(path, params)
             except ApiProblem as problem:
                 return _problem(problem)
+            finally:
+                if self._newest.get(page) is mine:
+                    del self._newest[page]
             return json_answer(200, body, gzip.compress(body, 5) if zipped else None)
 
         return self._relay.answer(answered)
@@ -86,7 +95,8 @@ def get_answer(name: str) -> Response:
             time_parameter(bound, value)
     except RequestRefused as problem:
         return _refusal(problem)
-    return _asking().answers.read(f"/analytics/{name}", [*span, ("limit", str(MOST_ROWS))])
+    page = request.headers.get("X-Page", "")[:64]
+    return _asking().answers.read(f"/analytics/{name}", [*span, ("limit", str(MOST_ROWS))], page=page)
 
 
 def _parameters(*, known: tuple[str, ...]) -> list[tuple[str, str]]:

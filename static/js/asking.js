@@ -3,6 +3,7 @@
 import { howToStart, sentence } from "./ui.js";
 
 const AGAIN_MS = 3000;
+const PAGE = Math.random().toString(36).slice(2); // by which the dashboard knows what this page no longer waits for
 const PATIENCE_MS = 70_000; // the dashboard gives up after 60 s, and says so
 
 /** Why there is no answer: `tone`, `title` and `text` to be shown, and `againMs` where it is asked again by itself. */
@@ -18,7 +19,7 @@ export async function ask(path, signal) {
   let response;
   let answer;
   try {
-    response = await fetch(path, { cache: "no-store", signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]) });
+    response = await fetch(path, { cache: "no-store", headers: { "X-Page": PAGE }, signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]) });
     answer = await response.json();
   } catch (error) {
     signal.throwIfAborted();

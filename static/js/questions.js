@@ -57,7 +57,7 @@ async function start() {
     const name = chosen();
     if (!questions.some((question) => question.name === name)) throw new NoAnswer("warning", "There is no such question.", "Choose one of the list.");
     const bounds = spans.bounds(view.span);
-    const answer = await ask(`/api/questions/${name}?${new URLSearchParams(bounds)}`, mine.signal);
+    const answer = await ask(`/api/questions/${encodeURIComponent(name)}?${new URLSearchParams(bounds)}`, mine.signal);
     if (request === mine) drawAnswer(answer, bounds);
   } catch (error) {
     if (request === mine) drawProblem(error);
