@@ -263,6 +263,23 @@ def test_the_dashboard_leads_to_the_questions_and_back_with_the_same_theme(past:
     expect(tab.locator("html")).to_have_attribute("data-theme", "dark")
 
 
+HEADER = """() => {
+  document.querySelector("#status-text").textContent = "Live · no events for 28 min";
+  const bar = document.querySelector(".bar");
+  const link = document.querySelector("#to-questions").getBoundingClientRect();
+  return [bar.scrollWidth - bar.clientWidth, link.width >= 44];
+}"""
+
+
+def test_the_dashboards_header_has_room_for_the_link_at_any_width(past: Shop, tab: Page) -> None:
+    tab.goto(past.url)
+    expect(tab.locator("#value-events")).not_to_have_text(UNKNOWN)
+    for width in (320, 390, 600, 768, 896, 920, 960, 976, 1024, 1216, 1280, 1440):
+        tab.set_viewport_size({"width": width, "height": 800})
+
+        assert tab.evaluate(HEADER) == [0, True], width
+
+
 def test_days_change_the_numbers_and_stand_in_the_address(past: Shop, tab: Page) -> None:
     show(tab, past.url, "?ask=sessions&span=all")
     everything = tables(tab)
