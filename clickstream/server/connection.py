@@ -207,7 +207,7 @@ class Connection(asyncio.Protocol):
         is_stream = has_body and not answer.has_length
         self._is_chunked = is_stream and request.is_http_1_1
         if not request.keep_alive or request.refused is not None:
-            self._incoming.complete.clear()
+            self._incoming.drop_complete()
             self._is_deaf = self._is_ending = True
         is_last = self._is_ending and not self._incoming.complete
         head = answer.head(self._service.date, CHUNKED if self._is_chunked else b"", CLOSE if is_last else b"")
@@ -232,7 +232,7 @@ class Connection(asyncio.Protocol):
 
     def _fail(self) -> None:
         _log.exception("an answer failed")
-        self._incoming.complete.clear()
+        self._incoming.drop_complete()
         self._is_deaf = self._is_ending = True
         self._write(plain(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error", self._service.date))
         self._answered()
@@ -245,7 +245,7 @@ class Connection(asyncio.Protocol):
 
     async def takes_more(self) -> bool:
         """Wait until the client has taken what was sent; False when it has gone."""
-        if self._is_full:
+        if self._is_full and not self._transport.is_closing():  # who has gone wakes nobody any more
             self._taken = self._service.loop.create_future()
             await self._taken
         return not self._transport.is_closing()

@@ -56,12 +56,17 @@ class Incoming:
             self.complete.append(self.arriving)
             self.arriving = None
 
+    def drop_complete(self) -> None:
+        """Let go of what is complete: nobody will answer it."""
+        for request in self.complete:
+            request.release()
+        self.complete.clear()
+
     def close(self) -> None:
         """Let go of everything."""
-        for request in (self.arriving, *self.complete):
-            if request is not None:
-                request.release()
-        self.complete.clear()
+        self.drop_complete()
+        if self.arriving is not None:
+            self.arriving.release()
         del self._parser  # which knows this object
 
     def _parse(self, data: bytes) -> None:
