@@ -24,7 +24,7 @@ _log: Final = logging.getLogger(__name__)
 _HEAD_TIMEOUT_S: Final = 10  # from the first byte of a request, or a connection's start, to the end of its headers
 _IDLE_TIMEOUT_S: Final = 75  # of a kept connection between two requests
 _MUCH_BYTES: Final = 64 * 1024  # at once: behind them it is the turn of others
-_LARGE_BYTES: Final = 16 * 1024  # of a body, from which on a request waits for its turn
+_MOST_AT_ONCE: Final = 32  # answers: the same, they can be asked for in few bytes
 _RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER
 
 
@@ -48,6 +48,7 @@ class Connection(asyncio.Protocol):
         self._deadline_s = 0.0  # for what arrives, or for a request to begin
         self._is_full = False  # the client has yet to take what was sent
         self._is_held_back = False  # nothing is read for now
+        self._goes_on_soon = False  # with the answers, in the next turn of the loop
         self._is_deaf = False  # what is still read means nothing
         self._is_ending = False  # closed once all that is complete has been answered
 
@@ -141,15 +142,30 @@ class Connection(asyncio.Protocol):
     def _go_on(self) -> None:
         """Answer what is complete, as fast as the client takes the answers."""
         complete = self._incoming.complete
+        answers = 0
         while complete and self._answering is None and not self._is_full and not self._transport.is_closing():
+            if answers == _MOST_AT_ONCE:
+                self._go_on_soon()
+                break
+            answers += 1
             request = complete.popleft()
-            if request.size > _LARGE_BYTES:
+            if request.is_large():
                 self._answering = request
                 self._service.turns.call(partial(self._answer_in_turn, request), request.size)
             else:
                 self._answer(request)
         if bool(complete) is not self._is_held_back:
             self._hold_back(bool(complete))
+
+    def _go_on_soon(self) -> None:
+        """Answer what is complete when others have had their turn."""
+        if not self._goes_on_soon:
+            self._goes_on_soon = True
+            self._service.loop.call_soon(self._go_on_now)
+
+    def _go_on_now(self) -> None:
+        self._goes_on_soon = False
+        self._go_on()
 
     def _hold_back(self, hold: bool) -> None:
         """Read nothing while requests wait."""
@@ -198,7 +214,7 @@ class Connection(asyncio.Protocol):
         except Exception:  # noqa: BLE001 - the outermost loop of the application
             self._fail()
         if self._incoming.complete:
-            self._service.loop.call_soon(self._go_on)  # not here: whoever resolves has others to tell
+            self._go_on_soon()  # not here: whoever resolves has others to tell
 
     def _send(self, request: Request, answer: Answer) -> None:
         if self._service.on_answer is not None:

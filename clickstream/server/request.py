@@ -11,11 +11,14 @@ from urllib.parse import unquote_to_bytes
 import httptools
 
 from clickstream.errors import RequestRefused, Unavailable
+from clickstream.packed import GZIP_OR_ZLIB
 from clickstream.server.contract import BODY, BODY_REFUSED
 
 _MOST_BODY_BYTES: Final = 64 * 1024 * 1024  # of all bodies that are being read; beyond, senders are asked to wait
 _DISCARDED_BODIES: Final = 10  # times MAX_BODY_BYTES that are read and thrown away before the connection is cut
 _SMALL_PART: Final = 4096  # bytes
+_LARGE_BYTES: Final = 16 * 1024  # of a body, from which on a request waits for its turn
+_LARGE_PACKED_BYTES: Final = 1024  # of a packed one: batches of events are packed to a tenth, and to less
 _LONGEST_CACHED: Final = 200  # bytes of an address
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -101,6 +104,12 @@ class Request:
     def is_endless(self) -> bool:
         """Whether so much has been thrown away that the rest is not worth reading."""
         return self.size > _DISCARDED_BODIES * self._room.max_body_bytes
+
+    def is_large(self) -> bool:
+        """Whether its body, unpacked, may be so large that others are let go first."""
+        if self.size <= _LARGE_PACKED_BYTES:
+            return False
+        return self.size > _LARGE_BYTES or any(GZIP_OR_ZLIB.match(part) for part in self._parts[:1])
 
     def release(self) -> None:
         """Let go of the body."""
