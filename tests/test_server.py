@@ -392,6 +392,26 @@ def test_a_stop_answers_what_is_under_way_and_nothing_else(tmp_path: Path) -> No
         connection.close()
 
 
+def test_a_stop_tells_whoever_waits_for_a_turn_that_it_does_not_come(tmp_path: Path) -> None:
+    running = Running(tmp_path)
+    with contextlib.ExitStack() as opened:
+        large = [opened.enter_context(open_socket(running.url)) for _ in range(30)]
+        for number, connection in enumerate(large):
+            connection.sendall(ask("/warm"))
+            assert connection.recv(65536)  # connected, not only on its way
+            connection.sendall(ask(f"/busy?s=0.2&name={number}", method="POST", body=b"x" * 20_000)[:-1])
+        for connection in large:
+            connection.sendall(b"x")
+        time.sleep(0.2)  # the first is worked for, and the others have come in behind it
+
+        running.process.send(signal.SIGTERM)
+
+        statuses = [parsed(said(connection))[0][0] for connection in large]
+    assert running.process.wait() == 0
+    assert set(statuses) == {200, 503}
+    assert 0 < statuses.count(200) < 25
+
+
 def test_a_stop_waits_for_no_endless_stream_and_no_answer_that_does_not_come(tmp_path: Path) -> None:
     running = Running(tmp_path)
     endless, old, waiting = (open_socket(running.url) for _ in range(3))

@@ -41,6 +41,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # until connection_made
         self.client = ""
         self._answering: Request | None = None
+        self._in_line: Request | None = None  # that one, until its turn has come
         self._deferred: Deferred | None = None  # that its answer waits for
         self._is_chunked = False  # the stream that is its answer
         self._ends_by_close = False  # that stream: only the close says where
@@ -150,7 +151,7 @@ class Connection(asyncio.Protocol):
             answers += 1
             request = complete.popleft()
             if request.is_large():
-                self._answering = request
+                self._answering = self._in_line = request
                 self._service.turns.call(partial(self._answer_in_turn, request), request.size)
             else:
                 self._answer(request)
@@ -187,8 +188,10 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _answer_in_turn(self, request: Request) -> None:
-        self._answer(request)
-        self._go_on()
+        if self._in_line is request:  # else it has been told that the server stops
+            self._in_line = None
+            self._answer(request)
+            self._go_on()
 
     def _answer(self, request: Request) -> None:
         self._answering = request
@@ -319,7 +322,14 @@ class Connection(asyncio.Protocol):
     def leave(self) -> None:
         """Close now, and tell a client that waits that nothing comes any more."""
         self._is_ending = True
+        self._incoming.drop_complete()
         if self._deferred is not None:
             self._deferred.resolve(stopping)
+        elif self._in_line is not None:
+            request, self._in_line = self._in_line, None
+            request.release()
+            answer = Answer()
+            answer.chunks = stopping({}, answer.start)
+            self._send(request, answer)
         else:
             self._break_off()
