@@ -325,6 +325,24 @@ def test_a_small_request_waits_for_one_large_one_and_not_for_all(server: Running
     ]
 
 
+def test_who_connects_together_waits_for_some_large_requests_and_not_for_one_each(server: Running) -> None:
+    with contextlib.ExitStack() as opened:
+        large = [opened.enter_context(open_socket(server.url)) for _ in range(30)]
+        for connection in large:
+            connection.sendall(ask("/warm"))
+            assert connection.recv(65536)  # connected, not only on its way
+        for connection in large:
+            connection.sendall(ask("/busy?s=0.1&name=beside", "Connection: close", method="POST", body=b"x" * 20_000))
+        together = [opened.enter_context(open_socket(server.url)) for _ in range(24)]
+        for connection in together:
+            connection.sendall(ask("/was-busy", "Connection: close"))
+
+        done = [json.loads(parsed(said(connection))[0][1]).count("beside") for connection in together]
+
+        assert max(done) < 15
+        assert all(said(connection) for connection in large)
+
+
 def test_a_request_waits_for_some_of_those_that_another_client_sent_at_once_and_not_for_all(server: Running) -> None:
     with open_socket(server.url) as many, open_socket(server.url) as small:
         small.sendall(ask("/warm"))

@@ -21,6 +21,7 @@ from clickstream.server.contract import OnAnswer, WsgiApp
 from clickstream.server.service import Service
 
 _BACKLOG: Final = 1024
+_LISTENERS: Final = 8  # on one socket: in each turn of the loop uvloop takes one connection of each
 _STOP_TIMEOUT_S: Final = 3
 _FAULTS_OF_THE_PORT: Final = (errno.EADDRINUSE, errno.EACCES, errno.EPERM)  # else the host is at fault
 
@@ -79,13 +80,17 @@ async def _serve(
         loop.add_signal_handler(number, stopped.set)
     if on_start is not None:
         on_start(loop)
-    server = await loop.create_server(lambda: Connection(service), sock=listener, backlog=_BACKLOG)
+    servers = [
+        await loop.create_server(lambda: Connection(service), sock=one, backlog=_BACKLOG)
+        for one in (listener, *(listener.dup() for _ in range(_LISTENERS - 1)))
+    ]
     watch = loop.create_task(service.watch())
     try:
         await stopped.wait()
         if on_stopping is not None:
             on_stopping()
-        server.close()
+        for server in servers:
+            server.close()
         await service.stop(_STOP_TIMEOUT_S)
     finally:
         watch.cancel()
