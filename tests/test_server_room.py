@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from clickstream.errors import Unavailable
 from clickstream.server.connection import Connection
+from clickstream.server.request import Request, Room
 from clickstream.server.service import Service
 
 LARGE = b"x" * 40_000
@@ -116,3 +118,19 @@ def test_a_stream_ends_whose_client_left_while_the_next_piece_was_made() -> None
         return await asyncio.wait_for(connection.takes_more(), timeout=5)
 
     assert asyncio.run(run()) is False
+
+
+def test_when_the_room_is_taken_only_small_bodies_are_read() -> None:
+    room = Room(max_body_bytes=10**6)
+    room.held_bytes = 64 * 1024 * 1024 + 1
+    small, large, parts = Request(room), Request(room), Request(room)
+
+    small.add(b"x" * 16_000)
+    large.add(b"x" * 17_000)  # in one part: thousands of clients could leave it at that
+    parts.add(b"x" * 16_000)
+    parts.add(b"x" * 1_000)
+
+    assert small.refused is None
+    assert isinstance(large.refused, Unavailable)
+    assert isinstance(parts.refused, Unavailable)
+    assert room.held_bytes == 64 * 1024 * 1024 + 1 + 16_000

@@ -79,7 +79,7 @@ class Request:
         if self.refused is None and self.size > self._room.max_body_bytes:
             most = f"{self._room.max_body_bytes:,} bytes (MAX_BODY_BYTES)"
             self.refuse(RequestRefused("body_too_large", f"the body is larger than {most}; send smaller batches"))
-        if self.refused is None and self._parts and self._room.is_taken():
+        if self.refused is None and self.size > _LARGE_BYTES and self._room.is_taken():
             self.refuse(Unavailable("many large bodies are arriving at once; send this one again in a second"))
         if self.refused is None:
             if self._parts and len(part) < _SMALL_PART:
