@@ -8,11 +8,11 @@ from typing import Any, Final
 from flask import Blueprint, Response, request
 
 from api.access import admit
-from api.answers import Sender, accept, error, reason, refuse, reply, request_body, test_id
+from api.answers import Sender, accept, error, failure, reason, refuse, reply, request_body, test_id
 from api.parts import parts
 from clickstream.bodies import decompress, split
 from clickstream.entry import Receipt
-from clickstream.errors import RequestRefused
+from clickstream.errors import RequestRefused, Unavailable
 from clickstream.server import BODY
 
 ingest: Final = Blueprint("ingest", __name__)
@@ -40,7 +40,11 @@ def post_events() -> Response:
             refuse(environ[BODY], refusal, family="native")
         raise
     sender = Sender("native", admit(here.write_access, len(records)), scope)
-    return accept(records, sender, here=here, environ=environ, answer=native_answer)
+    return accept(records, sender, here=here, environ=environ, answer=native_answer, unavailable=_unavailable)
+
+
+def _unavailable(problem: Unavailable) -> Response:
+    return _allow_any_origin(failure(problem))  # the request is over, and with it what is done after each
 
 
 @ingest.route("/events", methods=["OPTIONS"])

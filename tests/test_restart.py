@@ -90,6 +90,7 @@ def test_nothing_is_acknowledged_that_a_start_would_not_find(tmp_path: Path, wha
         ):
             assert refused.status_code == 503
             assert "was moved, replaced or deleted" in refused.json()["error"]["message"]
+            assert ("Access-Control-Allow-Origin" in refused.headers) is (refused.request.method == "POST")
 
         aside.replace(journal)
         assert sent(api, "b")["processed"] == 1
