@@ -11,6 +11,7 @@ prepare_node_packages
 
 failed='' # what, for the last summary to repeat
 scripts/checks.sh || failed='static checks'
+wait # for the packages of node
 
 # run ARGUMENT...: a part of the tests; that a part has none of the chosen ones is no failure.
 code=5

@@ -63,13 +63,14 @@ prepare_npm() {
   if npm ci --prefix "$directory" --ignore-scripts --no-audit --no-fund --silent; then
     printf '%s\n' "$hash" >"$mark"
   else
-    printf 'They could not be installed (see above).\n'
+    printf '%s could not be installed (see above).\n' "$what"
   fi
 }
 
+# Begins all three at once: they wait for the network. `wait` for them before they are needed.
 prepare_node_packages() {
   prepare_node || return 0
-  prepare_npm tests/sdk 'the SDKs that the tests drive'
-  prepare_npm tests/browser 'the audits of the browser tests'
-  prepare_npm tests/aws/kinesalite 'the second Kinesis emulator'
+  prepare_npm tests/sdk 'the SDKs that the tests drive' &
+  prepare_npm tests/browser 'the audits of the browser tests' &
+  prepare_npm tests/aws/kinesalite 'the second Kinesis emulator' &
 }
