@@ -2,16 +2,17 @@
 
 const API_URL = document.body.dataset.apiUrl;
 const NEEDS_TOKEN = document.body.dataset.needsToken !== undefined;
+const IS_AWS = document.body.dataset.isAws !== undefined; // the events are in the lake, not in a file beside the command
 const FORMULA = /^[=+\-@\t\r]/;
 
-/** Commands that answer `name` for the span `bounds`, by HTTP and from the journal itself. */
+/** Commands that answer `name` for the span `bounds`, by HTTP and from the journal itself or for Athena. */
 export function commands(name, bounds) {
   const query = new URLSearchParams({ ...bounds, limit: "10000" }).toString().replaceAll("%3A", ":");
   const token = NEEDS_TOKEN ? '-H "Authorization: Bearer $READ_TOKEN" ' : "";
   const options = Object.entries(bounds).map(([bound, time]) => ` --${bound} ${time}`);
   return {
     curl: `curl ${token}'${API_URL}/analytics/${name}?${query}'`,
-    sql: `.venv/bin/python -m clickstream sql ${name}${options.join("")}`,
+    sql: `.venv/bin/python -m clickstream sql ${name}${IS_AWS ? " --athena" : ""}${options.join("")}`,
   };
 }
 

@@ -428,6 +428,18 @@ def test_with_a_read_token_the_page_works_and_its_command_names_the_token(tmp_pa
     assert [row["page"] for row in json.loads(done.stdout)["rows"]] == ["/secret"]
 
 
+def test_where_the_events_are_on_aws_the_command_prints_the_statement_for_athena(
+    shop: Shop, tab: Page, tmp_path: Path
+) -> None:
+    shop.send(view())
+    names = {"KINESIS_STREAM_NAME": "s", "S3_BUCKET_NAME": "b-1", "DYNAMODB_TABLE_NAME": "table"}
+    with dashboard(tmp_path, shop.api_url, ENV="aws", **names) as url:
+        show(tab, url, "?ask=funnel&span=all")
+
+        expect(tab.locator("#sql")).to_have_text(".venv/bin/python -m clickstream sql funnel --athena")
+        expect(tab.locator("#panel-elsewhere")).to_contain_text("As a statement for Athena")
+
+
 def test_csv_holds_the_rows_and_no_formula(shop: Shop, tab: Page) -> None:
     pages = ["=1+1", "+2", "-3", "@x", '/a,"b"']
     shop.send(*[view(properties={"page": page}, session_id=page) for page in pages])
