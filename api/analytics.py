@@ -8,11 +8,12 @@ from typing import Final
 from flask import Blueprint, Response, request
 
 from api.access import refuse_strangers
-from api.answers import integer_parameter, only_parameters, ready_backend, reply
+from api.answers import integer_parameter, only_parameters, parameters, ready_backend, reply
 from api.parts import parts
 from api.turns import turns
 from clickstream.analytics.catalog import QUESTIONS
 from clickstream.analytics.engine import require_question
+from clickstream.analytics.scope import VISIT_PARAMETERS, VISIT_PROPERTIES, Scope, visit_of
 from clickstream.query import time_parameter
 
 MOST_ROWS: Final = 10_000
@@ -25,23 +26,26 @@ analytics.before_request(refuse_strangers)
 def get_questions() -> Response:
     """The questions that can be asked."""
     only_parameters()
-    return reply({"questions": [{"name": name, "description": meaning} for name, meaning in QUESTIONS.items()]})
+    questions = [{"name": name, "description": meaning} for name, meaning in QUESTIONS.items()]
+    return reply({"questions": questions, "visit_properties": VISIT_PROPERTIES})
 
 
 @analytics.get("/analytics/<name>")
 def get_answer(name: str) -> Response:
     """The answer to one question, computed by DuckDB at this moment."""
     require_question(name)
-    only_parameters("since", "until", "limit")
+    visit = visit_of(parameters())
+    only_parameters("since", "until", "limit", *VISIT_PARAMETERS)
     since_ms, until_ms = (
         time_parameter(bound, request.args[bound]) if bound in request.args else None for bound in ("since", "until")
     )
+    scope = Scope(since_ms, until_ms, visit)
     limit = integer_parameter("limit", default=1000, least=1, most=MOST_ROWS)
     backend, pipe, asked_s = ready_backend(), parts().pipeline, time.perf_counter()
 
     def work() -> Response:
         pipe.require_ready()  # what was asked before may have waited into a time when the journal is rewritten
-        table = backend.ask(name, since_ms=since_ms, until_ms=until_ms, limit=limit).as_dict()
+        table = backend.ask(name, scope, limit=limit).as_dict()
         elapsed_s = time.perf_counter() - asked_s  # with what came first: its turn, and events to be copied to Parquet
         return reply(table | {"elapsed_ms": round(elapsed_s * 1000, 1)})
 

@@ -14,41 +14,15 @@ import pytest
 from clickstream import parquet
 from clickstream.analytics import engine, sources
 from clickstream.analytics.catalog import QUESTIONS
+from clickstream.analytics.scope import Scope
 from clickstream.aws.packing import line_of
 from clickstream.errors import RequestRefused
-from tests.support.event_sample import sample_events, write_journal, write_ndjson
+from tests.support.event_sample import person_of, sample_events, sessions_of, time_of, write_journal, write_ndjson
 
 Event = dict[str, Any]
 
 EVENTS = sample_events(3000, seed=7)
 STEPS = ["page_view", "add_to_cart", "checkout", "purchase"]
-
-
-def time_of(event: Event) -> dt.datetime:
-    stamp = event["timestamp"].removesuffix("Z")
-    return dt.datetime.fromisoformat(stamp).replace(tzinfo=dt.timezone.utc)
-
-
-def person_of(event: Event) -> str | None:
-    return event.get("user_id") or event.get("anonymous_id")
-
-
-def sessions_of(events: list[Event]) -> dict[Any, list[Event]]:
-    sessions: dict[Any, list[Event]] = defaultdict(list)
-    by_person: dict[Any, list[Event]] = defaultdict(list)
-    for event in events:
-        if event.get("session_id"):
-            sessions[event["session_id"]].append(event)
-        else:
-            by_person[person_of(event)].append(event)
-    for person, theirs in by_person.items():
-        visit, last = 0, None
-        for event in sorted(theirs, key=time_of):
-            if last is not None and time_of(event) - last > dt.timedelta(minutes=30):
-                visit += 1
-            sessions[(person, visit)].append(event)
-            last = time_of(event)
-    return sessions
 
 
 def steps_in_order(session: list[Event]) -> int:
@@ -96,7 +70,7 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def rows(name: str, source: str, **span: int) -> list[dict[str, Any]]:
-    return engine.answer(name, source, **span).as_dict()["rows"]
+    return engine.answer(name, source, Scope(**span)).as_dict()["rows"]
 
 
 def test_the_funnel_counts_sessions_that_reach_each_step_in_order_of_event_time(journal: str) -> None:

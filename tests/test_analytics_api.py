@@ -19,7 +19,8 @@ import requests
 
 from clickstream.analytics import engine
 from clickstream.analytics.catalog import QUESTIONS
-from tests.support.event_sample import sample_events, write_journal
+from clickstream.analytics.scope import VISIT_PROPERTIES
+from tests.support.event_sample import sample_events, sessions_of, write_journal
 from tests.support.journals import write_long_journal
 from tests.support.platform import ROOT, Platform, platform
 from tests.support.waiting import until
@@ -94,9 +95,10 @@ def every_row(path: Path) -> list[Any]:
 
 
 def test_the_questions_are_listed(api: Platform) -> None:
-    listed = api.get("/analytics")["questions"]
+    listed = api.get("/analytics")
 
-    assert {one["name"]: one["description"] for one in listed} == QUESTIONS
+    assert {one["name"]: one["description"] for one in listed["questions"]} == QUESTIONS
+    assert listed["visit_properties"] == list(VISIT_PROPERTIES)
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -145,6 +147,28 @@ def test_a_span_and_a_limit_restrict_the_answer(api: Platform) -> None:
     assert api.get("/analytics/top_pages", limit=str(len(whole["rows"])))["truncated"] is False
 
 
+def test_a_question_about_chosen_visits_is_about_all_of_them_and_no_others(api: Platform, directory: Path) -> None:
+    visits = sessions_of(EVENTS).values()
+    came = [visit for visit in visits if any(event["properties"].get("utm_source") == "newsletter" for event in visit)]
+    orders = sum(event["event_type"] == "purchase" for visit in came for event in visit)
+    command = [sys.executable, "-m", "clickstream", "sql", "revenue", "--format", "json"]
+    command += ["--visit", "utm_source=newsletter", "--visit", "event_type=page_view"]
+
+    answer = api.get("/analytics/revenue", **{"visit.utm_source": "newsletter"})
+    both = api.get("/analytics/revenue", **{"visit.utm_source": "newsletter", "visit.event_type": "page_view"})
+    printed = subprocess.run(
+        [*command, "--file", str(directory / "events_backup.json")],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert len(visits) > len(came)
+    assert sum(row["orders"] for row in answer["rows"]) == orders > 0
+    assert json.loads(printed.stdout)["rows"] == both["rows"]
+
+
 def test_an_unknown_question_is_not_found_and_the_known_ones_are_named(api: Platform) -> None:
     status, error = refusal(api, "/analytics/funel")
 
@@ -160,6 +184,9 @@ def test_an_unknown_question_is_not_found_and_the_known_ones_are_named(api: Plat
         ("since=today", "since"),
         ("until=", "until"),
         ("form=csv", "form"),
+        ("visit.colour=red", "visit.colour"),
+        ("visit.page=", "visit.page"),
+        ("visit.page=/&visit.page=/cart", "visit.page"),
     ],
 )
 def test_a_wrong_parameter_is_refused(api: Platform, query: str, field: str) -> None:

@@ -9,6 +9,7 @@ import sqlglot
 
 from clickstream.analytics import athena, engine, sources
 from clickstream.analytics.catalog import QUESTIONS
+from clickstream.analytics.scope import EVERYTHING, Scope
 from clickstream.timestamps import text
 from tests.support.event_sample import START_MS, sample_events, write_journal
 
@@ -20,9 +21,11 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> str:
     return sources.journal(path)
 
 
-def rows_after_round_trip(name: str, journal: str, *, times: int = 2, **span: int) -> list[dict[str, object]]:
+def rows_after_round_trip(
+    name: str, journal: str, *, times: int = 2, scope: Scope = EVERYTHING
+) -> list[dict[str, object]]:
     """Run the Athena text, read back as Trino's dialect, on a table with every event twice and a text column."""
-    statement = athena.statement(name, database="lake", **span)
+    statement = athena.statement(name, scope, database="lake")
     back = sqlglot.transpile(statement, read="trino", write="duckdb")[0]
     lake = f"SELECT * REPLACE (CAST(properties AS VARCHAR) AS properties), '2026-01-15' AS dt FROM ({journal})"
     with engine.connect() as connection:
@@ -53,14 +56,27 @@ def test_rows_without_an_id_are_events_of_their_own_in_athena_too(tmp_path: Path
     assert sum(row["orders"] for row in expected) > 1
 
 
-def test_a_span_limits_the_rows_and_the_partitions_that_are_read(journal: str) -> None:
-    span = {"since_ms": START_MS + 86_400_000, "until_ms": START_MS + 2 * 86_400_000}
-    expected = engine.answer("revenue", journal, **span).as_dict()["rows"]
+@pytest.mark.parametrize("visit", [{"page": "/p/3", "utm_source": "newsletter"}, {"product": "O'Neill \\' -- \"x\""}])
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_chosen_visits_are_the_same_in_athena(name: str, visit: dict[str, str], journal: str) -> None:
+    scope = Scope(visit=visit)
+    expected = engine.answer(name, journal, scope).as_dict()["rows"]
 
-    answer = rows_after_round_trip("revenue", journal, **span)
+    answer = rows_after_round_trip(name, journal, scope=scope)
+
+    assert len(answer) == len(expected)
+    for row, wanted in zip(answer, expected, strict=True):
+        assert row == pytest.approx(wanted)
+
+
+def test_a_span_limits_the_rows_and_the_partitions_that_are_read(journal: str) -> None:
+    scope = Scope(START_MS + 86_400_000, START_MS + 2 * 86_400_000)
+    expected = engine.answer("revenue", journal, scope).as_dict()["rows"]
+
+    answer = rows_after_round_trip("revenue", journal, scope=scope)
 
     assert [row["revenue_cents"] for row in answer] == [row["revenue_cents"] for row in expected]
-    statement = athena.statement("revenue", database="lake", **span)
+    statement = athena.statement("revenue", scope, database="lake")
     assert f"dt >= '{text(START_MS)[:10]}'" in statement  # one day earlier: a producer's clock may be ahead
 
 

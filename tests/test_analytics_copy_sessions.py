@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,8 @@ import pytest
 from clickstream.analytics import engine, sources
 from clickstream.analytics.catalog import QUESTIONS, question_sql
 from clickstream.analytics.columns import ColumnCopy
-from clickstream.analytics.views import Copied, Span, over_copy
+from clickstream.analytics.scope import EVERYTHING, Scope
+from clickstream.analytics.views import Copied, over_copy
 from clickstream.journal import Journal, layout
 from clickstream.timestamps import text
 
@@ -82,31 +84,29 @@ def copied(journal: Journal) -> Iterator[Copied]:
 
 
 SPANS = {
-    "everything": Span(),
-    "whole days": Span(START_MS + DAY_MS, START_MS + 4 * DAY_MS),
-    "from amid a visit": Span(since_ms=START_MS + 2 * DAY_MS + 7 * EVERY_MS + 1),
-    "to amid a visit": Span(until_ms=START_MS + 3 * DAY_MS + 11 * EVERY_MS + 60_000),
-    "an hour": Span(START_MS + DAY_MS + 1_800_000, START_MS + DAY_MS + 5_400_000),
-    "before everything": Span(until_ms=START_MS),
+    "everything": EVERYTHING,
+    "whole days": Scope(START_MS + DAY_MS, START_MS + 4 * DAY_MS),
+    "from amid a visit": Scope(since_ms=START_MS + 2 * DAY_MS + 7 * EVERY_MS + 1),
+    "to amid a visit": Scope(until_ms=START_MS + 3 * DAY_MS + 11 * EVERY_MS + 60_000),
+    "an hour": Scope(START_MS + DAY_MS + 1_800_000, START_MS + DAY_MS + 5_400_000),
+    "before everything": Scope(until_ms=START_MS),
 }
 
 
 @pytest.mark.parametrize("span", SPANS.values(), ids=SPANS)
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_answers_over_any_span_are_those_of_the_journal(journal: Journal, name: str, span: Span) -> None:
-    limits = {"since_ms": span.since_ms, "until_ms": span.until_ms}
-
+def test_answers_over_any_span_are_those_of_the_journal(journal: Journal, name: str, span: Scope) -> None:
     with copied(journal) as source:
-        answer = engine.answer(name, source, **limits)
+        answer = engine.answer(name, source, span)
 
-    expected = engine.answer(name, sources.journal(journal.path), **limits)
+    expected = engine.answer(name, sources.journal(journal.path), span)
     assert answer.rows == expected.rows
     assert answer.columns == expected.columns
     assert expected.rows or span == SPANS["before everything"]
 
 
 @pytest.mark.parametrize("span", SPANS.values(), ids=SPANS)
-def test_only_few_sessions_are_put_together_from_events(journal: Journal, span: Span) -> None:
+def test_only_few_sessions_are_put_together_from_events(journal: Journal, span: Scope) -> None:
     with copied(journal) as source, engine.connect() as connection:
         over_copy(connection, source, span, question_sql("sessions"))
         (loose,) = connection.execute("SELECT count(*) FROM loose_visits").fetchall()[0]
@@ -143,6 +143,31 @@ def test_a_time_that_cannot_be_read_counts_as_in_the_journal(tmp_path: Path) -> 
 
     for name in ("sessions", "paths", "breakdown", "retention"):
         with copied(made) as source:
-            answer = engine.answer(name, source, since_ms=START_MS).rows
-        assert answer == engine.answer(name, sources.journal(made.path), since_ms=START_MS).rows, name
+            answer = engine.answer(name, source, Scope(START_MS)).rows
+        assert answer == engine.answer(name, sources.journal(made.path), Scope(START_MS)).rows, name
     made.close()
+
+
+@pytest.mark.parametrize(
+    ("visit", "span"),
+    [
+        pytest.param({"device": "tablet"}, "everything", id="what is said amid a visit"),
+        pytest.param({"device": "tablet"}, "from amid a visit", id="what is said amid a visit, cut"),
+        pytest.param({"utm_source": "newsletter"}, "whole days", id="what only its first event says"),
+        pytest.param({"utm_source": "newsletter"}, "an hour", id="what only its first event says, cut"),
+        pytest.param({"event_type": "purchase", "page": "/3", "device": "mobile"}, "everything", id="several"),
+        pytest.param({"country": "AT"}, "everything", id="what nobody says"),
+    ],
+)
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_answers_over_chosen_visits_are_those_of_the_journal(
+    journal: Journal, name: str, visit: dict[str, str], span: str
+) -> None:
+    scope = replace(SPANS[span], visit=visit)
+
+    with copied(journal) as source:
+        answer = engine.answer(name, source, scope)
+
+    expected = engine.answer(name, sources.journal(journal.path), scope)
+    assert answer.rows == expected.rows
+    assert answer.columns == expected.columns

@@ -10,6 +10,7 @@ import pytest
 
 from clickstream.analytics import catalog, engine, sources
 from clickstream.analytics.columns import ColumnCopy
+from clickstream.analytics.scope import EVERYTHING
 from clickstream.backends.local import LocalBackend
 from clickstream.journal import Quarantine
 from tests.support.event_sample import sample_events, write_journal
@@ -38,7 +39,7 @@ def test_a_question_of_the_api_and_the_copying_spill_into_a_private_place_that_g
     backend = LocalBackend(path, quarantine, fsync="always", clock_ms=lambda: 0)
     backend.recover(lambda *_: None)
 
-    (places,) = backend.ask("top_pages", since_ms=None, until_ms=None, limit=10).rows
+    (places,) = backend.ask("top_pages", EVERYTHING, limit=10).rows
     backend.close([])
 
     for place in map(Path, places):

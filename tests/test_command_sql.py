@@ -167,6 +167,22 @@ def test_a_file_that_may_not_be_read_is_not_called_missing(journal: str) -> None
     assert (printed.returncode, printed.stderr) == (1, f"{journal}: Permission denied\n")
 
 
+@pytest.mark.parametrize(
+    ("visit", "words"),
+    [
+        ("colour=red", 'no visit is known by "colour"; known: event_type, page'),
+        ("device", "device needs a text that is not empty"),
+    ],
+)
+def test_a_visit_that_cannot_be_asked_for_is_refused(
+    journal: str, visit: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        ask("funnel", "--file", journal, "--visit", visit)
+
+    assert words in capsys.readouterr().err
+
+
 def test_a_time_without_a_zone_is_refused(journal: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         ask("funnel", "--file", journal, "--since", "2026-01-15T00:00:00")

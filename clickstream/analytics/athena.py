@@ -12,9 +12,10 @@ from typing import Final
 
 from sqlglot import exp, parse_one
 
-from clickstream.analytics.catalog import VIEWS, question_sql, view_sql
+from clickstream.analytics.catalog import question_sql
+from clickstream.analytics.scope import EVERYTHING, Scope
 from clickstream.analytics.sources import FIELDS
-from clickstream.analytics.views import Span, events_view
+from clickstream.analytics.views import events_view, views
 from clickstream.errors import ClickstreamError
 from clickstream.timestamps import DAY_MS, parse, text
 
@@ -38,17 +39,14 @@ class NotPortable(ClickstreamError):
     """The SQL uses a construct that is not known to mean the same in Athena."""
 
 
-def statement(
-    name: str, *, database: str, table: str = "events", since_ms: int | None = None, until_ms: int | None = None
-) -> str:
+def statement(name: str, scope: Scope = EVERYTHING, *, database: str, table: str = "events") -> str:
     """The question `name` over the lake's `database`.`table` as one Athena statement; raises NotPortable.
 
     Each event counts once, however often it was delivered. `since_ms` also limits the partitions that are
     read, and so the price; `until_ms` cannot, because an event may arrive any time after it happened.
     """
-    views = {"events": events_view(_source(database, table, since_ms), Span(since_ms, until_ms))}
-    views.update((view, view_sql(view)) for view in VIEWS[1:])
-    return translate(question_sql(name), views)
+    events = events_view(_source(database, table, scope.since_ms), scope)
+    return translate(question_sql(name), {"events": events, **views(scope)})
 
 
 def _source(database: str, table: str, since_ms: int | None) -> str:

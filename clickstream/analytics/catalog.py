@@ -7,10 +7,12 @@ from typing import Final
 
 _SQL: Final = Path(__file__).parent / "sql"
 
-# Each view reads only those before it.
+# Each view reads only those before it. The chosen ones are made by views.py, for the visits that a question is about.
 VIEWS: Final = (
     "events",
     "session_events",
+    "chosen_session_events",
+    "chosen_events",
     "session_spans",
     "session_funnel",
     "session_days",

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clickstream.analytics.catalog import QUESTIONS, question_sql
-from clickstream.analytics.views import Copied, Span, over_copy, over_source
+from clickstream.analytics.scope import EVERYTHING, Scope
+from clickstream.analytics.views import Copied, over_copy, over_source
 from clickstream.errors import ClickstreamError, RequestRefused
 from clickstream.timestamps import text
 
@@ -53,14 +54,13 @@ class Table:
 def answer(
     name: str,
     source: str | Copied,
+    scope: Scope = EVERYTHING,
     *,
-    since_ms: int | None = None,
-    until_ms: int | None = None,
     limit: int | None = None,
     threads: int = 2,
     spill: Path | None = None,
 ) -> Table:
-    """The answer to the question `name` over the events of `source` from `since_ms` up to, not including, `until_ms`.
+    """The answer to the question `name` over those events of `source` that are in `scope`.
 
     `source` is SQL from sources.py, or the Parquet copy of a journal. At most `limit` rows.
     What does not fit into memory goes to `spill`, else to a directory of its own.
@@ -68,11 +68,10 @@ def answer(
     """
     require_question(name)
     with _private(spill) as directory, connect(threads, directory) as connection, readable():
-        span = Span(since_ms, until_ms)
         if isinstance(source, Copied):
-            over_copy(connection, source, span, question_sql(name))
+            over_copy(connection, source, scope, question_sql(name))
         else:
-            over_source(connection, source, span)
+            over_source(connection, source, scope)
         result = connection.execute(question_sql(name))
         columns = [column[0] for column in result.description or []]
         found = result.fetchall() if limit is None else result.fetchmany(limit + 1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from clickstream.analytics import sources
 from clickstream.analytics.catalog import view_sql
 from clickstream.analytics.engine import connect, readable
+from clickstream.analytics.scope import Scope
 from clickstream.analytics.sources import literal
 from clickstream.analytics.views import (
     EVENTS,
@@ -17,7 +18,6 @@ from clickstream.analytics.views import (
     SHARED,
     SPANS,
     VISITS,
-    Span,
     events_view,
     over_loose_events,
     parquet,
@@ -34,7 +34,7 @@ _ORDERS: Final = {"session_values": "dimension, dimension_value, visit"}  # valu
 def write_events(lines: Sequence[Path], target: Path, *, spill: Path) -> None:
     """Write the events of NDJSON files with the columns of sql/copied_events.sql."""
     with connect(spill=spill) as connection, readable():
-        connection.execute(f"CREATE TEMP VIEW events AS {events_view(sources.ndjson(*lines), Span())}")
+        connection.execute(f"CREATE TEMP VIEW events AS {events_view(sources.ndjson(*lines), Scope())}")
         _copy(connection, view_sql("copied_events"), target)
 
 
@@ -42,7 +42,7 @@ def write_tables(part: Path, start: int, earlier: Sequence[Path], *, spill: Path
     """Write the other tables of `part` beside its events; `start` is its first byte, `earlier` the parts before it."""
     with connect(spill=spill) as connection, readable():
         connection.execute(f"CREATE TEMP VIEW events AS {parquet([table_file(part, EVENTS)])}")
-        over_loose_events(connection, "SELECT * FROM events WHERE session_key IS NOT NULL", SESSION_VIEWS)
+        over_loose_events(connection, "SELECT * FROM events WHERE session_key IS NOT NULL", SESSION_VIEWS, Scope())
         connection.execute(f"SET VARIABLE part_start = CAST({start} AS BIGINT)")
         connection.execute(f"CREATE TEMP TABLE visits AS {view_sql('part_visits')}")
         _copy(connection, "SELECT * FROM visits ORDER BY visit", table_file(part, VISITS))

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from clickstream.analytics.engine import Table, answer
+from clickstream.analytics.scope import Scope
 from clickstream.aws.clients import client, producer
 from clickstream.aws.consumer.table import CounterTable
 from clickstream.aws.lake import Lake, LakeCopy
@@ -153,10 +154,9 @@ class AwsBackend:
         records = self._lake.records()
         return encoded(records if query.is_everything else filter(query.matches, records), form, _workplace)
 
-    def ask(self, name: str, *, since_ms: int | None, until_ms: int | None, limit: int) -> Table:
+    def ask(self, name: str, scope: Scope, *, limit: int) -> Table:
         """Over everything that has reached the lake."""
-        source = self._lake_copy.source(since_ms)
-        return answer(name, source, since_ms=since_ms, until_ms=until_ms, limit=limit)
+        return answer(name, self._lake_copy.source(scope.since_ms), scope, limit=limit)
 
     def hurry(self) -> None:
         """Wait no longer than a second for AWS from now on: what it does not confirm goes to the spill journal."""

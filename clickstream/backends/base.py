@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from clickstream.analytics.engine import Table
+from clickstream.analytics.scope import Scope
 from clickstream.events import AnyEvent
 from clickstream.query import Query
 
@@ -60,8 +61,8 @@ class Backend(Protocol):
         """All matching events kept by now in one of export.MEDIA_TYPES; consumed on any thread, then closed."""
         ...
 
-    def ask(self, name: str, *, since_ms: int | None, until_ms: int | None, limit: int) -> Table:
-        """The answer to one of catalog.QUESTIONS over all events kept by now; on a worker thread, one at a time."""
+    def ask(self, name: str, scope: Scope, *, limit: int) -> Table:
+        """The answer to one of catalog.QUESTIONS over events kept by now; on a worker thread, one at a time."""
         ...
 
     def hurry(self) -> None:

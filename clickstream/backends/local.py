@@ -12,6 +12,7 @@ import msgspec
 
 from clickstream.analytics.columns import ColumnCopy
 from clickstream.analytics.engine import SourceUnreadable, Table, answer
+from clickstream.analytics.scope import Scope
 from clickstream.backends.base import OnReplay, Page
 from clickstream.backends.checkpointer import Checkpointer
 from clickstream.backends.keeping import Keeping
@@ -185,18 +186,18 @@ class LocalBackend:
         """The journal up to its durable offset at this moment."""
         return export(JournalReader(self._journal), query, form, self._columns.workplace)
 
-    def ask(self, name: str, *, since_ms: int | None, until_ms: int | None, limit: int) -> Table:
+    def ask(self, name: str, scope: Scope, *, limit: int) -> Table:
         """Over the Parquet copy and the journal's younger part; a copy that cannot be read is made anew once."""
         try:
-            return self._ask(name, since_ms, until_ms, limit)
+            return self._ask(name, scope, limit)
         except SourceUnreadable as problem:
             _log.warning("making the Parquet copy anew error=%s", problem)
             self._columns.discard()
-            return self._ask(name, since_ms, until_ms, limit)
+            return self._ask(name, scope, limit)
 
-    def _ask(self, name: str, since_ms: int | None, until_ms: int | None, limit: int) -> Table:
+    def _ask(self, name: str, scope: Scope, limit: int) -> Table:
         with self._columns.workplace() as work, self._columns.source(self._journal.end) as source:
-            return answer(name, source, since_ms=since_ms, until_ms=until_ms, limit=limit, spill=work)
+            return answer(name, source, scope, limit=limit, spill=work)
 
     def hurry(self) -> None:
         """Nothing to do: only this machine's disk is waited for."""

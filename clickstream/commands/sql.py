@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clickstream.analytics.catalog import QUESTIONS
+from clickstream.analytics.scope import VISIT_PROPERTIES, Scope, wrong_with
 from clickstream.errors import failure
 from clickstream.place import module
 from clickstream.terminal import words
@@ -35,6 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only events from this time on, such as 2026-01-15T00:00:00Z",
     )
     parser.add_argument("--until", type=time_argument, metavar="TIME", help="only events before this time")
+    parser.add_argument(
+        "--visit",
+        type=visit_argument,
+        action="append",
+        default=[],
+        metavar="NAME=TEXT",
+        help="only visits in which an event says so, such as device=mobile, several times: visits that say all of it; "
+        f"NAME is one of {', '.join(VISIT_PROPERTIES)}",
+    )
     parser.add_argument("--format", choices=_FORMATS, default="table", help="(default %(default)s)")
     parser.add_argument("--athena", action="store_true", help="print the statement for Athena instead of answering")
     parser.add_argument("--database", default="clickstream", help="Glue database for --athena (default %(default)s)")
@@ -51,12 +61,16 @@ def run(args: argparse.Namespace) -> int:
     from clickstream.analytics import engine, sources  # noqa: PLC0415 (DuckDB takes 60 ms that --help need not pay)
 
     try:
-        table = engine.answer(args.name, sources.of_file(file), since_ms=args.since, until_ms=args.until)
+        table = engine.answer(args.name, sources.of_file(file), _scope(args))
     except engine.SourceUnreadable as problem:
         print(f"{file}: {problem}", file=sys.stderr)
         return 1
     _print(table, args.format)
     return 0
+
+
+def _scope(args: argparse.Namespace) -> Scope:
+    return Scope(args.since, args.until, dict(args.visit))
 
 
 def _complaint(path: Path) -> str | None:
@@ -80,7 +94,7 @@ def _print_statement(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as missing:
         print(f"--athena needs {missing.name}: {module('pip', 'install', missing.name or 'sqlglot')}", file=sys.stderr)
         return 1
-    print(athena.statement(args.name, database=args.database, since_ms=args.since, until_ms=args.until))
+    print(athena.statement(args.name, _scope(args), database=args.database))
     return 0
 
 
@@ -113,6 +127,14 @@ def time_argument(value: str) -> int:
         return parse(value)
     except ValueError as problem:
         raise argparse.ArgumentTypeError(f"{value!r} {problem}") from None
+
+
+def visit_argument(value: str) -> tuple[str, str]:
+    """NAME=TEXT that a visit can be known by, for argparse."""
+    name, _, said = value.partition("=")
+    if reason := wrong_with(name, said):
+        raise argparse.ArgumentTypeError(reason)
+    return name, said
 
 
 _FORMATS: Final = ("table", "json", "csv")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from clickstream.analytics import engine, sources, views
+from clickstream.analytics.scope import EVERYTHING
 from clickstream.aws.packing import line_of
 from clickstream.timestamps import parse, text
 from clickstream.windows import Occurrence, WindowRules, WindowState, advance, finish
@@ -70,7 +71,7 @@ def test_flink_python_and_duckdb_count_the_same_windows(tmp_path: Path) -> None:
         for event_type, count in window.by_type.items()
     }
     with engine.connect() as connection:
-        view = views.events_view(sources.ndjson(plain), views.Span())
+        view = views.events_view(sources.ndjson(plain), EVERYTHING)
         rows = connection.execute(
             "SELECT epoch_ms(date_trunc('minute', event_time)), event_type, count(DISTINCT event_id) "
             f"FROM ({view}) GROUP BY ALL"

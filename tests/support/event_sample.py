@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import random
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,36 @@ def write_journal(path: Path, events: list[dict[str, Any]]) -> None:
 def write_ndjson(path: Path, events: list[dict[str, Any]]) -> None:
     """Write `events` one a line."""
     path.write_text("".join(_line(event) + "\n" for event in events), encoding="utf-8")
+
+
+def time_of(event: dict[str, Any]) -> dt.datetime:
+    """When a stored event happened."""
+    stamp = event["timestamp"].removesuffix("Z")
+    return dt.datetime.fromisoformat(stamp).replace(tzinfo=dt.timezone.utc)
+
+
+def person_of(event: dict[str, Any]) -> str | None:
+    """Whose a stored event is."""
+    return event.get("user_id") or event.get("anonymous_id")
+
+
+def sessions_of(events: list[dict[str, Any]]) -> dict[Any, list[dict[str, Any]]]:
+    """By session_id; without one, each person's events split where more than 30 minutes pass without any."""
+    sessions: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    by_person: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    for event in events:
+        if event.get("session_id"):
+            sessions[event["session_id"]].append(event)
+        else:
+            by_person[person_of(event)].append(event)
+    for person, theirs in by_person.items():
+        visit, last = 0, None
+        for event in sorted(theirs, key=time_of):
+            if last is not None and time_of(event) - last > dt.timedelta(minutes=30):
+                visit += 1
+            sessions[(person, visit)].append(event)
+            last = time_of(event)
+    return sessions
 
 
 def _line(event: dict[str, Any]) -> str:

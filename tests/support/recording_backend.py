@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from clickstream.analytics.engine import Table
+from clickstream.analytics.scope import Scope
 from clickstream.backends.base import OnReplay, Page
 from clickstream.errors import BackendUnavailable
 from clickstream.events import Event
@@ -61,7 +62,7 @@ class RecordingBackend:
     def export(self, query: Query, form: str) -> Iterator[bytes]:
         yield from self.kept
 
-    def ask(self, name: str, *, since_ms: int | None, until_ms: int | None, limit: int) -> Table:
+    def ask(self, name: str, scope: Scope, *, limit: int) -> Table:
         return Table(name, ["events"], [[len(self.kept)]])
 
     def hurry(self) -> None:

@@ -5,7 +5,7 @@ SELECT
   count(*) AS orders,
   sum(coalesce(revenue_cents, 0)) AS revenue_cents,
   sum(coalesce(revenue_cents, 0)) * 1.0 / count(*) AS average_order_cents
-FROM events
+FROM chosen_events
 WHERE event_type = 'purchase'
 GROUP BY CAST(event_time AS DATE), currency
 ORDER BY day, currency

@@ -6,5 +6,5 @@ SELECT
   CASE WHEN session_key IS NOT NULL THEN
     CASE WHEN row_number() OVER (PARTITION BY session_key, page ORDER BY event_time) = 1 THEN 1 ELSE 0 END
   END AS newly_seen
-FROM session_events
+FROM chosen_session_events
 WHERE event_type = 'page_view' AND page IS NOT NULL

@@ -6,7 +6,7 @@ WITH together AS (
     CASE WHEN session_key IS NULL THEN 0 ELSE 1 END AS sessions,
     count(*) AS events,
     count(*) FILTER (WHERE event_type = 'purchase') AS orders
-  FROM session_events
+  FROM chosen_session_events
   GROUP BY session_key, device, browser, os, country, utm_source, utm_medium, utm_campaign
 )
 SELECT session_key, 'device' AS dimension, device AS dimension_value,

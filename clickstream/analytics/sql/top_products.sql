@@ -1,14 +1,14 @@
 -- Products by views, with the units bought; a purchase without a list of items is one item itself.
 WITH viewed AS (
   SELECT coalesce(product_name, product_id) AS product, count(*) AS views
-  FROM events
+  FROM chosen_events
   WHERE event_type = 'page_view'
   GROUP BY coalesce(product_name, product_id)
 ), purchases AS (
   SELECT
     product_name, product_id, quantity,
     TRY_CAST(json_extract(order_properties, '$.items') AS JSON[]) AS items
-  FROM events
+  FROM chosen_events
   WHERE event_type = 'purchase'
 ), listed AS (
   SELECT

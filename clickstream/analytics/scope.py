@@ -1,0 +1,104 @@
+"""What a question is asked of: a span of time, and all visits or only those in which something was said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from clickstream.analytics.sources import literal
+from clickstream.errors import RequestRefused
+from clickstream.timestamps import text
+
+# What an event can say of its visit, as SQL over the view `events`.
+_SAID: Final = {
+    "event_type": "event_type",
+    "page": "page",
+    "product": "coalesce(product_name, product_id)",
+    "referrer": "referrer",
+    **{name: name for name in ("device", "browser", "os", "country", "utm_source", "utm_medium", "utm_campaign")},
+}
+VISIT_PROPERTIES: Final = tuple(_SAID)
+_PREFIX: Final = "visit."
+VISIT_PARAMETERS: Final = tuple(_PREFIX + name for name in VISIT_PROPERTIES)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Events from `since_ms` up to, not including, `until_ms` (None: from the first, to the last), of chosen visits.
+
+    A visit is chosen when its events of that time say all that `visit` names of VISIT_PROPERTIES, each by any of them.
+    An event that belongs to no visit is chosen when it says all of it by itself.
+    """
+
+    since_ms: int | None = None
+    until_ms: int | None = None
+    visit: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_bounded(self) -> bool:
+        """False when it holds all times."""
+        return self.since_ms is not None or self.until_ms is not None
+
+    def holds(self, first: str, last: str | None = None) -> str:
+        """SQL that is true when the times between the columns `first` and `last` lie inside."""
+        limits = [] if self.since_ms is None else [f"{first} >= {_timestamp(self.since_ms)}"]
+        if self.until_ms is not None:
+            limits.append(f"{last or first} < {_timestamp(self.until_ms)}")
+        return " AND ".join(limits) or "true"
+
+    def touches(self, first: str, last: str) -> str:
+        """SQL that is true when some time between the columns `first` and `last` may lie inside."""
+        return self.holds(last, first)
+
+    def chosen_events(self, events: str) -> str:
+        """SQL of the rows of `events`, which have a session_key, that are in chosen visits; without `visit`, of all."""
+        if not self.visit:
+            return f"SELECT * FROM {events}"  # noqa: S608 (here and below: names of our own, and quoted literals)
+        return (
+            f"SELECT e.* FROM {events} AS e JOIN ({self.chosen_keys(events)}) AS chosen "  # noqa: S608
+            f"ON chosen.session_key = e.session_key UNION ALL "
+            f"SELECT * FROM {events} WHERE session_key IS NULL AND {' AND '.join(self._conditions())}"
+        )
+
+    def chosen_keys(self, events: str) -> str:
+        """SQL of the session_key of each visit in `events` that is chosen."""
+        conditions = self._conditions()
+        said = [f"max(CASE WHEN {one} THEN 1 ELSE 0 END) AS said_{number}" for number, one in enumerate(conditions)]
+        told = (
+            f"SELECT session_key, {', '.join(said)} FROM {events} "  # noqa: S608
+            f"WHERE session_key IS NOT NULL AND ({' OR '.join(conditions)}) GROUP BY session_key"
+        )
+        all_said = " AND ".join(f"said_{number} = 1" for number in range(len(said)))
+        return f"SELECT session_key FROM ({told}) AS told WHERE {all_said}"  # noqa: S608
+
+    def _conditions(self) -> list[str]:
+        return [f"{_SAID[name]} = {literal(value)}" for name, value in self.visit.items()]
+
+
+EVERYTHING: Final = Scope()
+
+
+def visit_of(parameters: Mapping[str, str]) -> dict[str, str]:
+    """What a request's parameters `visit.NAME` ask of a visit; raises RequestRefused for what no visit can say."""
+    visit: dict[str, str] = {}
+    for parameter, value in parameters.items():
+        if parameter.startswith(_PREFIX):
+            name = parameter.removeprefix(_PREFIX)
+            if reason := wrong_with(name, value):
+                raise RequestRefused("invalid_parameter", reason, field=parameter[:40])
+            visit[name] = value
+    return visit
+
+
+def wrong_with(name: str, value: str) -> str:
+    """Why no visit can be asked for by `name` and `value`; empty when it can."""
+    if name not in VISIT_PROPERTIES:
+        return f'no visit is known by "{name[:40]}"; known: {", ".join(VISIT_PROPERTIES)}'
+    if not value:
+        return f"{name} needs a text that is not empty"
+    return ""
+
+
+def _timestamp(ms: int) -> str:
+    return f"CAST({literal(text(ms)[:23].replace('T', ' '))} AS TIMESTAMP)"

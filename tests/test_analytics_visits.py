@@ -1,0 +1,123 @@
+"""Questions about chosen visits are those about their events alone, chosen here in plain Python."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clickstream.analytics import engine, sources
+from clickstream.analytics.catalog import QUESTIONS
+from clickstream.analytics.scope import VISIT_PROPERTIES, Scope, visit_of
+from clickstream.errors import RequestRefused
+from tests.support.event_sample import person_of, sample_events, sessions_of, write_journal
+
+Event = dict[str, Any]
+HOSTILE = "O'Neill\\' -- \"\N{SNOWMAN}\t;"
+
+
+def events_of_everybody() -> list[Event]:
+    """The sample, with places and campaigns, and with events that belong to nobody."""
+    chance = random.Random(5)
+    events = sample_events(1500, seed=11)
+    for number, event in enumerate(events):
+        properties = event["properties"]
+        properties["referrer"] = chance.choice(["https://example.org/", "", 5, None])
+        properties["country"] = chance.choice(["AT", "DE", "FR"]) if number % 7 == 0 else None
+        if number % 50 == 0:
+            properties |= {"browser": HOSTILE, "os": "Linux", "utm_medium": "mail", "utm_campaign": "spring"}
+        if number % 9 == 0:
+            for name in ("user_id", "anonymous_id", "session_id"):
+                event.pop(name, None)
+    return events
+
+
+def is_nobodys(event: Event) -> bool:
+    return not event.get("session_id") and person_of(event) is None
+
+
+EVENTS = events_of_everybody()
+SESSIONS = list(sessions_of([event for event in EVENTS if not is_nobodys(event)]).values())
+
+
+def said(event: Event, name: str) -> object:
+    if name == "event_type":
+        return event["event_type"]
+    properties = event["properties"]
+    if name == "product":
+        return properties.get("product_name") or properties.get("product_id")
+    return properties.get(name)
+
+
+def chosen(visit: dict[str, str]) -> list[Event]:
+    """The events of EVENTS that `visit` is about."""
+    kept = [
+        event
+        for group in [*SESSIONS, *([event] for event in EVENTS if is_nobodys(event))]
+        if all(any(said(event, name) == value for event in group) for name, value in visit.items())
+        for event in group
+    ]
+    return sorted(kept, key=lambda event: event["received_at"])
+
+
+VISITS = [
+    {"event_type": "custom.type"},
+    {"page": "/p/3", "device": "mobile"},
+    {"product": "Trail Runner 2", "utm_source": "newsletter", "country": "AT"},
+    {"referrer": "https://example.org/", "event_type": "purchase"},
+    {"browser": HOSTILE},
+]
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("visits") / "events_backup.json"
+    write_journal(path, EVENTS)
+    return sources.journal(path)
+
+
+@pytest.mark.parametrize("visit", VISITS, ids="+".join)
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_an_answer_is_that_over_the_events_of_the_chosen_visits(
+    journal: str, name: str, visit: dict[str, str], tmp_path: Path
+) -> None:
+    events = chosen(visit)
+    assert 0 < len(events) < len(EVENTS)
+    write_journal(tmp_path / "chosen.json", events)
+
+    answer = engine.answer(name, journal, Scope(visit=visit))
+
+    assert answer.rows == engine.answer(name, sources.journal(tmp_path / "chosen.json")).rows
+
+
+@pytest.mark.parametrize("name", VISIT_PROPERTIES)
+def test_a_visit_can_be_known_by_each_property(name: str, journal: str) -> None:
+    value = max(str(value) for event in EVENTS if isinstance(value := said(event, name), str))
+    saying = [group for group in SESSIONS if any(said(event, name) == value for event in group)]
+
+    answer = engine.answer("sessions", journal, Scope(visit={name: value})).rows
+
+    assert sum(row[1] for row in answer) == len(saying) > 0
+
+
+@pytest.mark.parametrize("value", ["x\0y", "\0", "💥" * 5000, "a" * 100_000])
+def test_an_odd_text_is_only_ever_a_text(value: str, journal: str) -> None:
+    assert engine.answer("sessions", journal, Scope(visit={"page": value})).rows == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"visit.colour": "red"}, 'no visit is known by "colour"; known: event_type, page'),
+        ({"visit.": "red"}, 'no visit is known by ""'),
+        ({"since": "x", "visit.page": ""}, "page needs a text that is not empty"),
+    ],
+)
+def test_what_no_visit_can_say_is_refused(parameters: dict[str, str], words: str) -> None:
+    with pytest.raises(RequestRefused) as refused:
+        visit_of(parameters)
+
+    assert words in str(refused.value)
+    assert refused.value.field == list(parameters)[-1]
