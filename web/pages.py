@@ -10,6 +10,7 @@ from typing import Final
 from flask import Blueprint, Response, render_template, request
 
 from clickstream import __version__
+from clickstream.analytics.scope import VISIT, VISIT_PROPERTIES
 from clickstream.dashboard.snapshots import Snapshot
 from web.answers import deferred_answer, placeholder, secured
 from web.board import Board, board
@@ -44,7 +45,20 @@ def page() -> Response:
 @pages.get("/questions")
 def questions_page() -> Response:
     """The page that asks `/analytics`; what it asks for stands in its address, which its script reads."""
-    return _html_answer(_rendered("questions.html").encode(), zipped=takes_gzip())
+    given = [(name.removeprefix(VISIT), text) for name, text in request.args.items() if name.startswith(VISIT)]
+    visit = [(name, _label(name), text) for name, text in given]  # there from the beginning, so that nothing moves
+    html = _rendered(
+        "questions.html", visit=visit, visit_properties=[(name, _label(name)) for name in VISIT_PROPERTIES]
+    )
+    return _html_answer(html.encode(), zipped=takes_gzip())
+
+
+def _label(name: str) -> str:
+    """What the page calls a property of visits; visits.js says the same."""
+    if name == "os":
+        return "Operating system"
+    words = name.replace("_", " ")
+    return f"UTM{words[3:]}" if words.startswith("utm") else words[:1].upper() + words[1:]
 
 
 def _page_answer(here: Board, html: str, snapshot: Snapshot | None, *, zipped: bool) -> Response:

@@ -7,6 +7,7 @@ from typing import Final
 from flask import Blueprint, Response, request
 
 from clickstream.analytics.catalog import QUESTIONS
+from clickstream.analytics.scope import VISIT_PARAMETERS, visit_of
 from clickstream.errors import RequestRefused
 from clickstream.query import time_parameter
 from web.answers import error_answer
@@ -33,13 +34,15 @@ def get_answer(name: str) -> Response:
     if name not in QUESTIONS:  # nothing else becomes a path of the API
         return error_answer(404, "not_found", f'no question "{name[:40]}"; there are {", ".join(QUESTIONS)}')
     try:
-        span = _parameters(known=("since", "until"))
-        for bound, value in span:
-            time_parameter(bound, value)
+        visit_of(request.args)
+        scope = _parameters(known=("since", "until", *VISIT_PARAMETERS))
+        for name_, value in scope:
+            if name_ in ("since", "until"):
+                time_parameter(name_, value)
     except RequestRefused as problem:
         return _refusal(problem)
     page = request.headers.get("X-Page", "")[:64]
-    return board().asking.answers.read(f"/analytics/{name}", [*span, ("limit", str(MOST_ROWS))], page=page)
+    return board().asking.answers.read(f"/analytics/{name}", [*scope, ("limit", str(MOST_ROWS))], page=page)
 
 
 def _parameters(*, known: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -19,8 +19,8 @@ _SAID: Final = {
     **{name: name for name in ("device", "browser", "os", "country", "utm_source", "utm_medium", "utm_campaign")},
 }
 VISIT_PROPERTIES: Final = tuple(_SAID)
-_PREFIX: Final = "visit."
-VISIT_PARAMETERS: Final = tuple(_PREFIX + name for name in VISIT_PROPERTIES)
+VISIT: Final = "visit."
+VISIT_PARAMETERS: Final = tuple(VISIT + name for name in VISIT_PROPERTIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,8 @@ def visit_of(parameters: Mapping[str, str]) -> dict[str, str]:
     """What a request's parameters `visit.NAME` ask of a visit; raises RequestRefused for what no visit can say."""
     visit: dict[str, str] = {}
     for parameter, value in parameters.items():
-        if parameter.startswith(_PREFIX):
-            name = parameter.removeprefix(_PREFIX)
+        if parameter.startswith(VISIT):
+            name = parameter.removeprefix(VISIT)
             if reason := wrong_with(name, value):
                 raise RequestRefused("invalid_parameter", reason, field=parameter[:40])
             visit[name] = value

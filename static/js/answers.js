@@ -2,6 +2,7 @@
 
 import { heatTable, rowsTable, timeBars } from "./pictures.js";
 import * as ui from "./ui.js";
+import { propertyName } from "./visits.js";
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
@@ -153,7 +154,7 @@ function drawPaths(rows) {
 function drawTopPages(rows) {
   return {
     sentence: `${some(sum(rows, "views"), "view")} of ${some(rows.length, "page")}; ${ui.share(rows[0].views, sum(rows, "views"))} of them are ${rows[0].page}.`,
-    parts: [rowsTable({ caption: "Pages by views", columns: [first("page", "Page"), number("views", "Views", bar("views", rows)), number("sessions", "Sessions"), number("people", "People")], rows })],
+    parts: [rowsTable({ caption: "Pages by views", columns: [{ ...first("page", "Page"), visit: "page" }, number("views", "Views", bar("views", rows)), number("sessions", "Sessions"), number("people", "People")], rows })],
     note: firstHundred(rows, "pages"),
   };
 }
@@ -162,7 +163,7 @@ function drawTopProducts(rows) {
   const sold = [...rows].sort((a, b) => b.units - a.units)[0];
   return {
     sentence: `${some(sum(rows, "views"), "view")} of ${some(rows.length, "product")}, ${some(sum(rows, "units"), "unit")} bought${sold.units ? `; most often ${sold.product}, ${some(sold.units, "unit")}` : ""}.`,
-    parts: [rowsTable({ caption: "Products by views and units bought", columns: [first("product", "Product"), number("views", "Views", bar("views", rows)), number("units", "Units bought")], rows })],
+    parts: [rowsTable({ caption: "Products by views and units bought", columns: [{ ...first("product", "Product"), visit: "product" }, number("views", "Views", bar("views", rows)), number("units", "Units bought")], rows })],
     note: firstHundred(rows, "products"),
   };
 }
@@ -215,16 +216,14 @@ function drawHours(rows) {
   };
 }
 
-const dimensionName = (name) => ui.typeName(name).replace(/^Utm/, "UTM").replace(/^Os$/, "Operating system");
-
 function drawBreakdown(rows) {
   const dimensions = groups(rows, "dimension");
-  const leading = dimensions.slice(0, 3).map(([name, found]) => `${dimensionName(name).toLowerCase()} ${found[0].dimension_value}`);
+  const leading = dimensions.slice(0, 3).map(([name, found]) => `${propertyName(name).toLowerCase()} ${found[0].dimension_value}`);
   return {
     sentence: `Most events come from ${leading.join(", ")}.`,
     parts: dimensions.map(([name, found]) => rowsTable({
-      caption: dimensionName(name), isCaptionShown: true,
-      columns: [first("dimension_value", "Value"), number("events", "Events", bar("events", found)), number("sessions", "Sessions"), number("orders", "Orders")],
+      caption: propertyName(name), isCaptionShown: true,
+      columns: [{ ...first("dimension_value", "Value"), visit: name }, number("events", "Events", bar("events", found)), number("sessions", "Sessions"), number("orders", "Orders")],
       rows: found,
     })),
     note: "At most 20 values of each; an event that does not say one is in no row of it.",

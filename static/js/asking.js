@@ -14,12 +14,12 @@ export class NoAnswer extends Error {
   }
 }
 
-/** The JSON at `path`; throws NoAnswer, or what `signal` was aborted with. */
-export async function ask(path, signal) {
+/** The JSON at `path`; throws NoAnswer, or what `signal` was aborted with. What is asked `beside` the answer ends only what was asked so. */
+export async function ask(path, signal, beside = "") {
   let response;
   let answer;
   try {
-    response = await fetch(path, { cache: "no-store", headers: { "X-Page": PAGE }, signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]) });
+    response = await fetch(path, { cache: "no-store", headers: { "X-Page": PAGE + beside }, signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]) });
     answer = await response.json();
   } catch (error) {
     signal.throwIfAborted();

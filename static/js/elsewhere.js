@@ -1,20 +1,26 @@
 // The same answer outside of this page: as commands to copy and as CSV.
 
+import { parameters } from "./visits.js";
+
 const API_URL = document.body.dataset.apiUrl;
 const NEEDS_TOKEN = document.body.dataset.needsToken !== undefined;
 const IS_AWS = document.body.dataset.isAws !== undefined; // the events are in the lake, not in a file beside the command
+const PLAIN = /^[\w./:=@%+,-]+$/;
 const FORMULA = /^[=+\-@\t\r]/;
 
-/** Commands that answer `name` for the span `bounds`, by HTTP and from the journal itself or for Athena. */
-export function commands(name, bounds) {
-  const query = new URLSearchParams({ ...bounds, limit: "10000" }).toString().replaceAll("%3A", ":");
+/** Commands that answer `name` for the span `bounds` and the chosen `visit`, by HTTP and from the journal itself or for Athena. */
+export function commands(name, bounds, visit) {
+  const query = new URLSearchParams([...Object.entries(bounds), ...parameters(visit), ["limit", "10000"]]).toString().replaceAll("%3A", ":");
   const token = NEEDS_TOKEN ? '-H "Authorization: Bearer $READ_TOKEN" ' : "";
-  const options = Object.entries(bounds).map(([bound, time]) => ` --${bound} ${time}`);
+  const options = [...Object.entries(bounds).map(([bound, time]) => ` --${bound} ${time}`), ...[...visit].map(([of, text]) => ` --visit ${word(`${of}=${text}`)}`)];
   return {
     curl: `curl ${token}'${API_URL}/analytics/${name}?${query}'`,
     sql: `.venv/bin/python -m clickstream sql ${name}${IS_AWS ? " --athena" : ""}${options.join("")}`,
   };
 }
+
+/** `text` as one word of a shell. */
+const word = (text) => (PLAIN.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 /** The rows as the API gave them; as in its own export a leading quote keeps text from being taken for a formula. */
 export function csv({ columns, rows }) {

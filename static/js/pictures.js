@@ -10,6 +10,7 @@ const SPANS_H = [1, 2, 3, 6, 12, 24, 48, 168, 336, 720, 2160, 8760]; // of a bar
 /**
  * A table of `rows`. A column has a `name`, `text(row)`, and maybe `bar(row)`, the share from 0 to 1 that its bar shows,
  * `title(row)`, `isNothing(row)`, when the text is the page's word and no name that a sender chose, and `isUnbroken`: one line.
+ * Where the first has a `visit`, its texts are buttons that choose the visits in which that property says so.
  */
 export function rowsTable({ caption, isCaptionShown = false, isTall = false, columns, rows }) {
   const body = make("tbody");
@@ -31,9 +32,10 @@ export function rowsTable({ caption, isCaptionShown = false, isTall = false, col
   return make("div", {}, scrolling(caption, node), more);
 }
 
-function cell({ text, bar, title, isNothing, isUnbroken }, row, index) {
+function cell({ text, bar, title, isNothing, isUnbroken, visit }, row, index) {
   const said = text(row);
   if (index === 0) {
+    if (visit) return make("th", { scope: "row" }, make("button", { type: "button", class: "named choosing", "data-visit": visit, title: said }, said));
     const name = make("span", { class: isNothing?.(row) ? "named nothing-named" : "named", title: title?.(row) ?? said }, said);
     return make("th", { scope: "row", class: isUnbroken ? "unbroken" : null }, name);
   }

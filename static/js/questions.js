@@ -5,6 +5,7 @@ import { ask, NoAnswer } from "./asking.js";
 import { commands, csv, download } from "./elsewhere.js";
 import * as spans from "./span.js";
 import * as ui from "./ui.js";
+import * as visits from "./visits.js";
 
 const { byId, say } = ui;
 const STILL_ASKING_MS = 1500;
@@ -14,16 +15,17 @@ const TYPING_MS = 700; // a date is typed part by part, and each part is one
 
 const readView = () => {
   const query = new URLSearchParams(location.search);
-  return { ask: query.get("ask") ?? "", span: spans.read(query) };
+  return { ask: query.get("ask") ?? "", span: spans.read(query), visit: visits.read(query) };
 };
 let view = readView();
 let questions = null; // as the API lists them
 
 const chosen = () => view.ask || questions?.[0]?.name;
 
-function address({ ask: name, span }) {
+function address({ ask: name, span, visit }) {
   const query = new URLSearchParams(name ? { ask: name } : {});
   spans.write(span, query);
+  for (const [parameter, text] of visits.parameters(visit)) query.append(parameter, text);
   return `${location.pathname}?${query}`;
 }
 
@@ -57,7 +59,7 @@ async function start() {
     const name = chosen();
     if (!questions.some((question) => question.name === name)) throw new NoAnswer("warning", "There is no such question.", "Choose one of the list.");
     const bounds = spans.bounds(view.span);
-    const answer = await ask(`/api/questions/${encodeURIComponent(name)}?${new URLSearchParams(bounds)}`, mine.signal);
+    const answer = await ask(`/api/questions/${encodeURIComponent(name)}?${new URLSearchParams([...Object.entries(bounds), ...visits.parameters(view.visit)])}`, mine.signal);
     if (request === mine) drawAnswer(answer, bounds);
   } catch (error) {
     if (request === mine) drawProblem(error);
@@ -103,7 +105,7 @@ function drawControls(wrong) {
     say(link.lastElementChild, description);
   });
   say(byId("title-answer"), name ? ui.typeName(name) : "Answer");
-  say(byId("meaning"), [question?.description, wrong ? "" : spans.words(view.span)].filter(Boolean).join(", "));
+  say(byId("meaning"), [question?.description, wrong ? "" : spans.words(view.span), visits.words(view.visit)].filter(Boolean).join(", "));
   document.title = `${name ? ui.typeName(name) : "Questions"} · Clickstream`;
   for (const input of byId("span").elements) if (input.name === "span") input.checked = input.value === view.span.name;
   const days = spans.days(view.span);
@@ -111,6 +113,7 @@ function drawControls(wrong) {
     if (byId(bound).value !== days[bound] && document.activeElement !== byId(bound)) byId(bound).value = days[bound];
     ui.attribute(byId(bound), "aria-invalid", String(wrong !== ""));
   }
+  visits.draw(view.visit);
   say(byId("span-problem"), wrong);
   ui.show(byId("span-problem"), wrong !== "");
   if (wrong) say(byId("spoken"), wrong);
@@ -130,10 +133,13 @@ function drawAnswer(answer, bounds) {
   say(byId("facts"), `${rows}, ${took}${cut}`);
   say(byId("spoken"), nothing ? `${nothing}.` : `${byId("title-answer").textContent}: ${rows}.`);
   byId("download").disabled = answer.rows.length === 0;
-  for (const [id, command] of Object.entries(commands(answer.name, bounds))) say(byId(id), command);
+  for (const [id, command] of Object.entries(commands(answer.name, bounds, view.visit))) say(byId(id), command);
 }
 
 function emptiness(nothing) {
+  if (view.visit.size > 0) {
+    return ui.make("div", { class: "empty" }, ui.make("p", {}, ui.make("strong", {}, `Among the chosen visits, ${nothing.charAt(0).toLowerCase()}${nothing.slice(1)}.`)), ui.make("button", { type: "button", class: "button", id: "ask-all-visits" }, "Ask about all visits"));
+  }
   const everything = view.span.name === "all";
   const remedy = everything ? ui.make("a", { href: "/" }, "See on the dashboard what arrives") : ui.make("button", { type: "button", class: "button", id: "ask-all" }, "Ask for all time");
   return ui.make("div", { class: "empty" }, ui.make("p", {}, ui.make("strong", {}, `${nothing}.`), ` ${everything ? "Nothing of the kind has been kept yet." : "Choose other days, or"}`), remedy);
@@ -179,6 +185,8 @@ function takeDays() {
   go({ span: since || until ? { name: "", since, until } : spans.preset("all") });
 }
 
+const choose = (name, text) => go({ visit: new Map([...view.visit, [name, text]]) });
+
 let typing = 0;
 
 function listen() {
@@ -195,7 +203,26 @@ function listen() {
     else typing = setTimeout(takeDays, TYPING_MS);
   });
   byId("problem-action").addEventListener("click", start);
-  byId("answer").addEventListener("click", ({ target }) => target.id === "ask-all" && go({ span: spans.preset("all") }));
+  byId("answer").addEventListener("click", ({ target }) => {
+    const button = target.closest("button") ?? target;
+    if (button.id === "ask-all") go({ span: spans.preset("all") });
+    if (button.id === "ask-all-visits") go({ visit: new Map() });
+    if (button.dataset.visit) choose(button.dataset.visit, button.textContent);
+  });
+  byId("visits").addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (byId("visit-text").value) choose(byId("visit-name").value, byId("visit-text").value);
+    byId("visit-text").value = "";
+  });
+  byId("visits").addEventListener("click", ({ target }) => {
+    const chip = target.closest("[data-drops]");
+    if (!chip) return;
+    go({ visit: new Map([...view.visit].filter(([name]) => name !== chip.dataset.drops)) });
+    byId("visit-text").focus(); // the chip has gone
+  });
+  const suggest = () => spans.problem(view.span) || visits.suggest(byId("visit-name").value, spans.bounds(view.span));
+  byId("visit-text").addEventListener("focus", suggest);
+  byId("visit-name").addEventListener("change", suggest);
   byId("download").addEventListener("click", () => download(csv(shown.answer), `clickstream-${shown.answer.name}.csv`));
   document.addEventListener("click", ({ target }) => {
     const button = target.closest("[data-copies]");

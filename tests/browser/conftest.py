@@ -10,6 +10,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.asking import two_weeks
 from tests.browser.shop import Shop
 from tests.support.dashboards import dashboard
 from tests.support.platform import platform
@@ -65,4 +66,14 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with platform(directory) as api, dashboard(directory, api.url, POLL_INTERVAL_S="1") as url:
         shop = Shop(api.url, url)
         shop.send(*visits(120, until=datetime.now(timezone.utc)))
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A shop with visits of today and of some days of the last two weeks."""
+    directory = tmp_path_factory.mktemp("past")
+    with platform(directory) as api, dashboard(directory, api.url) as url:
+        shop = Shop(api.url, url)
+        shop.send(*two_weeks())
         yield shop

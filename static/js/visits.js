@@ -1,0 +1,67 @@
+// Which visits are asked about: those in which an event says so. In the address they stand as the API takes them.
+
+import { ask } from "./asking.js";
+import { attribute, byId, each, make, say, show, typeName } from "./ui.js";
+
+const PREFIX = "visit.";
+const EVENT_TYPES = ["page_view", "click", "search", "add_to_cart", "remove_from_cart", "checkout", "purchase"];
+const MOST_SUGGESTIONS = 50;
+// The question whose answer knows what is said, and where in its rows it stands.
+const KNOWN_BY = {
+  page: { question: "top_pages", said: (row) => row.page }, product: { question: "top_products", said: (row) => row.product },
+  ...Object.fromEntries(["device", "browser", "os", "country", "utm_source", "utm_medium", "utm_campaign"].map((name) => [
+    name, { question: "breakdown", said: (row) => (row.dimension === name ? row.dimension_value : null) },
+  ])),
+};
+
+/** What an address asks of a visit: a Map from names to texts. */
+export const read = (query) => new Map([...query].filter(([name]) => name.startsWith(PREFIX)).map(([name, text]) => [name.slice(PREFIX.length), text]));
+
+/** The same as parameters of an address or of the API. */
+export const parameters = (visit) => [...visit].map(([name, text]) => [PREFIX + name, text]);
+
+export const propertyName = (name) => typeName(name).replace(/^Utm/, "UTM").replace(/^Os$/, "Operating system");
+
+const uncapitalised = (name) => propertyName(name).replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
+
+/** In words, to follow what is asked; empty for all visits. */
+export const words = (visit) => (visit.size === 0 ? "" : `visits with ${[...visit].map(([name, text]) => `${uncapitalised(name)} ${text}`).join(" and ")}`);
+
+/** Draw the chosen ones, each to be taken back. */
+export function draw(visit) {
+  show(byId("chosen"), visit.size > 0);
+  each(byId("chosen"), [...visit], newChip, (chip, [name, text]) => {
+    const [shown] = chip.firstElementChild.children;
+    say(shown, `${propertyName(name)}: ${text}`);
+    attribute(chip.firstElementChild, "data-drops", name);
+    attribute(chip.firstElementChild, "aria-label", `${propertyName(name)}: ${text}. Ask about other visits too`);
+    attribute(chip.firstElementChild, "title", `${text}\nAsk about other visits too`);
+  });
+  say(byId("visit-lead"), visit.size > 0 ? "and" : "Only visits with");
+}
+
+const newChip = () => make("li", {}, make("button", { type: "button", class: "chosen" }, make("span"), make("span", { "aria-hidden": "true" }, "×")));
+
+/** Offer what events of the span say: what the reader may mean. Nothing is offered where the API does not answer. */
+export async function suggest(name, bounds) {
+  const known = await found(name, bounds).catch(() => []);
+  if (byId("visit-name").value === name) byId("visit-texts").replaceChildren(...known.slice(0, MOST_SUGGESTIONS).map((value) => make("option", { value })));
+}
+
+let suggestions = { of: "", answers: new Map() };
+
+async function found(name, bounds) {
+  if (name === "event_type") return EVENT_TYPES;
+  if (!Object.hasOwn(KNOWN_BY, name)) return [];
+  const { question, said } = KNOWN_BY[name];
+  const path = `/api/questions/${question}?${new URLSearchParams(bounds)}`;
+  const span = bounds.until ?? bounds.since?.slice(0, 10) ?? ""; // a moving day is not asked for at each focus
+  if (suggestions.of !== span) suggestions = { of: span, answers: new Map() };
+  if (!suggestions.answers.has(question)) suggestions.answers.set(question, ask(path, AbortSignal.timeout(20_000), "suggestions"));
+  try {
+    return [...new Set((await suggestions.answers.get(question)).rows.map(said).filter((text) => typeof text === "string"))];
+  } catch (error) {
+    suggestions.answers.delete(question);
+    throw error;
+  }
+}

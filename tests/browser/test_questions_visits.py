@@ -1,0 +1,212 @@
+"""The page of questions about chosen visits: in the address, by hand, by a click on what is shown, and out again."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Page, expect
+
+from clickstream.analytics.catalog import QUESTIONS
+from clickstream.analytics.scope import VISIT_PROPERTIES
+from tests.browser import audits
+from tests.browser.asking import SHOWN, answered, choose, said, show, tables
+from tests.browser.shop import Shop, view
+from tests.browser.test_budget import watch_paint
+from tests.support.processes import ROOT, environment, python
+
+pytestmark = pytest.mark.browser
+
+PROBE = "<img src=x onerror='window.hacked=1'>\"`$(id)`"
+
+
+def add(tab: Page, name: str, text: str) -> None:
+    tab.locator("#visit-name").select_option(name)
+    tab.locator("#visit-text").fill(text)
+    tab.locator("#visits").get_by_role("button", name="Add").click()
+    expect(tab.locator(f"#chosen [data-drops={name}]")).to_contain_text(text)
+    answered(tab)
+
+
+def chosen(tab: Page) -> list[str]:
+    return tab.locator("#chosen button span:first-child").all_text_contents()
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_an_answer_about_chosen_visits_shows_what_the_api_says_of_them(past: Shop, tab: Page, name: str) -> None:
+    show(tab, past.url, f"?ask={name}&span=30d&visit.device=mobile&visit.event_type=add_to_cart")
+
+    rows = [row for table in tables(tab) for row in table["rows"]]
+    expected = SHOWN[name](said(tab))
+    everybody = requests.get(f"{past.api_url}/analytics/{name}", timeout=20).json()["rows"]
+
+    assert (rows[1:] if name == "retention" else sorted(rows)) == (
+        expected if name == "retention" else sorted(expected)
+    )
+    assert said(tab) != everybody
+
+
+def test_visits_are_chosen_by_hand_stand_in_the_address_and_are_let_go_of(past: Shop, tab: Page) -> None:
+    show(tab, past.url, "?ask=sessions&span=all")
+    everybody = tables(tab)
+
+    add(tab, "device", "tablet")
+    tablets = tables(tab)
+    add(tab, "event_type", "purchase")
+    buyers = tables(tab)
+
+    assert chosen(tab) == ["Device: tablet", "Event type: purchase"]
+    assert tab.url == f"{past.url}/questions?ask=sessions&span=all&visit.device=tablet&visit.event_type=purchase"
+    expect(tab.locator("#meaning")).to_contain_text(", all time, visits with device tablet and event type purchase")
+    assert everybody != tablets != buyers
+    choose(tab, "funnel")  # about the same visits
+    assert chosen(tab) == ["Device: tablet", "Event type: purchase"]
+    assert {row[1] for table in tables(tab) for row in table["rows"]} == {str(said(tab)[0]["sessions"])}  # all bought
+    tab.go_back()
+    answered(tab)
+    assert tables(tab) == buyers
+    tab.get_by_role("button", name="Event type: purchase. Ask about other visits too").click()
+    expect(tab.locator("#chosen button")).to_have_count(1)
+    expect(tab.locator("#visit-text")).to_be_focused()
+    answered(tab)
+    assert tables(tab) == tablets
+
+
+@pytest.mark.parametrize(
+    ("name", "visit"), [("top_pages", "page"), ("top_products", "product"), ("breakdown", "device")]
+)
+def test_what_an_answer_names_chooses_the_visits_that_say_it(past: Shop, tab: Page, name: str, visit: str) -> None:
+    show(tab, past.url, f"?ask={name}&span=30d")
+    button = tab.locator(f"#answer [data-visit={visit}]").nth(1)
+    text = button.text_content() or ""
+
+    button.click()
+
+    expect(tab.locator("#chosen")).to_contain_text(text)
+    answered(tab)
+    assert len(chosen(tab)) == 1
+    requests_made = requests.get(
+        f"{past.api_url}/analytics/sessions", params={f"visit.{visit}": text}, timeout=20
+    ).json()["rows"]
+    choose(tab, "sessions")
+    assert sum(row["sessions"] for row in said(tab)) == sum(row["sessions"] for row in requests_made) > 0
+
+
+def test_a_name_that_stands_twice_means_the_later_one(past: Shop, tab: Page) -> None:
+    show(tab, past.url, "?ask=funnel&visit.device=mobile")
+
+    add(tab, "device", "desktop")
+
+    assert chosen(tab) == ["Device: desktop"]
+
+
+def test_what_events_say_is_suggested_and_the_answer_is_not_disturbed(past: Shop, tab: Page) -> None:
+    show(tab, past.url, "?ask=funnel&span=30d")
+    before = tables(tab)
+
+    tab.locator("#visit-text").focus()
+    options = tab.locator("#visit-texts option")
+    expect(options).to_have_count(3)
+    devices = {option.get_attribute("value") for option in options.all()}
+    tab.locator("#visit-name").select_option("page")
+    expect(tab.locator("#visit-texts option[value='/checkout']")).to_have_count(1)
+    tab.locator("#visit-name").select_option("event_type")
+    expect(options).to_have_count(7)
+    tab.locator("#visit-name").select_option("referrer")  # no question knows those
+    expect(options).to_have_count(0)
+
+    assert devices == {"desktop", "mobile", "tablet"}
+    assert tables(tab) == before
+
+
+def test_without_such_visits_all_of_them_are_offered(past: Shop, tab: Page) -> None:
+    show(tab, past.url, "?ask=funnel&span=all")
+    everybody = tables(tab)
+    add(tab, "page", "/nowhere")
+
+    expect(tab.locator("#answer")).to_contain_text("Among the chosen visits, no session saw a page in this span.")
+    tab.get_by_role("button", name="Ask about all visits").click()
+
+    answered(tab)
+    expect(tab.locator("#chosen")).to_be_hidden()
+    assert tables(tab) == everybody
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("visit.colour=red", 'No visit is known by "colour"; known: event_type, page'),
+        ("visit.page=", "Page needs a text that is not empty"),
+    ],
+)
+def test_what_no_visit_can_say_is_said_and_can_be_taken_back(past: Shop, tab: Page, query: str, words: str) -> None:
+    tab.goto(f"{past.url}/questions?ask=funnel&{query}")
+
+    expect(tab.locator("#problem")).to_contain_text(words)
+    tab.locator("#chosen button").click()
+    answered(tab)
+    expect(tab.locator("#problem")).to_be_hidden()
+
+
+def test_the_names_are_those_of_the_api(past: Shop, tab: Page) -> None:
+    show(tab, past.url)
+
+    values = [option.get_attribute("value") for option in tab.locator("#visit-name option").all()]
+
+    assert values == list(VISIT_PROPERTIES)
+
+
+def test_what_a_sender_wrote_is_only_a_text_here_and_in_the_commands(shop: Shop, tab: Page, tmp_path: Path) -> None:
+    shop.send(view(properties={"page": PROBE}, session_id="a"), view(properties={"page": "/"}, session_id="b"))
+    show(tab, shop.url, "?ask=top_pages&span=all")
+
+    tab.locator("#answer [data-visit=page]", has_text="img").click()
+
+    expect(tab.locator("#chosen")).to_contain_text(PROBE)
+    answered(tab)
+    assert tab.evaluate("window.hacked") is None
+    assert [row["page"] for row in said(tab)] == [PROBE]
+    journal = tmp_path / "exported.json"
+    journal.write_bytes(requests.get(f"{shop.api_url}/export", timeout=20).content)
+    command = tab.locator("#sql").text_content() or ""
+    assert shlex.split(command)[-1] == f"page={PROBE}"
+    shell = command.replace(".venv/bin/python", shlex.quote(python()[0]))
+    done = subprocess.run(
+        ["bash", "-c", f"{shell} --format json --file {shlex.quote(str(journal))}"],
+        cwd=ROOT,
+        env=environment(),
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    assert json.loads(done.stdout)["rows"] == said(tab)
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_next_to_nothing_moves_when_visits_stand_in_the_address(past: Shop, tab: Page, width: int) -> None:
+    watch_paint(tab)
+    tab.set_viewport_size({"width": width, "height": 900})
+
+    show(tab, past.url, "?ask=funnel&visit.device=mobile&visit.event_type=purchase")
+    tab.wait_for_timeout(300)  # what moves is reported a frame later
+
+    assert tab.evaluate("shift") <= 0.02
+
+
+@audits.needed
+@pytest.mark.parametrize("width", [390, 1440])
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_page(past: Shop, tab: Page, width: int) -> None:
+    tab.set_viewport_size({"width": width, "height": 844})
+    show(tab, past.url, f"?ask=top_pages&span=30d&visit.event_type=purchase&visit.page=/{'long-' * 60}")
+    show(tab, past.url, "?ask=top_pages&span=30d&visit.event_type=purchase&visit.device=mobile")
+
+    for theme in ("light", "dark"):
+        tab.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        assert audits.axe_violations(tab) == []
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    expect(tab).to_have_url(re.compile("visit.device=mobile"))
