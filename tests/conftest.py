@@ -21,6 +21,7 @@ SLOW_MARKERS = ("aws", "sdk", "e2e", "browser", "crash")
 # Files that take long are begun first, what computes beside what waits: nobody shall wait for one of them at the end.
 LONGEST = (
     "tests/browser/test_states.py",
+    "tests/browser/test_questions_states.py",
     "tests/browser/test_questions.py",
     "tests/test_crash.py",
     "tests/test_mutants.py",
