@@ -182,8 +182,14 @@ function row(parameter, one) {
 function input(parameter, id) {
   const schema = resolved(parameter.schema);
   if (schema.enum) return select(id, parameter.required ? schema.enum : ["", ...schema.enum]);
-  const placeholder = schema.type === "object" ? "page=/products" : String(schema.default ?? parameter.example ?? "");
+  const placeholder = schema.type === "object" ? pair(parameter) : String(schema.default ?? parameter.example ?? "");
   return el("input", { id, placeholder, spellcheck: false, autocomplete: "off", value: parameter.in === "path" ? placeholder : "" });
+}
+
+/** The example of a parameter that has a name behind a dot, as it is typed here: page=/products. */
+function pair({ name, example = {} }) {
+  const [[whole, value] = ["", ""]] = Object.entries(example);
+  return whole ? `${whole.slice(name.length + 1)}=${value}` : "";
 }
 
 function address(path, inputs) {

@@ -58,6 +58,7 @@ def kinds(api: Platform) -> dict[str, str]:
         "/export",
         "/analytics",
         "/analytics/{name}",
+        "/analytics/funnel",
         "/rejected",
         "/metrics",
         "/micro/all",

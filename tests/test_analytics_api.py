@@ -169,6 +169,36 @@ def test_a_question_about_chosen_visits_is_about_all_of_them_and_no_others(api: 
     assert json.loads(printed.stdout)["rows"] == both["rows"]
 
 
+def test_a_funnel_of_own_steps_has_the_rows_that_the_command_prints(api: Platform, directory: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "clickstream",
+        "sql",
+        "funnel",
+        "--steps",
+        "search, /p/3,purchase",
+        "--format",
+        "json",
+    ]
+    command += ["--file", str(directory / "events_backup.json")]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True).stdout
+
+    answer = api.get("/analytics/funnel", steps="search,/p/3 ,purchase")
+
+    assert [row["step"] for row in answer["rows"]] == ["search", "/p/3", "purchase"]
+    assert answer["rows"][0]["sessions"] > answer["rows"][2]["sessions"] > 0
+    assert json.loads(printed)["rows"] == answer["rows"]
+
+
+def test_steps_of_what_is_no_funnel_are_refused(api: Platform) -> None:
+    status, error = refusal(api, "/analytics/funnel?steps=click,click")
+    of_paths, error_of_paths = refusal(api, "/analytics/paths?steps=click,purchase")
+
+    assert (status, error["code"], error["field"]) == (400, "invalid_parameter", "steps")
+    assert (of_paths, error_of_paths["code"], error_of_paths["field"]) == (400, "invalid_parameter", "steps")
+
+
 def test_an_unknown_question_is_not_found_and_the_known_ones_are_named(api: Platform) -> None:
     status, error = refusal(api, "/analytics/funel")
 

@@ -39,7 +39,7 @@ def test_a_question_of_the_api_and_the_copying_spill_into_a_private_place_that_g
     backend = LocalBackend(path, quarantine, fsync="always", clock_ms=lambda: 0)
     backend.recover(lambda *_: None)
 
-    (places,) = backend.ask("top_pages", EVERYTHING, limit=10).rows
+    (places,) = backend.ask("top_pages", EVERYTHING, steps=(), limit=10).rows
     backend.close([])
 
     for place in map(Path, places):

@@ -183,6 +183,25 @@ def test_a_visit_that_cannot_be_asked_for_is_refused(
     assert words in capsys.readouterr().err
 
 
+def test_steps_that_make_no_funnel_are_refused(journal: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        ask("funnel", "--file", journal, "--steps", "click,,purchase")
+    assert "one of these is empty" in capsys.readouterr().err
+
+    done = subprocess.run(
+        python("-m", "clickstream", "sql", "paths", "--file", journal, "--steps", "click,purchase"),
+        cwd=ROOT,
+        env=environment(),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "steps are those of funnel: paths has none" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_time_without_a_zone_is_refused(journal: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         ask("funnel", "--file", journal, "--since", "2026-01-15T00:00:00")

@@ -46,9 +46,13 @@ def page() -> Response:
 def questions_page() -> Response:
     """The page that asks `/analytics`; what it asks for stands in its address, which its script reads."""
     given = [(name.removeprefix(VISIT), text) for name, text in request.args.items() if name.startswith(VISIT)]
-    visit = [(name, _label(name), text) for name, text in given]  # there from the beginning, so that nothing moves
     html = _rendered(
-        "questions.html", visit=visit, visit_properties=[(name, _label(name)) for name in VISIT_PROPERTIES]
+        "questions.html",
+        # What the address says is there from the beginning, so that nothing moves.
+        ask=request.args.get("ask", ""),
+        steps=request.args.get("steps", ""),
+        visit=[(name, _label(name), text) for name, text in given],
+        visit_properties=[(name, _label(name)) for name in VISIT_PROPERTIES],
     )
     return _html_answer(html.encode(), zipped=takes_gzip())
 

@@ -6,8 +6,9 @@ from typing import Final
 
 from flask import Blueprint, Response, request
 
-from clickstream.analytics.catalog import QUESTIONS
+from clickstream.analytics.catalog import FUNNEL, QUESTIONS
 from clickstream.analytics.scope import VISIT_PARAMETERS, visit_of
+from clickstream.analytics.steps import steps_of
 from clickstream.errors import RequestRefused
 from clickstream.query import time_parameter
 from web.answers import error_answer
@@ -35,14 +36,16 @@ def get_answer(name: str) -> Response:
         return error_answer(404, "not_found", f'no question "{name[:40]}"; there are {", ".join(QUESTIONS)}')
     try:
         visit_of(request.args)
-        scope = _parameters(known=("since", "until", *VISIT_PARAMETERS))
-        for name_, value in scope:
-            if name_ in ("since", "until"):
-                time_parameter(name_, value)
+        given = _parameters(known=("since", "until", *(["steps"] if name == FUNNEL else []), *VISIT_PARAMETERS))
+        for parameter, value in given:
+            if parameter == "steps":
+                steps_of(value)
+            elif parameter in ("since", "until"):
+                time_parameter(parameter, value)
     except RequestRefused as problem:
         return _refusal(problem)
     page = request.headers.get("X-Page", "")[:64]
-    return board().asking.answers.read(f"/analytics/{name}", [*scope, ("limit", str(MOST_ROWS))], page=page)
+    return board().asking.answers.read(f"/analytics/{name}", [*given, ("limit", str(MOST_ROWS))], page=page)
 
 
 def _parameters(*, known: tuple[str, ...]) -> list[tuple[str, str]]:

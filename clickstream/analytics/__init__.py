@@ -3,6 +3,7 @@
 sql/            events -> session_events -> session_* are views; part_* and copied_* are of the copy;
                 every other file is one question
 catalog.py      the questions, and the views they stand on
+steps.py        a funnel of one's own steps
 scope.py        what a question is asked of: a span of time, all visits or chosen ones
 views.py        makes the views over a source of events, or over the copy
 sources.py      where events are read from: a journal, NDJSON, the lake's Parquet

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+
+from clickstream.analytics.steps import funnel_sql
+from clickstream.errors import RequestRefused
 
 _SQL: Final = Path(__file__).parent / "sql"
 
@@ -20,8 +24,9 @@ VIEWS: Final = (
     "session_values",
 )
 
+FUNNEL: Final = "funnel"
 QUESTIONS: Final = {
-    "funnel": "sessions that reached each step in order",
+    FUNNEL: "sessions that reached each step in order",
     "sessions": "sessions, bounces and durations by day",
     "retention": "people who came back N days after their first",
     "paths": "from which page sessions go on to which",
@@ -33,11 +38,18 @@ QUESTIONS: Final = {
 }
 
 
-def question_sql(name: str) -> str:
-    """The SQL of one question; raises KeyError for a name that is not in QUESTIONS."""
+def question_sql(name: str, steps: Sequence[str] = ()) -> str:
+    """The SQL of one question, of FUNNEL with `steps` where some are given.
+
+    Raises KeyError for a name that is not in QUESTIONS, RequestRefused for steps of another question.
+    """
     if name not in QUESTIONS:
         raise KeyError(name)
-    return _read(name)
+    if not steps:
+        return _read(name)
+    if name != FUNNEL:
+        raise RequestRefused("invalid_parameter", f"steps are those of {FUNNEL}: {name} has none", field="steps")
+    return funnel_sql(steps)
 
 
 def view_sql(name: str) -> str:

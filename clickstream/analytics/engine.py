@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -56,23 +56,25 @@ def answer(
     source: str | Copied,
     scope: Scope = EVERYTHING,
     *,
+    steps: Sequence[str] = (),
     limit: int | None = None,
     threads: int = 2,
     spill: Path | None = None,
 ) -> Table:
     """The answer to the question `name` over those events of `source` that are in `scope`.
 
-    `source` is SQL from sources.py, or the Parquet copy of a journal. At most `limit` rows.
-    What does not fit into memory goes to `spill`, else to a directory of its own.
+    `source` is SQL from sources.py, or the Parquet copy of a journal. `steps` are those of a funnel that is not the
+    shop's. At most `limit` rows. What does not fit into memory goes to `spill`, else to a directory of its own.
     Raises RequestRefused for a name that is not a question.
     """
     require_question(name)
+    question = question_sql(name, steps)
     with _private(spill) as directory, connect(threads, directory) as connection, readable():
         if isinstance(source, Copied):
-            over_copy(connection, source, scope, question_sql(name))
+            over_copy(connection, source, scope, question)
         else:
             over_source(connection, source, scope)
-        result = connection.execute(question_sql(name))
+        result = connection.execute(question)
         columns = [column[0] for column in result.description or []]
         found = result.fetchall() if limit is None else result.fetchmany(limit + 1)
     rows = [[json_value(cell) for cell in row] for row in found[:limit]]

@@ -81,6 +81,8 @@ def over_copy(connection: duckdb.DuckDBPyConnection, copied: Copied, scope: Scop
         over_loose_events(connection, _loose_events(copied, opened, scope), needed, scope, prefix="loose_")
         for name in needed:
             _view(connection, name, f"{_whole(copied, name, scope)} UNION ALL BY NAME {_loose(name)}")
+    elif CHOSEN_SESSION_EVENTS in question:
+        over_loose_events(connection, "SELECT * FROM events", needed, scope)
     elif scope.visit:
         over_loose_events(connection, "SELECT * FROM events WHERE session_key IS NULL", needed, scope)
     _view(connection, CHOSEN_EVENTS, _CHOSEN_BY_ID if scope.visit else "SELECT * FROM events")

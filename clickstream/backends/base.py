@@ -61,7 +61,7 @@ class Backend(Protocol):
         """All matching events kept by now in one of export.MEDIA_TYPES; consumed on any thread, then closed."""
         ...
 
-    def ask(self, name: str, scope: Scope, *, limit: int) -> Table:
+    def ask(self, name: str, scope: Scope, *, steps: Sequence[str], limit: int) -> Table:
         """The answer to one of catalog.QUESTIONS over events kept by now; on a worker thread, one at a time."""
         ...
 

@@ -186,18 +186,18 @@ class LocalBackend:
         """The journal up to its durable offset at this moment."""
         return export(JournalReader(self._journal), query, form, self._columns.workplace)
 
-    def ask(self, name: str, scope: Scope, *, limit: int) -> Table:
+    def ask(self, name: str, scope: Scope, *, steps: Sequence[str], limit: int) -> Table:
         """Over the Parquet copy and the journal's younger part; a copy that cannot be read is made anew once."""
         try:
-            return self._ask(name, scope, limit)
+            return self._ask(name, scope, steps, limit)
         except SourceUnreadable as problem:
             _log.warning("making the Parquet copy anew error=%s", problem)
             self._columns.discard()
-            return self._ask(name, scope, limit)
+            return self._ask(name, scope, steps, limit)
 
-    def _ask(self, name: str, scope: Scope, limit: int) -> Table:
+    def _ask(self, name: str, scope: Scope, steps: Sequence[str], limit: int) -> Table:
         with self._columns.workplace() as work, self._columns.source(self._journal.end) as source:
-            return answer(name, source, scope, limit=limit, spill=work)
+            return answer(name, source, scope, steps=steps, limit=limit, spill=work)
 
     def hurry(self) -> None:
         """Nothing to do: only this machine's disk is waited for."""

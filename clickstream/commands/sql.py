@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from clickstream.analytics.catalog import QUESTIONS
 from clickstream.analytics.scope import VISIT_PROPERTIES, Scope, wrong_with
-from clickstream.errors import failure
+from clickstream.analytics.steps import steps_of
+from clickstream.errors import RequestRefused, failure
 from clickstream.place import module
 from clickstream.terminal import words
 from clickstream.timestamps import parse
@@ -45,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only visits in which an event says so, such as device=mobile, several times: visits that say all of it; "
         f"NAME is one of {', '.join(VISIT_PROPERTIES)}",
     )
+    parser.add_argument(
+        "--steps",
+        type=steps_argument,
+        default=(),
+        metavar="STEP,STEP",
+        help="of funnel: types of events, or pages such as /pricing (default page_view,add_to_cart,checkout,purchase)",
+    )
     parser.add_argument("--format", choices=_FORMATS, default="table", help="(default %(default)s)")
     parser.add_argument("--athena", action="store_true", help="print the statement for Athena instead of answering")
     parser.add_argument("--database", default="clickstream", help="Glue database for --athena (default %(default)s)")
@@ -61,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     from clickstream.analytics import engine, sources  # noqa: PLC0415 (DuckDB takes 60 ms that --help need not pay)
 
     try:
-        table = engine.answer(args.name, sources.of_file(file), _scope(args))
+        table = engine.answer(args.name, sources.of_file(file), _scope(args), steps=args.steps)
     except engine.SourceUnreadable as problem:
         print(f"{file}: {problem}", file=sys.stderr)
         return 1
@@ -94,7 +102,7 @@ def _print_statement(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as missing:
         print(f"--athena needs {missing.name}: {module('pip', 'install', missing.name or 'sqlglot')}", file=sys.stderr)
         return 1
-    print(athena.statement(args.name, _scope(args), database=args.database))
+    print(athena.statement(args.name, _scope(args), steps=args.steps, database=args.database))
     return 0
 
 
@@ -135,6 +143,14 @@ def visit_argument(value: str) -> tuple[str, str]:
     if reason := wrong_with(name, said):
         raise argparse.ArgumentTypeError(reason)
     return name, said
+
+
+def steps_argument(value: str) -> tuple[str, ...]:
+    """The steps of a funnel, for argparse."""
+    try:
+        return steps_of(value)
+    except RequestRefused as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
 
 
 _FORMATS: Final = ("table", "json", "csv")

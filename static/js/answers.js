@@ -54,7 +54,7 @@ function drawFunnel(rows) {
   const lost = steps.slice(1).filter(({ before, sessions }) => before > sessions).sort((a, b) => (b.before - b.sessions) - (a.before - a.sessions))[0];
   const drop = lost ? ` The largest loss: ${some(lost.before - lost.sessions, "session")} (${ui.share(lost.before - lost.sessions, lost.before)}) ended before “${stepName(lost)}”.` : "";
   return {
-    sentence: `${ui.share(rows.at(-1).sessions, viewed)} of ${some(viewed, "session")} bought.${drop}`,
+    sentence: `${ui.share(rows.at(-1).sessions, viewed)} of ${some(viewed, "session")} ${rows.at(-1).step === "purchase" ? "bought" : "took all steps"}.${drop}`,
     parts: [rowsTable({
       caption: "Sessions that took the steps in this order", isTall: true,
       columns: [
@@ -238,7 +238,7 @@ function drawAny(rows) {
 }
 
 const SHAPES = {
-  funnel: { draw: drawFunnel, nothing: "No session saw a page in this span", isEmpty: (rows) => rows.every((row) => row.sessions === 0) },
+  funnel: { draw: drawFunnel, nothing: "No session took the first step in this span", isEmpty: (rows) => rows.every((row) => row.sessions === 0) },
   sessions: { draw: drawSessions, nothing: "No sessions in this span" },
   retention: { draw: drawRetention, nothing: "Nobody was seen in this span" },
   paths: { draw: drawPaths, nothing: "No page was viewed in this span", isGrid: true },

@@ -1,18 +1,19 @@
 // The same answer outside of this page: as commands to copy and as CSV.
 
-import { parameters } from "./visits.js";
-
 const API_URL = document.body.dataset.apiUrl;
 const NEEDS_TOKEN = document.body.dataset.needsToken !== undefined;
 const IS_AWS = document.body.dataset.isAws !== undefined; // the events are in the lake, not in a file beside the command
 const PLAIN = /^[\w./:=@%+,-]+$/;
 const FORMULA = /^[=+\-@\t\r]/;
 
-/** Commands that answer `name` for the span `bounds` and the chosen `visit`, by HTTP and from the journal itself or for Athena. */
-export function commands(name, bounds, visit) {
-  const query = new URLSearchParams([...Object.entries(bounds), ...parameters(visit), ["limit", "10000"]]).toString().replaceAll("%3A", ":");
+/** Commands that answer `name` for the span `bounds` and what else the API is told, by HTTP and from the journal itself or for Athena. */
+export function commands(name, bounds, rest) {
+  const query = new URLSearchParams([...Object.entries(bounds), ...rest, ["limit", "10000"]]).toString().replaceAll("%3A", ":").replaceAll("%2C", ",").replaceAll("%2F", "/");
   const token = NEEDS_TOKEN ? '-H "Authorization: Bearer $READ_TOKEN" ' : "";
-  const options = [...Object.entries(bounds).map(([bound, time]) => ` --${bound} ${time}`), ...[...visit].map(([of, text]) => ` --visit ${word(`${of}=${text}`)}`)];
+  const options = [...Object.entries(bounds), ...rest].map(([parameter, text]) => {
+    const [option, of] = parameter.split("."); // visit.page=/ is --visit page=/
+    return ` --${option} ${word(of ? `${of}=${text}` : text)}`;
+  });
   return {
     curl: `curl ${token}'${API_URL}/analytics/${name}?${query}'`,
     sql: `.venv/bin/python -m clickstream sql ${name}${IS_AWS ? " --athena" : ""}${options.join("")}`,

@@ -9,23 +9,27 @@ import * as visits from "./visits.js";
 
 const { byId, say } = ui;
 const STILL_ASKING_MS = 1500;
+const FUNNEL = "funnel"; // what is asked when the address does not say
 const TYPING_MS = 700; // a date is typed part by part, and each part is one
 
 // ---- what is asked
 
 const readView = () => {
   const query = new URLSearchParams(location.search);
-  return { ask: query.get("ask") ?? "", span: spans.read(query), visit: visits.read(query) };
+  return { ask: query.get("ask") ?? "", span: spans.read(query), visit: visits.read(query), steps: query.get("steps") ?? "" };
 };
 let view = readView();
 let questions = null; // as the API lists them
 
 const chosen = () => view.ask || questions?.[0]?.name;
 
-function address({ ask: name, span, visit }) {
+/** What the API is told beside the span: the steps of a funnel of one's own, and the chosen visits. */
+const rest = (name, { steps, visit }) => [...(steps && name === FUNNEL ? [["steps", steps]] : []), ...visits.parameters(visit)];
+
+function address({ ask: name, span, ...others }) {
   const query = new URLSearchParams(name ? { ask: name } : {});
   spans.write(span, query);
-  for (const [parameter, text] of visits.parameters(visit)) query.append(parameter, text);
+  for (const [parameter, text] of rest(name || FUNNEL, others)) query.append(parameter, text);
   return `${location.pathname}?${query}`;
 }
 
@@ -59,7 +63,7 @@ async function start() {
     const name = chosen();
     if (!questions.some((question) => question.name === name)) throw new NoAnswer("warning", "There is no such question.", "Choose one of the list.");
     const bounds = spans.bounds(view.span);
-    const answer = await ask(`/api/questions/${encodeURIComponent(name)}?${new URLSearchParams([...Object.entries(bounds), ...visits.parameters(view.visit)])}`, mine.signal);
+    const answer = await ask(`/api/questions/${encodeURIComponent(name)}?${new URLSearchParams([...Object.entries(bounds), ...rest(name, view)])}`, mine.signal);
     if (request === mine) drawAnswer(answer, bounds);
   } catch (error) {
     if (request === mine) drawProblem(error);
@@ -114,6 +118,8 @@ function drawControls(wrong) {
     ui.attribute(byId(bound), "aria-invalid", String(wrong !== ""));
   }
   visits.draw(view.visit);
+  ui.show(byId("steps"), name === FUNNEL || !name);
+  if (document.activeElement !== byId("steps-text")) byId("steps-text").value = view.steps.replaceAll(",", ", ");
   say(byId("span-problem"), wrong);
   ui.show(byId("span-problem"), wrong !== "");
   if (wrong) say(byId("spoken"), wrong);
@@ -133,7 +139,7 @@ function drawAnswer(answer, bounds) {
   say(byId("facts"), `${rows}, ${took}${cut}`);
   say(byId("spoken"), nothing ? `${nothing}.` : `${byId("title-answer").textContent}: ${rows}.`);
   byId("download").disabled = answer.rows.length === 0;
-  for (const [id, command] of Object.entries(commands(answer.name, bounds, view.visit))) say(byId(id), command);
+  for (const [id, command] of Object.entries(commands(answer.name, bounds, rest(answer.name, view)))) say(byId(id), command);
 }
 
 function emptiness(nothing) {
@@ -219,6 +225,10 @@ function listen() {
     if (!chip) return;
     go({ visit: new Map([...view.visit].filter(([name]) => name !== chip.dataset.drops)) });
     byId("visit-text").focus(); // the chip has gone
+  });
+  byId("steps").addEventListener("submit", (event) => {
+    event.preventDefault();
+    go({ steps: byId("steps-text").value.split(",").map((step) => step.trim()).join(",") });
   });
   const suggest = () => spans.problem(view.span) || visits.suggest(byId("visit-name").value, spans.bounds(view.span));
   byId("visit-text").addEventListener("focus", suggest);

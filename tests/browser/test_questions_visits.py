@@ -129,7 +129,9 @@ def test_without_such_visits_all_of_them_are_offered(past: Shop, tab: Page) -> N
     everybody = tables(tab)
     add(tab, "page", "/nowhere")
 
-    expect(tab.locator("#answer")).to_contain_text("Among the chosen visits, no session saw a page in this span.")
+    expect(tab.locator("#answer")).to_contain_text(
+        "Among the chosen visits, no session took the first step in this span."
+    )
     tab.get_by_role("button", name="Ask about all visits").click()
 
     answered(tab)

@@ -1,0 +1,63 @@
+"""A funnel of one's own steps, in place of those of a shop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from clickstream.analytics.sources import literal
+from clickstream.errors import RequestRefused
+
+_FEWEST: Final = 2
+_MOST: Final = 10
+
+
+def steps_of(text: str) -> tuple[str, ...]:
+    """The steps that `text` lists, with commas between them; raises RequestRefused where they make no funnel."""
+    steps = tuple(step.strip() for step in text.split(","))
+    if reason := wrong_with(steps):
+        raise RequestRefused("invalid_parameter", reason, field="steps")
+    return steps
+
+
+def wrong_with(steps: Sequence[str]) -> str:
+    """Why `steps` make no funnel; empty when they do."""
+    if not _FEWEST <= len(steps) <= _MOST:
+        return f"a funnel has {_FEWEST} to {_MOST} steps with commas between them, such as /pricing,signup,purchase"
+    if not all(steps):
+        return "a step is the type of an event, or a page such as /pricing: one of these is empty"
+    if twice := [step for step in steps if steps.count(step) > 1]:
+        return f'the step "{twice[0][:40]}" stands twice: one event would take both'
+    return ""
+
+
+def funnel_sql(steps: Sequence[str]) -> str:
+    """SQL of the question `funnel`, sql/funnel.sql, with other steps: types of events, or pages, which begin with "/".
+
+    Per session the earliest time of each step at or after that of the step before, as in sql/session_funnel.sql.
+    """
+    reached = [_reached(number, step) for number, step in enumerate(steps)]
+    counted = [_counted(number, step) for number, step in enumerate(steps)]
+    return (
+        f"WITH {', '.join(reached)}, steps AS ({' UNION ALL '.join(counted)}) "  # noqa: S608 (our own names, quoted literals)
+        "SELECT step, sessions, sessions * 1.0 / nullif(lag(sessions) OVER (ORDER BY position), 0) AS conversion "
+        "FROM steps ORDER BY position"
+    )
+
+
+def _reached(number: int, step: str) -> str:
+    is_taken = f"e.event_type = {literal(step)}"
+    if step.startswith("/"):
+        is_taken = f"e.event_type = 'page_view' AND e.page = {literal(step)}"
+    before = ""
+    if number:
+        before = f"JOIN reached_{number - 1} AS b ON b.session_key = e.session_key AND e.event_time >= b.reached_at "
+    return (
+        f"reached_{number} AS (SELECT e.session_key, min(e.event_time) AS reached_at "  # noqa: S608 (as above)
+        f"FROM chosen_session_events AS e {before}WHERE e.session_key IS NOT NULL AND {is_taken} "
+        "GROUP BY e.session_key)"
+    )
+
+
+def _counted(number: int, step: str) -> str:
+    return f"SELECT {number} AS position, {literal(step)} AS step, count(*) AS sessions FROM reached_{number}"  # noqa: S608

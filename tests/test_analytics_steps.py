@@ -1,0 +1,128 @@
+"""Funnels of one's own steps against a computation in plain Python, over journal, copy and Athena's statement."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlglot
+
+from clickstream.analytics import athena, engine, sources
+from clickstream.analytics.columns import ColumnCopy
+from clickstream.analytics.scope import Scope
+from clickstream.analytics.steps import steps_of
+from clickstream.errors import RequestRefused
+from clickstream.journal import Journal, layout
+from tests.support.event_sample import START_MS, sample_events, sessions_of, time_of
+
+EVENTS = sample_events(3000, seed=13)
+SHOP = ("page_view", "add_to_cart", "checkout", "purchase")
+FUNNELS = [
+    SHOP,
+    ("search", "/p/3", "custom.type"),
+    ("/p/1", "/p/2", "/p/3", "purchase"),
+    ("page_view", "/p/5"),
+    ("purchase", "page_view"),
+    ("nobody.did", "this's \\ it"),
+]
+
+
+def takes(event: dict[str, Any], step: str) -> bool:
+    if step.startswith("/"):
+        return event["event_type"] == "page_view" and event["properties"]["page"] == step
+    return bool(event["event_type"] == step)
+
+
+def reached(session: list[dict[str, Any]], steps: tuple[str, ...]) -> int:
+    """How many of the steps a session took in order, each at its earliest time."""
+    at = None
+    for number, step in enumerate(steps):
+        times = [time_of(event) for event in session if takes(event, step)]
+        later = [time for time in times if at is None or time >= at]
+        if not later:
+            return number
+        at = min(later)
+    return len(steps)
+
+
+def expected(steps: tuple[str, ...]) -> list[list[Any]]:
+    depths = [reached(session, steps) for session in sessions_of(EVENTS).values()]
+    counts = [sum(depth > number for depth in depths) for number in range(len(steps))]
+    return [
+        [step, count, None if not number or not counts[number - 1] else count / counts[number - 1]]
+        for number, (step, count) in enumerate(zip(steps, counts, strict=True))
+    ]
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Journal:
+    made = Journal(tmp_path_factory.mktemp("steps") / "events_backup.json")
+    made.resume_at(layout.START, layout.START_CRC)
+    made.append([json.dumps(event).encode() for event in EVENTS])
+    made.close()
+    return made
+
+
+@pytest.mark.parametrize("steps", FUNNELS, ids=",".join)
+def test_a_funnel_counts_the_sessions_that_took_its_steps_in_order(journal: Journal, steps: tuple[str, ...]) -> None:
+    wanted = expected(steps)
+
+    of_journal = engine.answer("funnel", sources.journal(journal.path), steps=steps)
+    with ColumnCopy(journal.path, least_part_bytes=100_000, most_part_bytes=100_000).source(journal.end) as copied:
+        assert len(copied.parts) > 3
+        of_copy = engine.answer("funnel", copied, steps=steps)
+
+    assert of_journal.columns == ["step", "sessions", "conversion"]
+    assert of_journal.rows == of_copy.rows == [pytest.approx(row) for row in wanted]
+    assert wanted[-1][1] > 0 or steps[0] == "nobody.did"
+
+
+def test_with_the_steps_of_a_shop_it_is_the_funnel(journal: Journal) -> None:
+    source = sources.journal(journal.path)
+
+    assert engine.answer("funnel", source, steps=SHOP).rows == engine.answer("funnel", source).rows
+
+
+@pytest.mark.parametrize("steps", FUNNELS, ids=",".join)
+def test_chosen_visits_and_a_span_limit_it_in_journal_copy_and_athena_alike(
+    journal: Journal, steps: tuple[str, ...]
+) -> None:
+    scope = Scope(START_MS + 20_000_000, START_MS + 200_000_000, {"utm_source": "newsletter"})
+    source = sources.journal(journal.path)
+    wanted = engine.answer("funnel", source, scope, steps=steps)
+
+    with ColumnCopy(journal.path, least_part_bytes=100_000, most_part_bytes=100_000).source(journal.end) as copied:
+        of_copy = engine.answer("funnel", copied, scope, steps=steps)
+    statement = athena.statement("funnel", scope, steps=steps, database="lake")
+    with engine.connect() as connection:
+        connection.execute("CREATE SCHEMA lake")
+        text = "SELECT * REPLACE (CAST(properties AS VARCHAR) AS properties), '2026-01-15' AS dt"
+        connection.execute(f"CREATE TABLE lake.events AS {text} FROM ({source})")
+        by_athena = connection.execute(sqlglot.transpile(statement, read="trino", write="duckdb")[0]).fetchall()
+
+    assert of_copy.rows == wanted.rows == [list(map(engine.json_value, row)) for row in by_athena]
+    assert wanted.rows != engine.answer("funnel", source, steps=steps).rows or steps[0] == "nobody.did"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("purchase", "a funnel has 2 to 10 steps"),
+        (",".join(f"step_{number}" for number in range(11)), "a funnel has 2 to 10 steps"),
+        ("/pricing, ,purchase", "one of these is empty"),
+        ("", "a funnel has 2 to 10 steps"),
+        ("click, purchase ,click", 'the step "click" stands twice'),
+    ],
+)
+def test_what_is_no_funnel_is_refused(text: str, words: str) -> None:
+    with pytest.raises(RequestRefused, match=words) as refused:
+        steps_of(text)
+
+    assert refused.value.field == "steps"
+
+
+def test_steps_of_another_question_are_refused(journal: Journal, tmp_path: Path) -> None:
+    with pytest.raises(RequestRefused, match="steps are those of funnel: paths has none"):
+        engine.answer("paths", sources.journal(journal.path), steps=SHOP)
