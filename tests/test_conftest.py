@@ -30,16 +30,25 @@ import asyncio
 def test_with_a_loop_of_its_own():
     asyncio.run(asyncio.sleep(0))
 """
+MEASURING = """
+import pytest
+@pytest.mark.measures
+def test_that_measures():
+    assert True
+def test_that_does_not():
+    assert True
+"""
 SKIPPING_MODULE = """
 import pytest
 pytest.importorskip("a_module_that_nobody_has")
 """
 
 
-def run_pytest(directory: Path, source: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run_pytest(directory: Path, source: str, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     shutil.copy(ROOT / "tests" / "conftest.py", directory)
     (directory / "test_sample.py").write_text(source)
-    command = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(directory), str(directory))
+    (directory / "pytest.ini").write_text("[pytest]\ntestpaths = .\nmarkers = measures\n")
+    command = python("-m", "pytest", "-q", "-p", "no:cacheprovider", *options)
     env = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", **variables)  # none is needed, and they cost half of a start
     return subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, timeout=60, check=False)
 
@@ -69,6 +78,16 @@ def test_the_browser_of_a_file_leaves_no_event_loop_to_the_next(tmp_path: Path) 
     done = run_pytest(tmp_path, OWN_LOOP, PYTHONPATH=str(ROOT))
 
     assert done.stdout.splitlines()[-1].startswith("2 passed"), done.stdout
+
+
+def test_of_all_files_only_those_that_measure_are_imported_for_what_measures(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text("raise AssertionError('imported')")
+
+    alone = run_pytest(tmp_path, MEASURING, "--measuring", "only")
+    named = run_pytest(tmp_path, MEASURING, "--measuring", "only", "test_other.py")
+
+    assert alone.stdout.splitlines()[-1].startswith("1 passed, 1 deselected"), alone.stdout
+    assert "AssertionError: imported" in named.stdout
 
 
 def test_failed_static_checks_are_repeated_above_the_closing_line(tmp_path: Path) -> None:
