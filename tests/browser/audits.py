@@ -58,6 +58,7 @@ def lighthouse(url: str, report: Path, *, phone: bool, slowdown: float = DEFAULT
         "--output=json",
         f"--output-path={report}",
         "--only-categories=performance,accessibility,best-practices,seo",
+        "--disable-full-page-screenshot",  # a picture for readers of the report, of which there are none
         f"--chrome-flags=--headless=new {' '.join(FLAGS)}",
         *([f"--throttling.cpuSlowdownMultiplier={slowdown:.2f}"] if phone else ["--preset=desktop"]),
     ]

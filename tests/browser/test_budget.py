@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from playwright.sync_api import CDPSession, Page, expect
 
 from tests.browser import audits
 from tests.browser.cost import busy_ms
+from tests.support.dashboards import dashboard
 from tests.support.shop import visits
 
 pytestmark = [pytest.mark.browser, pytest.mark.measures]
@@ -19,8 +21,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.measures]
 REFRESHES = 10
 # One percent of a core is 20 ms of a poll, of which the dashboard's process takes 4. Machines, and hours of one
 # machine, differ by a factor of two, so the page is weighed against work of the same kind in the same page: 1.25 to 1.3
-# times that, up to 1.7 in a bad run.
-MOST_REFERENCES_PER_REFRESH = 2
+# times that, up to 1.7 in a bad run. Here the page asks each second instead of every other, and works a tenth less
+# between two refreshes: a tenth is taken off what it may cost.
+MOST_REFERENCES_PER_REFRESH = 1.9
 REFERENCE = """() => {
   const rows = Array.from({length: 2000}, (_, n) => ({id: n, name: `row ${n}`, page: `/p/${n % 50}`, at: n * 1.5}));
   for (let round = 0; round < 10; round++) {
@@ -70,8 +73,16 @@ def test_the_first_load_is_small_quick_and_steady(
     assert width < 500 or 0 < tab.evaluate("paint") <= 1000
 
 
-def test_a_refresh_costs_little_of_the_main_thread(busy_hour: tuple[str, str], tab: Page) -> None:
-    api_url, url = busy_hour
+@pytest.fixture
+def hasty(busy_hour: tuple[str, str], tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Addresses of the same API, and of a dashboard before it that asks it each second."""
+    api_url, _ = busy_hour
+    with dashboard(tmp_path, api_url, POLL_INTERVAL_S="1") as url:
+        yield api_url, url
+
+
+def test_a_refresh_costs_little_of_the_main_thread(hasty: tuple[str, str], tab: Page) -> None:
+    api_url, url = hasty
     tab.goto(url)
     session = tab.context.new_cdp_session(tab)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})  # CPU time, not that of a busy machine

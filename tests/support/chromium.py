@@ -15,6 +15,7 @@ FLAGS: Final = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--renderer-process-limit=1",  # no spare process beside each page for a next one, a sixth of what a page costs
 )
 
 

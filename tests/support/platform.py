@@ -13,9 +13,8 @@ from typing import Any
 import requests
 
 from clickstream.ports import free_port
+from tests.support.processes import ROOT, http_status
 from tests.support.waiting import until
-
-ROOT = Path(__file__).parents[2]
 
 
 class Platform:
@@ -74,7 +73,4 @@ def platform(
 
 
 def _is_ready(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/ready", timeout=1).status_code == 200
-    except (requests.ConnectionError, requests.Timeout):  # not there yet, or too busy to say so
-        return False
+    return http_status(f"{url}/ready", timeout_s=1) == 200
