@@ -27,7 +27,7 @@ from tests.support.waiting import until
 
 EVENTS = sample_events(3000, seed=11)
 COPY = "events_backup.json.parquet"
-FILL = "x" * 1000  # makes 20,000 events more than the 16 MiB from which on there is a copy
+FILL = "x" * 750  # makes 20,000 events more than the 16 MiB from which on there is a copy
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from clickstream.aws.local.template import load_template, resources
@@ -48,6 +49,7 @@ def create(names: Names, connect: Callable[[str], Any], *, shards: int) -> None:
         time.sleep(0.05)
 
 
+@cache
 def table_schema() -> dict[str, Any]:
     """Keys and billing of the counters' table in the template."""
     (table,) = resources(load_template(), "AWS::DynamoDB::Table").values()
