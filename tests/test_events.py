@@ -252,6 +252,7 @@ any_field = st.sampled_from(
         "x",
     ]
 )
+change = st.sampled_from(["as it is", "doubled key", "cut", "flipped"])
 
 
 @st.composite
@@ -261,7 +262,7 @@ def doubtful_records(draw: st.DrawFn) -> bytes:
     if draw(st.booleans()):
         event[draw(any_field)] = draw(JSON_VALUES)
     record: bytes = draw(written(event))
-    kind = draw(st.sampled_from(["as it is", "doubled key", "cut", "flipped"]))
+    kind = draw(change)
     if kind == "doubled key":
         name = draw(any_field)
         key = json.dumps(name) if draw(st.booleans()) else '"' + "".join(f"\\u{ord(c):04x}" for c in name) + '"'

@@ -57,35 +57,36 @@ _STANDARD_NAMES: Final = frozenset(
 )  # fmt: skip
 
 
+# Made once: a strategy that is made at each draw is looked into, and its expression parsed, at each draw.
+_TYPES: Final = st.sampled_from(["page_view", "purchase"]) | st.from_regex(r"[a-z][a-z0-9_.:-]{0,63}", fullmatch=True)
+_IDENTITIES: Final = st.sampled_from(["user_id", "anonymous_id", "session_id"])
+_OPTIONAL: Final[dict[str, st.SearchStrategy[Any]]] = {
+    "event_id": IDS,
+    "user_id": IDS,
+    "session_id": IDS,
+    "timestamp": TIMES,
+    "properties": st.dictionaries(TEXT, JSON_VALUES, max_size=5),
+}
+_FURTHER: Final = st.dictionaries(TEXT.filter(lambda name: name not in _STANDARD_NAMES), JSON_VALUES, max_size=3)
+_INDENTS: Final = st.sampled_from([None, None, 2])
+_SEPARATORS: Final = st.sampled_from([(",", ":"), (", ", ": ")])
+
+
 @st.composite
 def good_events(draw: st.DrawFn) -> dict[str, Any]:
     """Events that must be accepted: only the type and one identity must be there; further fields may be."""
-    event: dict[str, Any] = {
-        "event_type": draw(
-            st.sampled_from(["page_view", "purchase"]) | st.from_regex(r"[a-z][a-z0-9_.:-]{0,63}", fullmatch=True)
-        ),
-        draw(st.sampled_from(["user_id", "anonymous_id", "session_id"])): draw(IDS),
-    }
-    optional = {
-        "event_id": IDS,
-        "user_id": IDS,
-        "session_id": IDS,
-        "timestamp": TIMES,
-        "properties": st.dictionaries(TEXT, JSON_VALUES, max_size=5),
-    }
-    for name, values in optional.items():
+    event: dict[str, Any] = {"event_type": draw(_TYPES), draw(_IDENTITIES): draw(IDS)}
+    for name, values in _OPTIONAL.items():
         if draw(st.booleans()):
             event[name] = draw(values)
-    further = draw(st.dictionaries(TEXT.filter(lambda name: name not in _STANDARD_NAMES), JSON_VALUES, max_size=3))
-    fields = list({**event, **further}.items())
+    fields = list({**event, **draw(_FURTHER)}.items())
     return dict(draw(st.permutations(fields)))
 
 
 @st.composite
 def written(draw: st.DrawFn, event: Any) -> bytes:  # noqa: ANN401 - any JSON
     """`event` as JSON in one of the ways that senders write it: escaped or not, spaced, indented."""
-    indent = draw(st.sampled_from([None, None, 2]))
-    separators = draw(st.sampled_from([(",", ":"), (", ", ": ")]))
+    indent, separators = draw(_INDENTS), draw(_SEPARATORS)
     return json.dumps(event, ensure_ascii=draw(st.booleans()), indent=indent, separators=separators).encode()
 
 
