@@ -116,6 +116,42 @@ def test_any_other_byte_in_the_frame_of_a_small_journal_starts(path: Path, count
                 check_after_damage(path, records, whole[:position] + bytes([byte]) + whole[position + 1 :], position)
 
 
+@pytest.mark.parametrize("blank", [b"\t", b"\r", b"\x0b", b"\x0c", b" ", b"\t \x0b", b""])
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("comma", [b",", b""])
+def test_a_line_of_nothing_but_blanks_costs_no_record(path: Path, blank: bytes, number: int, comma: bytes) -> None:
+    records = texts(3)
+    lines = [record + (b"," if n < 2 else b"") for n, record in enumerate(records)]
+    if number in {1, 2}:
+        lines[number - 1] = records[number - 1] + comma
+    path.write_bytes(b"[\n" + b"\n".join([*lines[:number], blank, *lines[number:]]) + b"\n]\n")
+
+    started = start(path, then_append=NEW)
+
+    assert started.served == [*records, NEW]
+    assert array_in(path) == [*map(parsed, records), json.loads(NEW)]
+
+
+def test_three_damaged_bytes_that_look_like_the_line_end_of_an_editor_cost_one_record(path: Path) -> None:
+    records = texts(12)
+    whole = journal_of(records)
+    at = whole.index(b"},\n", 500)
+    path.write_bytes(whole[:at] + b",\r\n" + whole[at + 3 :])
+
+    started = start(path, then_append=NEW)
+
+    number = whole[:at].count(b"\n") - 1
+    assert started.served == [*records[:number], *records[number + 1 :], NEW]
+    assert array_in(path)[-1] == json.loads(NEW)
+
+
+def test_a_whole_array_with_line_ends_of_both_kinds_loses_nothing(path: Path) -> None:
+    records = texts(6)
+    path.write_bytes(journal_of(records).replace(b"},\n", b"},\r\n", 2))
+
+    assert start(path, then_append=NEW).served == [*records, NEW]
+
+
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_any_damage_in_the_middle_leaves_the_lines_around_it(data: st.DataObject) -> None:

@@ -51,7 +51,7 @@ def report(path: Path, condition: Condition) -> list[str]:
         return [f"{path}: {_NO_JOURNAL[condition.kind].format(path=path, clickstream=module('clickstream'))}"]
     lines = [f"{path}: {_count(condition.records, 'whole record')}, {_count(condition.damaged, 'damaged line')}"]
     for offset, line in condition.damaged_at:
-        shown = clean(line[:_LINE_SHOWN].decode(errors="backslashreplace"))
+        shown = clean(line[:_LINE_SHOWN].decode(errors="backslashreplace")) or "no comma before the next record"
         lines.append(f"  damaged at byte {offset}: {shown}{'…' if len(line) > _LINE_SHOWN else ''}")
     if condition.damaged > len(condition.damaged_at):
         lines.append(f"  and {condition.damaged - len(condition.damaged_at)} more")

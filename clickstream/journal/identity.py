@@ -50,13 +50,22 @@ def identify(fd: int) -> Kind:
     by_hand = head.startswith(b"[{") and not _is_closed(fd)  # `[{...},\n{...}]`
     opening, _, rest = head.partition(b"\n")
     lines = list(_lines(rest, _end(fd)))
-    has_other_ends = head.startswith(b"[\r\n") or b",\r\n" in head  # of an editor or a git: to be converted
     is_opened = len(opening) <= _DAMAGED_OPENING or opening[:1] == b"[" or b"\0" in opening
-    may_be_ours = is_opened and not has_other_ends
+    may_be_ours = is_opened and not _has_other_ends(fd, head)
     if may_be_ours and not by_hand and (any(map(_is_framed, pairwise([*lines, b""]))) or _is_torn_first(head, lines)):
         return Kind.JOURNAL
     is_framed = may_be_ours and (head.startswith(b"[\n{") or _is_closed(fd))
     return _by_content(_content(fd), head, lines, is_framed=is_framed)
+
+
+def _has_other_ends(fd: int, head: bytes) -> bool:
+    """Whether the lines end as an editor or a git leaves them, so that the file is to be converted.
+
+    All of them do, or it is a whole array nevertheless; else a few bytes of a journal are damaged.
+    """
+    if not (head.startswith(b"[\r\n") or b",\r\n" in head):
+        return False
+    return head.count(b"\n") == head.count(b"\r\n") or _whole_array(_content(fd)) is not None
 
 
 def _by_content(content: bytes, head: bytes, lines: Sequence[bytes], *, is_framed: bool) -> Kind:

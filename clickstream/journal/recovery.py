@@ -28,6 +28,8 @@ from clickstream.timestamps import now_ms, text
 _log: Final = logging.getLogger(__name__)
 _BLOCK: Final = 256 * 1024  # what the second-level cache holds with all that is made of it; 4 MiB took 40 % longer
 
+NO_COMMA: Final = b""  # stands in place of a damaged line where only the comma before the next record is hurt
+
 T = TypeVar("T")
 Decode = Callable[[bytes], T]
 OnEvents = Callable[[Sequence[T], int], None]
@@ -86,7 +88,7 @@ def scan(
 ) -> Recovery:
     """Read the journal, or its bytes before `until`, without changing it.
 
-    `on_damage` gets offset and bytes of each damaged line in the middle.
+    `on_damage` gets offset and bytes of each damaged line in the middle; NO_COMMA where a comma is missing.
     """
     return _Scan(fd, decode, on_events, on_damage, start=start, crc=crc, until=until).run()
 
@@ -188,7 +190,7 @@ class _Scan(Generic[T]):
                     self._doubtful.append((offset, line))  # the closing too: it may stand between two joined files
             else:
                 if self._gap is not None:
-                    self._doubtful.append((self._gap, b" "))
+                    self._doubtful.append((self._gap, NO_COMMA))
                 self._gap = None if record is not shown else offset + len(shown.rstrip())
                 events.append(event)
                 end = offset + len(record)
@@ -219,8 +221,13 @@ class _Healer:
         self._quarantine = quarantine
 
     def heal(self, offset: int, line: bytes) -> None:
+        if line == NO_COMMA:
+            write_fully(self._journal.fileno(), layout.SEPARATOR[:1], offset)
+            return
         if line.isspace() and offset != layout.START:
-            write_fully(self._journal.fileno(), layout.SEPARATOR[:1], offset)  # nothing but the comma was hurt
+            write_fully(
+                self._journal.fileno(), b" " * len(line), offset
+            )  # nothing is lost, but not all blanks are JSON
             return
         message = f"damaged line at byte {offset} of {self._journal.path.name}; its bytes are kept here"
         received_at = text(now_ms())
