@@ -172,6 +172,7 @@ def test_a_file_that_may_not_be_read_is_not_called_missing(journal: str) -> None
     [
         ("colour=red", 'no visit is known by "colour"; known: event_type, page'),
         ("device", "device needs a text that is not empty"),
+        ("page=/\udcff", "page needs a text in UTF-8"),  # what Python makes of the byte FF in a command line
     ],
 )
 def test_a_visit_that_cannot_be_asked_for_is_refused(
@@ -200,6 +201,13 @@ def test_steps_that_make_no_funnel_are_refused(journal: str, capsys: pytest.Capt
     assert (done.returncode, done.stdout) == (2, "")
     assert "steps are those of funnel: paths has none" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_name_of_visits_that_stands_twice_is_refused(journal: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        ask("funnel", "--file", journal, "--visit", "event_type=add_to_cart", "--visit", "event_type=purchase")
+
+    assert "argument --visit: event_type stands twice: it has one value" in capsys.readouterr().err
 
 
 def test_a_time_without_a_zone_is_refused(journal: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,6 +97,8 @@ def wrong_with(name: str, value: str) -> str:
         return f'no visit is known by "{name[:40]}"; known: {", ".join(VISIT_PROPERTIES)}'
     if not value:
         return f"{name} needs a text that is not empty"
+    if any("\ud800" <= character <= "\udfff" for character in value):  # bytes of a command line that are no UTF-8
+        return f"{name} needs a text in UTF-8"
     return ""
 
 

@@ -6,7 +6,7 @@ import argparse
 import csv
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from clickstream.analytics.catalog import QUESTIONS
 from clickstream.analytics.scope import VISIT_PROPERTIES, Scope, wrong_with
@@ -40,10 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--visit",
         type=visit_argument,
-        action="append",
-        default=[],
+        action=_Visit,
+        default={},
         metavar="NAME=TEXT",
-        help="only visits in which an event says so, such as device=mobile, several times: visits that say all of it; "
+        help="only visits in which an event says so, such as device=mobile; several NAMEs: visits that say all of it; "
         f"NAME is one of {', '.join(VISIT_PROPERTIES)}",
     )
     parser.add_argument(
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _scope(args: argparse.Namespace) -> Scope:
-    return Scope(args.since, args.until, dict(args.visit))
+    return Scope(args.since, args.until, args.visit)
 
 
 def _complaint(path: Path) -> str | None:
@@ -135,6 +135,23 @@ def time_argument(value: str) -> int:
         return parse(value)
     except ValueError as problem:
         raise argparse.ArgumentTypeError(f"{value!r} {problem}") from None
+
+
+class _Visit(argparse.Action):
+    """Puts NAME and TEXT to those given before; a name given twice would mean only its second text, silently."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,  # noqa: ANN401 (what `type` has made of it, which argparse cannot tell)
+        option_string: str | None = None,
+    ) -> None:
+        name, said = values
+        visit: dict[str, str] = getattr(namespace, self.dest)
+        if name in visit:
+            raise argparse.ArgumentError(self, f"{name} stands twice: it has one value")
+        setattr(namespace, self.dest, {**visit, name: said})
 
 
 def visit_argument(value: str) -> tuple[str, str]:
