@@ -44,9 +44,16 @@ const newChip = () => make("li", {}, make("button", { type: "button", class: "ch
 
 /** Offer what events of the span say: what the reader may mean. Nothing is offered where the API does not answer. */
 export async function suggest(name, bounds) {
+  const list = byId("visit-texts");
+  const offered = `${name} ${spanOf(bounds)}`;
+  if (list.dataset.offered !== offered) list.replaceChildren(); // while the API is asked, nothing of another property or span
+  list.dataset.offered = offered;
   const known = await found(name, bounds).catch(() => []);
-  if (byId("visit-name").value === name) byId("visit-texts").replaceChildren(...known.slice(0, MOST_SUGGESTIONS).map((value) => make("option", { value })));
+  if (list.dataset.offered === offered) list.replaceChildren(...known.slice(0, MOST_SUGGESTIONS).map((value) => make("option", { value })));
 }
+
+/** The span to the hour: one that moves is not asked for at each focus. */
+const spanOf = ({ since = "", until = "" }) => `${since.slice(0, 13)} ${until}`;
 
 let suggestions = { of: "", answers: new Map() };
 
@@ -55,7 +62,7 @@ async function found(name, bounds) {
   if (!Object.hasOwn(KNOWN_BY, name)) return [];
   const { question, said } = KNOWN_BY[name];
   const path = `/api/questions/${question}?${new URLSearchParams(bounds)}`;
-  const span = bounds.until ?? bounds.since?.slice(0, 10) ?? ""; // a moving day is not asked for at each focus
+  const span = spanOf(bounds);
   if (suggestions.of !== span) suggestions = { of: span, answers: new Map() };
   if (!suggestions.answers.has(question)) suggestions.answers.set(question, ask(path, AbortSignal.timeout(20_000), "suggestions"));
   try {

@@ -6,11 +6,12 @@ import json
 import re
 import shlex
 import subprocess
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from clickstream.analytics.catalog import QUESTIONS
 from clickstream.analytics.scope import VISIT_PROPERTIES
@@ -122,6 +123,39 @@ def test_what_events_say_is_suggested_and_the_answer_is_not_disturbed(past: Shop
 
     assert devices == {"desktop", "mobile", "tablet"}
     assert tables(tab) == before
+
+
+def test_only_what_events_of_the_asked_span_say_is_suggested(shop: Shop, tab: Page) -> None:
+    today = datetime.now(timezone.utc).date()
+    then = today - timedelta(days=9)
+    shop.send(view(properties={"page": "/new"}), view(properties={"page": "/old"}, timestamp=f"{then}T12:00:00Z"))
+    show(tab, shop.url, f"?ask=funnel&since={today - timedelta(days=2)}&until={today + timedelta(days=1)}")
+    tab.locator("#visit-name").select_option("page")
+    options = tab.locator("#visit-texts option")
+    expect(options).to_have_count(1)
+
+    tab.locator("#since").fill(str(then))
+    tab.locator("#since").press("Enter")
+    answered(tab)
+    tab.locator("#visit-text").focus()
+
+    expect(options).to_have_count(2)
+
+
+def test_nothing_of_another_property_is_suggested_while_the_api_is_asked(past: Shop, tab: Page) -> None:
+    show(tab, past.url, "?ask=funnel&span=30d")
+    tab.locator("#visit-text").focus()
+    options = tab.locator("#visit-texts option")
+    expect(options).to_have_count(3)
+    asked: list[Route] = []
+    tab.route("**/api/questions/top_products*", lambda one: asked.append(one))  # noqa: PLW0108 (Playwright takes no method of a list)
+
+    with tab.expect_request("**/api/questions/top_products*"):
+        tab.locator("#visit-name").select_option("product")
+
+    expect(options).to_have_count(0)
+    asked[0].continue_()
+    expect(options).not_to_have_count(0)
 
 
 def test_without_such_visits_all_of_them_are_offered(past: Shop, tab: Page) -> None:
