@@ -211,9 +211,19 @@ function listen() {
   byId("problem-action").addEventListener("click", start);
   byId("answer").addEventListener("click", ({ target }) => {
     const button = target.closest("button") ?? target;
-    if (button.id === "ask-all") go({ span: spans.preset("all") });
-    if (button.id === "ask-all-visits") go({ visit: new Map() });
-    if (button.dataset.visit) choose(button.dataset.visit, button.textContent);
+    // The button goes with the answer before: the focus moves to what it has changed.
+    if (button.id === "ask-all") {
+      go({ span: spans.preset("all") });
+      byId("span").querySelector(":checked").focus();
+    }
+    if (button.id === "ask-all-visits") {
+      go({ visit: new Map() });
+      byId("visit-name").focus();
+    }
+    if (button.dataset.visit) {
+      choose(button.dataset.visit, button.textContent);
+      byId("chosen").querySelector(`[data-drops="${button.dataset.visit}"]`).focus();
+    }
   });
   byId("visits").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -224,7 +234,7 @@ function listen() {
     const chip = target.closest("[data-drops]");
     if (!chip) return;
     go({ visit: new Map([...view.visit].filter(([name]) => name !== chip.dataset.drops)) });
-    byId("visit-text").focus(); // the chip has gone
+    byId("visit-name").focus(); // the chip has gone; in the text a telephone would open its keyboard
   });
   byId("steps").addEventListener("submit", (event) => {
     event.preventDefault();

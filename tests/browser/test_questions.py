@@ -301,6 +301,7 @@ def test_without_events_nothing_is_shown_as_zero_and_all_time_is_offered(past: S
         expect(tab.locator("#answer")).to_contain_text("in this span")
         expect(tab.locator("#answer table")).to_have_count(0)
 
-    tab.get_by_role("button", name="Ask for all time").click()
+    tab.get_by_role("button", name="Ask for all time").press("Enter")
+    expect(tab.locator("#span [value=all]")).to_be_focused()
     expect(tab).to_have_url(f"{past.url}/questions?ask=breakdown&span=all")
     expect(tab.locator("#answer table").first).to_be_visible()

@@ -73,7 +73,7 @@ def test_visits_are_chosen_by_hand_stand_in_the_address_and_are_let_go_of(past: 
     assert tables(tab) == buyers
     tab.get_by_role("button", name="Event type: purchase. Ask about other visits too").click()
     expect(tab.locator("#chosen button")).to_have_count(1)
-    expect(tab.locator("#visit-text")).to_be_focused()
+    expect(tab.locator("#visit-name")).to_be_focused()
     answered(tab)
     assert tables(tab) == tablets
 
@@ -86,10 +86,11 @@ def test_what_an_answer_names_chooses_the_visits_that_say_it(past: Shop, tab: Pa
     button = tab.locator(f"#answer [data-visit={visit}]").nth(1)
     text = button.text_content() or ""
 
-    button.click()
+    button.press("Enter")
 
     expect(tab.locator("#chosen")).to_contain_text(text)
     answered(tab)
+    expect(tab.locator(f"#chosen [data-drops={visit}]")).to_be_focused()
     assert len(chosen(tab)) == 1
     requests_made = requests.get(
         f"{past.api_url}/analytics/sessions", params={f"visit.{visit}": text}, timeout=20
@@ -166,9 +167,10 @@ def test_without_such_visits_all_of_them_are_offered(past: Shop, tab: Page) -> N
     expect(tab.locator("#answer")).to_contain_text(
         "Among the chosen visits, no session took the first step in this span."
     )
-    tab.get_by_role("button", name="Ask about all visits").click()
+    tab.get_by_role("button", name="Ask about all visits").press("Enter")
 
     answered(tab)
+    expect(tab.locator("#visit-name")).to_be_focused()
     expect(tab.locator("#chosen")).to_be_hidden()
     assert tables(tab) == everybody
 
