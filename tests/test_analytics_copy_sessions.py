@@ -171,3 +171,19 @@ def test_answers_over_chosen_visits_are_those_of_the_journal(
     expected = engine.answer(name, sources.journal(journal.path), scope)
     assert answer.rows == expected.rows
     assert answer.columns == expected.columns
+
+
+def test_sessions_are_put_together_once_to_know_the_chosen_ones(tmp_path: Path) -> None:
+    made = Journal(tmp_path / "events_backup.json")
+    made.resume_at(layout.START, layout.START_CRC)
+    events = visits_in_order_of_arrival(seed=8)
+    made.append([json.dumps({**event, "session_id": None}).encode() for event in events])
+    windows = {}
+    for scope in (EVERYTHING, Scope(visit={"device": "mobile"})):
+        with copied(made) as source, engine.connect() as connection:
+            over_copy(connection, source, scope, question_sql("funnel"))
+            (_, plan), *_ = connection.execute(f"EXPLAIN {question_sql('funnel')}").fetchall()
+        windows[bool(scope.visit)] = plan.count("PARTITION BY")
+    made.close()
+
+    assert 0 < windows[True] <= 2 * windows[False]  # the second time for events of nobody, which are few

@@ -51,14 +51,19 @@ class Scope:
         """SQL that is true when some time between the columns `first` and `last` may lie inside."""
         return self.holds(last, first)
 
-    def chosen_events(self, events: str) -> str:
-        """SQL of the rows of `events`, which have a session_key, that are in chosen visits; without `visit`, of all."""
+    def chosen_events(self, events: str, keys: str = "") -> str:
+        """SQL of the rows of `events`, with session_key and person, that are in chosen visits; without `visit`, of all.
+
+        `keys` is a table of what `chosen_keys` selects, where there is one.
+        """
         if not self.visit:
             return f"SELECT * FROM {events}"  # noqa: S608 (here and below: names of our own, and quoted literals)
+        # An event of no session has no person; that is said because sessions are put together by person: so none are.
+        alone = " AND ".join(["person IS NULL", "session_key IS NULL", *self._conditions()])
         return (
-            f"SELECT e.* FROM {events} AS e JOIN ({self.chosen_keys(events)}) AS chosen "  # noqa: S608
+            f"SELECT e.* FROM {events} AS e JOIN {keys or f'({self.chosen_keys(events)})'} AS chosen "  # noqa: S608
             f"ON chosen.session_key = e.session_key UNION ALL "
-            f"SELECT * FROM {events} WHERE session_key IS NULL AND {' AND '.join(self._conditions())}"
+            f"SELECT * FROM {events} WHERE {alone}"
         )
 
     def chosen_keys(self, events: str) -> str:

@@ -94,7 +94,9 @@ def over_loose_events(
     """Make the views `names` of SESSION_VIEWS, called so behind `prefix`, over rows of sql/copied_events.sql."""
     _view(connection, "loose_events", events)
     _view(connection, "session_events", view_sql("copied_session_events"))
-    _view(connection, CHOSEN_SESSION_EVENTS, scope.chosen_events("session_events"))
+    if scope.visit:  # sessions are put together once to know the chosen ones, not once more for each view
+        connection.execute(f"CREATE TEMP TABLE chosen_loose AS {scope.chosen_keys('session_events')}")
+    _view(connection, CHOSEN_SESSION_EVENTS, scope.chosen_events("session_events", "chosen_loose"))
     for name in names:
         _view(connection, prefix + name, view_sql(name))
 
