@@ -72,6 +72,13 @@ def error(answer: requests.Response) -> dict[str, str]:
     return found
 
 
+def test_of_a_name_of_visits_that_stands_twice_the_page_comes_with_the_later_text(page: str) -> None:
+    text = get(f"{page}/questions?visit.device=mobile&visit.device=desktop").text
+
+    assert "Device: desktop" in text
+    assert "Device: mobile" not in text
+
+
 def test_the_questions_are_those_of_the_api(api: Platform, page: str) -> None:
     assert get(f"{page}/api/questions").json() == api.get("/analytics")
 

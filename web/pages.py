@@ -45,7 +45,8 @@ def page() -> Response:
 @pages.get("/questions")
 def questions_page() -> Response:
     """The page that asks `/analytics`; what it asks for stands in its address, which its script reads."""
-    given = [(name.removeprefix(VISIT), text) for name, text in request.args.items() if name.startswith(VISIT)]
+    # Of a name that stands twice the later text, as visits.js reads them.
+    given = [(name.removeprefix(VISIT), texts[-1]) for name, texts in request.args.lists() if name.startswith(VISIT)]
     html = _rendered(
         "questions.html",
         # What the address says is there from the beginning, so that nothing moves.
