@@ -3,6 +3,7 @@
 const API_URL = document.body.dataset.apiUrl;
 const NEEDS_TOKEN = document.body.dataset.needsToken !== undefined;
 const IS_AWS = document.body.dataset.isAws !== undefined; // the events are in the lake, not in a file beside the command
+const STEERING = /[\p{Cc}\p{Cf}\u2028\u2029]/u; // what no eye sees: a terminal obeys some of it in what is pasted
 const PLAIN = /^[\w./:=@%+,-]+$/;
 const FORMULA = /^[=+\-@\t\r]/;
 
@@ -20,8 +21,14 @@ export function commands(name, bounds, rest) {
   };
 }
 
-/** `text` as one word of a shell. */
-const word = (text) => (PLAIN.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+/** `text` as one word of a shell; senders have written it. */
+function word(text) {
+  if (PLAIN.test(text)) return text;
+  if (!STEERING.test(text)) return `'${text.replaceAll("'", "'\\''")}'`;
+  return `$'${text.replace(/[\\'!\p{Cc}\p{Cf}\u2028\u2029]/gu, bytes)}'`;
+}
+
+const bytes = (character) => [...new TextEncoder().encode(character)].map((byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
 
 /** The rows as the API gave them; as in its own export a leading quote keeps text from being taken for a formula. */
 export function csv({ columns, rows }) {

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -223,6 +224,18 @@ def test_what_a_sender_wrote_is_only_a_text_here_and_in_the_commands(shop: Shop,
         timeout=60,
     )
     assert json.loads(done.stdout)["rows"] == said(tab)
+
+
+def test_what_would_steer_a_terminal_is_written_out_in_the_command(shop: Shop, tab: Page) -> None:
+    page = "/\x1b[201~\x03\x15\nrm -rf '!x'\\\x9b\u202e\N{SNOWMAN}"
+    show(tab, shop.url, f"?ask=funnel&{urlencode({'visit.page': page})}")
+
+    command = tab.locator("#sql").text_content() or ""
+
+    assert command.isprintable()
+    words = ["bash", "-c", command.replace(".venv/bin/python", "printf '%s\\0'")]
+    done = subprocess.run(words, check=True, capture_output=True, timeout=20)
+    assert done.stdout.decode().split("\0")[-2] == f"page={page}"
 
 
 @pytest.mark.parametrize("width", [390, 1440])
