@@ -108,6 +108,18 @@ def test_a_name_that_stands_twice_means_the_later_one(past: Shop, tab: Page) -> 
     assert chosen(tab) == ["Device: desktop"]
 
 
+def test_what_is_chosen_by_hand_and_by_a_click_has_a_name(past: Shop, tab: Page) -> None:
+    show(tab, past.url, "?ask=top_pages&span=30d")
+
+    expect(tab.locator("#visit-name")).to_have_accessible_name("Only visits with property")
+    expect(tab.locator("#visit-text")).to_have_accessible_name("that is exactly")
+    button = tab.locator("#answer [data-visit=page]", has_text="/checkout")
+    expect(button).to_have_accessible_name("/checkout")
+    expect(button).to_have_accessible_description(re.compile("Ask only about visits with it"))
+    add(tab, "device", "mobile")
+    expect(tab.locator("#visit-name")).to_have_accessible_name("and property")
+
+
 def test_what_events_say_is_suggested_and_the_answer_is_not_disturbed(past: Shop, tab: Page) -> None:
     show(tab, past.url, "?ask=funnel&span=30d")
     before = tables(tab)
