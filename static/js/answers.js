@@ -104,7 +104,7 @@ function cohortsOf(rows) {
   });
 }
 
-function drawRetention(rows) {
+function drawRetention(rows, isChosen) {
   const cohorts = cohortsOf(rows);
   const days = Array.from({ length: Math.max(...rows.map((row) => row.day_number)) + 1 }, (_, day) => day);
   const everybody = sum(cohorts, "people");
@@ -129,7 +129,7 @@ function drawRetention(rows) {
       head: ["First seen", "People", ...days.map((day) => (day === 0 ? "Day 0" : String(day)))],
       rows: lines, text: (share) => (share === 1 ? "100" : tenths.format(share * 100)), most: Math.max(0.001, ...lines.flatMap(({ shares }) => shares.slice(1))),
     })],
-    note: "Percent of the people first seen on a day, within this span, who came back N days later. Days after the last activity are empty; the last one may not be over. Days are UTC.",
+    note: `Percent of the people first seen on a day, within this span${isChosen ? " and the chosen visits" : ""}, who came back${isChosen ? " in such a visit" : ""} N days later. Days after the last activity are empty; the last one may not be over. Days are UTC.`,
   };
 }
 
@@ -249,11 +249,11 @@ const SHAPES = {
   breakdown: { draw: drawBreakdown, nothing: "No event in this span says its device, browser, country or campaign", isGrid: true },
 };
 
-/** `answer` as nodes, or, where there is nothing to show, what that means in `nothing`. */
-export function drawn({ name, rows }) {
+/** `answer`, of chosen visits or of all, as nodes, or, where there is nothing to show, what that means in `nothing`. */
+export function drawn({ name, rows }, isChosen) {
   const shape = Object.hasOwn(SHAPES, name) ? SHAPES[name] : { draw: drawAny, nothing: "No events in this span" };
   if (rows.length === 0 || shape.isEmpty?.(rows)) return { nothing: shape.nothing };
-  const { sentence, parts, note } = shape.draw(rows);
+  const { sentence, parts, note } = shape.draw(rows, isChosen);
   return {
     nodes: [
       ...(sentence ? [ui.make("p", { class: "sentence" }, sentence)] : []),

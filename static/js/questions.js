@@ -126,7 +126,7 @@ function drawControls(wrong) {
 }
 
 function drawAnswer(answer, bounds) {
-  const { nothing, nodes } = drawn(answer);
+  const { nothing, nodes } = drawn(answer, view.visit.size > 0);
   shown = { answer, address: address(view) };
   byId("answer").replaceChildren(...(nodes ?? [emptiness(nothing)]));
   setBusy(false);

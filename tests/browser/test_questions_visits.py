@@ -120,6 +120,17 @@ def test_what_is_chosen_by_hand_and_by_a_click_has_a_name(past: Shop, tab: Page)
     expect(tab.locator("#visit-name")).to_have_accessible_name("and property")
 
 
+def test_people_who_came_back_did_so_in_a_chosen_visit(shop: Shop, tab: Page) -> None:
+    days = [datetime.now(timezone.utc).date() - timedelta(days=days) for days in (2, 1)]
+    first = view(session_id="a", timestamp=f"{days[0]}T12:00:00Z", properties={"utm_campaign": "spring"})
+    shop.send(first, view(session_id="b", timestamp=f"{days[1]}T12:00:00Z"))
+
+    show(tab, shop.url, "?ask=retention&span=30d&visit.utm_campaign=spring")
+
+    assert [row["day_number"] for row in said(tab)] == [0]
+    expect(tab.locator("#answer")).to_contain_text("this span and the chosen visits, who came back in such a visit")
+
+
 def test_what_events_say_is_suggested_and_the_answer_is_not_disturbed(past: Shop, tab: Page) -> None:
     show(tab, past.url, "?ask=funnel&span=30d")
     before = tables(tab)
