@@ -1,5 +1,5 @@
 -- What session_events.sql says, over rows of copied_events.sql; only DuckDB runs it. While a part is made its events
--- with a session_id are loose, while a question is answered those of copied_loose_sessions.sql and all without a session_id.
+-- with a session_id are loose, while a question is answered those of shared and of opened sessions and all without one.
 WITH following AS (
   SELECT
     * EXCLUDE (session_key),
