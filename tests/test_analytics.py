@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections import Counter, defaultdict
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -291,17 +292,38 @@ def test_top_products_count_views_and_units(journal: str) -> None:
     assert any(row["product"] == 'Lamp "Größe" 🙂' for row in answer)
 
 
-def test_breakdown_counts_events_sessions_and_orders_of_each_value(journal: str) -> None:
-    mobile = [event for event in EVENTS if event["properties"]["device"] == "mobile"]
+@pytest.mark.parametrize(("dimension", "value"), [("device", "mobile"), ("utm_source", "newsletter")])
+def test_breakdown_counts_events_and_sessions_of_each_value_and_all_orders_of_these(
+    journal: str, dimension: str, value: str
+) -> None:
+    saying = [visit for visit in sessions_of(EVENTS).values() if any(map(says, visit, repeat((dimension, value))))]
 
     answer = rows("breakdown", journal)
 
-    row = next(row for row in answer if (row["dimension"], row["dimension_value"]) == ("device", "mobile"))
-    assert row["events"] == len(mobile)
-    assert row["orders"] == sum(event["event_type"] == "purchase" for event in mobile)
-    assert row["sessions"] == sum(
-        any(event["properties"]["device"] == "mobile" for event in session) for session in sessions_of(EVENTS).values()
-    )
+    row = next(row for row in answer if (row["dimension"], row["dimension_value"]) == (dimension, value))
+    assert row["events"] == sum(says(event, (dimension, value)) for event in EVENTS)
+    assert row["sessions"] == len(saying)
+    assert row["orders"] == sum(event["event_type"] == "purchase" for visit in saying for event in visit) > 0
+
+
+def says(event: Event, wanted: tuple[str, str]) -> bool:
+    return bool(event["properties"].get(wanted[0]) == wanted[1])
+
+
+def test_an_event_without_a_session_has_its_own_orders_alone(tmp_path: Path) -> None:
+    alone = {"timestamp": "2026-01-01T00:00:00Z", "received_at": "2026-01-01T00:00:00Z"}
+    bought = {"event_type": "purchase", "properties": {"device": "phone", "country": "AT"}}
+    viewed = {"event_type": "page_view", "properties": {"device": "phone", "country": "DE"}}
+    path = tmp_path / "events_backup.json"
+    write_journal(path, [alone | bought | {"event_id": "1"}, alone | viewed | {"event_id": "2"}])
+
+    answer = rows("breakdown", sources.journal(path))
+
+    assert {(row["dimension_value"], row["events"], row["sessions"], row["orders"]) for row in answer} == {
+        ("phone", 2, 0, 1),
+        ("AT", 1, 0, 1),
+        ("DE", 1, 0, 0),
+    }
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

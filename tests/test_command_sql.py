@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 
 from clickstream.commands import sql
 from tests.support.event_sample import sample_events, write_journal
+from tests.support.platform import platform
 from tests.support.processes import ROOT, environment, python
+from tests.support.waiting import until
 
 
 def ask(*arguments: str) -> int:
@@ -38,7 +44,7 @@ def test_an_answer_prints_as_json_as_csv_and_as_a_table(journal: str, capsys: py
 
     assert [row["step"] for row in answer["rows"]] == ["page_view", "add_to_cart", "checkout", "purchase"]
     assert lines[:2] == ["step,sessions,conversion", f"page_view,{answer['rows'][0]['sessions']},"]
-    assert table.splitlines()[0] == "funnel: sessions that reached each step in order"
+    assert table.splitlines()[0] == f"funnel of {journal}: sessions that reached each step in order"
     assert re.search(r"page_view +│ +\d+ │ +- │", table)
 
 
@@ -215,3 +221,41 @@ def test_a_time_without_a_zone_is_refused(journal: str, capsys: pytest.CaptureFi
         ask("funnel", "--file", journal, "--since", "2026-01-15T00:00:00")
 
     assert "has no time zone" in capsys.readouterr().err
+
+
+def test_the_journal_can_be_asked_while_an_api_writes_it(tmp_path: Path) -> None:
+    stopped = threading.Event()
+
+    def send(sender: int) -> None:
+        with requests.Session() as session:
+            for number in itertools.takewhile(lambda _: not stopped.is_set(), itertools.count()):
+                event = {"event_type": "page_view", "session_id": f"{sender} {number}", "properties": {"x": "y" * 5000}}
+                session.post(f"{api.url}/events", json=event, timeout=10)
+
+    def kept() -> int:
+        total: int = api.get("/stats")["total_events"]
+        return total
+
+    with platform(tmp_path) as api, ThreadPoolExecutor() as senders:
+        sending = [senders.submit(send, sender) for sender in range(4)]
+        try:
+            until(lambda: kept() > 100)
+            for _ in range(8):
+                before = kept()
+                done = subprocess.run(
+                    python("-m", "clickstream", "sql", "funnel", "--format", "json"),
+                    cwd=ROOT,
+                    env=environment(EVENTS_FILE=str(tmp_path / "events_backup.json"), TMPDIR=str(tmp_path)),
+                    check=False,
+                    capture_output=True,
+                    text=True,
+                    timeout=60,
+                )
+                assert done.returncode == 0, done.stderr
+                assert before <= json.loads(done.stdout)["rows"][0]["sessions"] <= kept() + 4
+        finally:
+            stopped.set()
+        for one in sending:
+            one.result()
+
+    assert list(tmp_path.glob("clickstream-*")) == []

@@ -49,6 +49,7 @@ def questions_page() -> Response:
     given = [(name.removeprefix(VISIT), texts[-1]) for name, texts in request.args.lists() if name.startswith(VISIT)]
     html = _rendered(
         "questions.html",
+        events_file=board().settings.events_file,
         # What the address says is there from the beginning, so that nothing moves.
         ask=request.args.get("ask", ""),
         steps=request.args.get("steps", ""),

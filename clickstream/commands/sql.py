@@ -12,6 +12,7 @@ from clickstream.analytics.catalog import QUESTIONS
 from clickstream.analytics.scope import VISIT_PROPERTIES, Scope, wrong_with
 from clickstream.analytics.steps import steps_of
 from clickstream.errors import RequestRefused, failure
+from clickstream.journal.settled import settled
 from clickstream.place import module
 from clickstream.terminal import words
 from clickstream.timestamps import parse
@@ -69,11 +70,15 @@ def run(args: argparse.Namespace) -> int:
     from clickstream.analytics import engine, sources  # noqa: PLC0415 (DuckDB takes 60 ms that --help need not pay)
 
     try:
-        table = engine.answer(args.name, sources.of_file(file), _scope(args), steps=args.steps)
+        with settled(file) as whole:
+            table = engine.answer(args.name, sources.of_file(whole), _scope(args), steps=args.steps)
     except engine.SourceUnreadable as problem:
         print(f"{file}: {problem}", file=sys.stderr)
         return 1
-    _print(table, args.format)
+    except OSError as problem:
+        print(failure(problem), file=sys.stderr)
+        return 1
+    _print(table, args.format, file)
     return 0
 
 
@@ -106,7 +111,7 @@ def _print_statement(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(table: Table, form: str) -> None:
+def _print(table: Table, form: str, file: Path) -> None:
     if form == "json":
         print(words.as_json(table.as_dict()))
     elif form == "csv":
@@ -116,16 +121,17 @@ def _print(table: Table, form: str) -> None:
         shown = words.clean if sys.stdout.isatty() else str
         writer.writerows([shown(cell) if isinstance(cell, str) else cell for cell in row] for row in table.rows)
     else:
-        _print_table(table)
+        _print_table(table, file)
 
 
-def _print_table(table: Table) -> None:
+def _print_table(table: Table, file: Path) -> None:
     from clickstream.terminal.answers import grid  # noqa: PLC0415 (only the table needs it)
     from clickstream.terminal.console import console_for_lines  # noqa: PLC0415 (as above)
 
     console = console_for_lines()
     # Not the grid's own title, which would be broken at the width of the grid.
-    console.print(f"{table.name}: {QUESTIONS[table.name]}", markup=False, highlight=False)
+    title = f"{table.name} of {file}: {QUESTIONS[table.name]}"
+    console.print(words.clean(title), markup=False, highlight=False)
     console.print(grid(table))
 
 

@@ -39,7 +39,7 @@ def inspect(path: Path, decode: Decode[T]) -> Condition:
     """The condition of the journal at `path`; `decode` raises for a line that is no event. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        condition = Condition(in_use=_is_locked(fd))
+        condition = Condition(in_use=is_locked(fd))
         condition.kind = identify(fd)
         if condition.kind is not Kind.JOURNAL:
             return condition
@@ -67,12 +67,13 @@ def is_in_use(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return _is_locked(fd)
+        return is_locked(fd)
     finally:
         os.close(fd)
 
 
-def _is_locked(fd: int) -> bool:
+def is_locked(fd: int) -> bool:
+    """Whether a process has the open journal for itself, to write it."""
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

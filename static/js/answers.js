@@ -226,7 +226,7 @@ function drawBreakdown(rows) {
       columns: [{ ...first("dimension_value", "Value"), visit: name }, number("events", "Events", bar("events", found)), number("sessions", "Sessions"), number("orders", "Orders")],
       rows: found,
     })),
-    note: "At most 20 values of each; an event that does not say one is in no row of it.",
+    note: "At most 20 values of each; an event that does not say one is in no row of it. Orders are all those of the sessions in a row.",
   };
 }
 

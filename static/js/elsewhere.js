@@ -2,7 +2,7 @@
 
 const API_URL = document.body.dataset.apiUrl;
 const NEEDS_TOKEN = document.body.dataset.needsToken !== undefined;
-const IS_AWS = document.body.dataset.isAws !== undefined; // the events are in the lake, not in a file beside the command
+const EVENTS_FILE = document.body.dataset.eventsFile; // none with ENV=aws: the events are in the lake
 const STEERING = /[\p{Cc}\p{Cf}\u2028\u2029]/u; // what no eye sees: a terminal obeys some of it in what is pasted
 const PLAIN = /^[\w./:=@%+,-]+$/;
 const FORMULA = /^[=+\-@\t\r]/;
@@ -17,7 +17,7 @@ export function commands(name, bounds, rest) {
   });
   return {
     curl: `curl ${token}'${API_URL}/analytics/${name}?${query}'`,
-    sql: `.venv/bin/python -m clickstream sql ${name}${IS_AWS ? " --athena" : ""}${options.join("")}`,
+    sql: `.venv/bin/python -m clickstream sql ${name} ${EVENTS_FILE === undefined ? "--athena" : `--file ${word(EVENTS_FILE)}`}${options.join("")}`,
   };
 }
 

@@ -126,7 +126,8 @@ def test_a_day_is_one_of_the_readers_time_zone_and_the_last_one_is_included(past
     command = tab.locator("#sql").text_content()
 
     assert command == (
-        ".venv/bin/python -m clickstream sql sessions --since 2026-03-27T23:00:00Z --until 2026-03-29T22:00:00Z"
+        ".venv/bin/python -m clickstream sql sessions --file events_backup.json"
+        " --since 2026-03-27T23:00:00Z --until 2026-03-29T22:00:00Z"
     )
 
 
@@ -232,6 +233,16 @@ def test_the_commands_can_be_copied_and_answer_the_same(
 
     assert command[0] == ".venv/bin/python"
     assert json.loads(done.stdout)["rows"] == said(tab)
+
+
+def test_the_command_names_the_journal_that_is_set(shop: Shop, tab: Page, tmp_path: Path) -> None:
+    shop.send(view())
+    with dashboard(tmp_path, shop.api_url, EVENTS_FILE="mine/it's.json") as url:
+        show(tab, url, "?ask=funnel&span=all")
+
+        command = shlex.split(tab.locator("#sql").text_content() or "")
+
+    assert command[2:] == ["clickstream", "sql", "funnel", "--file", "mine/it's.json"]
 
 
 def test_with_a_read_token_the_page_works_and_its_command_names_the_token(tmp_path: Path, browser: Browser) -> None:

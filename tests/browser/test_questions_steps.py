@@ -36,7 +36,7 @@ def test_the_steps_of_a_funnel_are_asked_for_by_hand_and_stand_in_the_address(pa
     counts = [row["sessions"] for row in said(tab)]
     assert counts[0] > counts[1] > counts[2] > 0
     expect(tab.locator("#answer .sentence")).to_contain_text(f"of {counts[0]} sessions took all steps.")
-    expect(tab.locator("#sql")).to_contain_text("sql funnel --since")
+    expect(tab.locator("#sql")).to_contain_text("sql funnel --file events_backup.json --since")
     expect(tab.locator("#sql")).to_contain_text("--steps /,/products,add_to_cart --visit device=mobile")
 
     choose(tab, "paths")  # has no steps

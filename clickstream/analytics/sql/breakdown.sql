@@ -1,4 +1,5 @@
--- Events, sessions and orders by the value of each dimension; an event without the property has no row in it.
+-- Events and sessions by the value of each dimension, and the orders of these sessions; an event without the property has
+-- no row in it.
 WITH counted AS (
   SELECT dimension, dimension_value, sum(events) AS events, sum(sessions) AS sessions, sum(orders) AS orders
   FROM session_values
