@@ -6,6 +6,7 @@ import { attribute, byId, each, make, say, show, typeName } from "./ui.js";
 const PREFIX = "visit.";
 const EVENT_TYPES = ["page_view", "click", "search", "add_to_cart", "remove_from_cart", "checkout", "purchase"];
 const MOST_SUGGESTIONS = 50;
+const MOST_LETTERS = 80;
 // The question whose answer knows what is said, and where in its rows it stands.
 const KNOWN_BY = {
   page: { question: "top_pages", said: (row) => row.page }, product: { question: "top_products", said: (row) => row.product },
@@ -24,8 +25,14 @@ export const propertyName = (name) => typeName(name).replace(/^Utm/, "UTM").repl
 
 const uncapitalised = (name) => propertyName(name).replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
 
+/** `text` within a sentence: no longer than a line, and without what would turn around the words behind it. */
+function inline(text) {
+  const letters = [...text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "")];
+  return letters.length > MOST_LETTERS ? `${letters.slice(0, MOST_LETTERS).join("")}…` : letters.join("");
+}
+
 /** In words, to follow what is asked; empty for all visits. */
-export const words = (visit) => (visit.size === 0 ? "" : `visits with ${[...visit].map(([name, text]) => `${uncapitalised(name)} ${text}`).join(" and ")}`);
+export const words = (visit) => (visit.size === 0 ? "" : `visits with ${[...visit].map(([name, text]) => `${uncapitalised(name)} ${inline(text)}`).join(" and ")}`);
 
 /** Draw the chosen ones, each to be taken back. */
 export function draw(visit) {

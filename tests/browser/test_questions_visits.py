@@ -249,6 +249,16 @@ def test_what_a_sender_wrote_is_only_a_text_here_and_in_the_commands(shop: Shop,
     assert json.loads(done.stdout)["rows"] == said(tab)
 
 
+def test_a_text_neither_hides_nor_turns_around_what_else_is_asked(past: Shop, tab: Page) -> None:
+    page = "/\u202e" + "x" * 10_000
+
+    show(tab, past.url, f"?ask=funnel&span=all&{urlencode({'visit.page': page, 'visit.device': 'mobile'})}")
+
+    words = f"all time, visits with page /{'x' * 79}\N{HORIZONTAL ELLIPSIS} and device mobile"
+    expect(tab.locator("#meaning")).to_have_text(re.compile(f"{words}$"))
+    assert urlencode({"visit.page": page}) in (tab.locator("#curl").text_content() or "")
+
+
 def test_what_would_steer_a_terminal_is_written_out_in_the_command(shop: Shop, tab: Page) -> None:
     page = "/\x1b[201~\x03\x15\nrm -rf '!x'\\\x9b\u202e\N{SNOWMAN}"
     show(tab, shop.url, f"?ask=funnel&{urlencode({'visit.page': page})}")
