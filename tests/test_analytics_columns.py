@@ -132,7 +132,7 @@ def test_parts_of_another_form_are_made_anew(journal: Journal) -> None:
         other = path.rename(path.with_name(path.name.replace("v5-", "v4-")))
         if number == 0:
             shutil.rmtree(other)
-            other.with_name(other.name.replace("v5-", "v3-") + ".parquet").write_bytes(b"a part was one file then")
+            other.with_name(other.name.replace("v4-", "v3-") + ".parquet").write_bytes(b"a part was one file then")
 
     assert ask(copy, journal, "revenue") == answer
     assert all(path.name.startswith("v5-") for path in parts(journal))

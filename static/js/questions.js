@@ -63,8 +63,10 @@ async function start() {
     const name = chosen();
     if (!questions.some((question) => question.name === name)) throw new NoAnswer("warning", "There is no such question.", "Choose one of the list.");
     const bounds = spans.bounds(view.span);
-    const answer = await ask(`/api/questions/${encodeURIComponent(name)}?${new URLSearchParams([...Object.entries(bounds), ...rest(name, view)])}`, mine.signal);
-    if (request === mine) drawAnswer(answer, bounds);
+    const others = rest(name, view);
+    for (const [id, command] of Object.entries(commands(name, bounds, others))) say(byId(id), command);
+    const answer = await ask(`/api/questions/${encodeURIComponent(name)}?${new URLSearchParams([...Object.entries(bounds), ...others])}`, mine.signal);
+    if (request === mine) drawAnswer(answer);
   } catch (error) {
     if (request === mine) drawProblem(error);
   }
@@ -125,7 +127,7 @@ function drawControls(wrong) {
   if (wrong) say(byId("spoken"), wrong);
 }
 
-function drawAnswer(answer, bounds) {
+function drawAnswer(answer) {
   const { nothing, nodes } = drawn(answer, view.visit.size > 0);
   shown = { answer, address: address(view) };
   byId("answer").replaceChildren(...(nodes ?? [emptiness(nothing)]));
@@ -139,7 +141,6 @@ function drawAnswer(answer, bounds) {
   say(byId("facts"), `${rows}, ${took}${cut}`);
   say(byId("spoken"), nothing ? `${nothing}.` : `${byId("title-answer").textContent}: ${rows}.`);
   byId("download").disabled = answer.rows.length === 0;
-  for (const [id, command] of Object.entries(commands(answer.name, bounds, rest(answer.name, view)))) say(byId(id), command);
 }
 
 function emptiness(nothing) {

@@ -259,6 +259,21 @@ def test_a_text_neither_hides_nor_turns_around_what_else_is_asked(past: Shop, ta
     assert urlencode({"visit.page": page}) in (tab.locator("#curl").text_content() or "")
 
 
+def test_the_commands_are_those_of_what_is_asked_while_it_is_asked(past: Shop, tab: Page) -> None:
+    show(tab, past.url, "?ask=funnel&span=all&visit.device=mobile")
+    asked: list[Route] = []
+    tab.route("**/api/questions/funnel*", lambda one: asked.append(one))  # noqa: PLW0108 (as above)
+
+    with tab.expect_request("**/api/questions/funnel*"):
+        tab.locator("#chosen button").click()
+
+    expect(tab.locator("#answer")).to_have_attribute("aria-busy", "true")
+    expect(tab.locator("#curl")).not_to_contain_text("mobile")
+    expect(tab.locator("#sql")).not_to_contain_text("mobile")
+    asked[0].continue_()
+    answered(tab)
+
+
 def test_what_would_steer_a_terminal_is_written_out_in_the_command(shop: Shop, tab: Page) -> None:
     page = "/\x1b[201~\x03\x15\nrm -rf '!x'\\\x9b\u202e\N{SNOWMAN}"
     show(tab, shop.url, f"?ask=funnel&{urlencode({'visit.page': page})}")
