@@ -56,7 +56,10 @@ def test_rows_without_an_id_are_events_of_their_own_in_athena_too(tmp_path: Path
     assert sum(row["orders"] for row in expected) > 1
 
 
-@pytest.mark.parametrize("visit", [{"page": "/p/3", "utm_source": "newsletter"}, {"product": "O'Neill \\' -- \"x\""}])
+@pytest.mark.parametrize(
+    "visit",
+    [{"page": "/p/3", "utm_source": "newsletter"}, {"referrer": "example.org"}, {"product": "O'Neill \\' -- \"x\""}],
+)
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_chosen_visits_are_the_same_in_athena(name: str, visit: dict[str, str], journal: str) -> None:
     scope = Scope(visit=visit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,6 +21,7 @@ _SAID: Final = {
 }
 VISIT_PROPERTIES: Final = tuple(_SAID)
 VISIT: Final = "visit."
+_HOST: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 VISIT_PARAMETERS: Final = tuple(VISIT + name for name in VISIT_PROPERTIES)
 
 
@@ -78,7 +80,17 @@ class Scope:
         return f"SELECT session_key FROM ({told}) AS told WHERE {all_said}"  # noqa: S608
 
     def _conditions(self) -> list[str]:
-        return [f"{_SAID[name]} = {literal(value)}" for name, value in self.visit.items()]
+        return [_condition(name, value) for name, value in self.visit.items()]
+
+
+def _condition(name: str, value: str) -> str:
+    """SQL that is true when an event says `value`; a referrer also by its host, which is what /stats shows."""
+    said = f"{_SAID[name]} = {literal(value)}"
+    if name != "referrer" or not _HOST.fullmatch(value):
+        return said
+    host = value.lower().removeprefix("www.").replace(".", "[.]")
+    address = rf"(?i)^([a-z][a-z0-9+.-]*:)?//([^/?#]*@)?(www[.])?{host}(:[0-9]*)?([/?#]|$)"
+    return f"({said} OR regexp_matches(referrer, {literal(address)}))"
 
 
 EVERYTHING: Final = Scope()

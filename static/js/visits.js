@@ -4,14 +4,18 @@ import { ask } from "./asking.js";
 import { attribute, byId, each, make, say, show, typeName } from "./ui.js";
 
 const PREFIX = "visit.";
-const EVENT_TYPES = ["page_view", "click", "search", "add_to_cart", "remove_from_cart", "checkout", "purchase"];
+const STATISTICS = "/api/stats?window=all";
 const MOST_SUGGESTIONS = 50;
 const MOST_LETTERS = 80;
-// The question whose answer knows what is said, and where in its rows it stands.
+const texts = (rows, said) => [...new Set(rows.map(said).filter((text) => typeof text === "string"))];
+// The answer that knows what is said, and the texts in it. Statistics are those of all time.
 const KNOWN_BY = {
-  page: { question: "top_pages", said: (row) => row.page }, product: { question: "top_products", said: (row) => row.product },
+  event_type: { path: () => STATISTICS, texts: ({ events_by_type: types }) => Object.keys(types).sort((a, b) => types[b] - types[a]) },
+  referrer: { path: () => STATISTICS, texts: ({ top }) => texts(top.referrers, (row) => row.value) },
+  page: { path: (span) => `/api/questions/top_pages?${span}`, texts: ({ rows }) => texts(rows, (row) => row.page) },
+  product: { path: (span) => `/api/questions/top_products?${span}`, texts: ({ rows }) => texts(rows, (row) => row.product) },
   ...Object.fromEntries(["device", "browser", "os", "country", "utm_source", "utm_medium", "utm_campaign"].map((name) => [
-    name, { question: "breakdown", said: (row) => (row.dimension === name ? row.dimension_value : null) },
+    name, { path: (span) => `/api/questions/breakdown?${span}`, texts: ({ rows }) => texts(rows, (row) => (row.dimension === name ? row.dimension_value : null)) },
   ])),
 };
 
@@ -65,17 +69,16 @@ const spanOf = ({ since = "", until = "" }) => `${since.slice(0, 13)} ${until}`;
 let suggestions = { of: "", answers: new Map() };
 
 async function found(name, bounds) {
-  if (name === "event_type") return EVENT_TYPES;
   if (!Object.hasOwn(KNOWN_BY, name)) return [];
-  const { question, said } = KNOWN_BY[name];
-  const path = `/api/questions/${question}?${new URLSearchParams(bounds)}`;
+  const known = KNOWN_BY[name];
+  const source = known.path("");
   const span = spanOf(bounds);
   if (suggestions.of !== span) suggestions = { of: span, answers: new Map() };
-  if (!suggestions.answers.has(question)) suggestions.answers.set(question, ask(path, AbortSignal.timeout(20_000), "suggestions"));
+  if (!suggestions.answers.has(source)) suggestions.answers.set(source, ask(known.path(new URLSearchParams(bounds)), AbortSignal.timeout(20_000), "suggestions"));
   try {
-    return [...new Set((await suggestions.answers.get(question)).rows.map(said).filter((text) => typeof text === "string"))];
+    return known.texts(await suggestions.answers.get(source));
   } catch (error) {
-    suggestions.answers.delete(question);
+    suggestions.answers.delete(source);
     throw error;
   }
 }
