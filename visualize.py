@@ -97,7 +97,7 @@ def _show(read: Callable[[], dict[str, Any]], console: Console, options: argpars
         print(words.as_json(read(), ascii_only=ascii_only), flush=True)
         time.sleep(options.interval)
     if options.watch:
-        watch(read, console, interval_s=options.interval)
+        watch(read, console, interval_s=options.interval, fresh=_origin(options))
     elif options.json:
         print(words.as_json(read(), indent=2, ascii_only=ascii_only))
     else:
@@ -108,13 +108,18 @@ def _print(numbers: dict[str, Any], console: Console, options: argparse.Namespac
     terminal = console.is_terminal
     ascii_only = _ascii_only(console)
     width = min(max(console.width, NARROWEST), WIDEST) if terminal else PIPED_WIDTH
-    state = Text(f"from {options.file}" if options.file else "live", style="green")
+    state = Text(_origin(options), style="green")
     for line in lines(numbers, Paper(width, bars=terminal, ascii_only=ascii_only), state=state):
         if terminal:
             console.print(line)
         else:
             print(line.plain)
     sys.stdout.flush()  # a reader that has gone is noticed here, not while the interpreter ends
+
+
+def _origin(options: argparse.Namespace) -> str:
+    """Where numbers that were just read come from."""
+    return words.clean(f"from {options.file}") if options.file else "live"
 
 
 def _ascii_only(console: Console) -> bool:

@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +24,7 @@ MOST_WAITING: Final = 200
 
 _SHOWN_MISSES: Final = 5
 _SHOWN_REJECTIONS: Final = 10
+_COMPARED_LETTERS: Final = 64
 _DURATION: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|)")
 _SCOPE: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -158,8 +161,7 @@ class Expectations:
             "status": "unmet",
             **self._found(waiting),
             "near_misses": [
-                {"differs": differences, "event": msgspec.Raw(record)}
-                for differences, record in sorted(near, key=lambda one: len(one[0]))[:_SHOWN_MISSES]
+                {"differs": differences, "event": msgspec.Raw(record)} for differences, record in _nearest(near)
             ],
             "rejected": [refusal.shown() for refusal in refused],
             "seen": dict(Counter(envelope.event_type for _, envelope, _ in came).most_common()),
@@ -207,6 +209,25 @@ def _differences(event: dict[str, Any], query: Query) -> list[Answer]:
         for name, value in query.properties.items()
         if not is_same(properties.get(name), value)
     ]
+
+
+def _nearest(misses: list[tuple[list[Answer], bytes]]) -> list[tuple[list[Answer], bytes]]:
+    """Those with the fewest differences, of equally many those that look most alike: mostly somebody has mistyped."""
+    fewest = sorted(misses, key=lambda miss: (len(miss[0]), -sum(map(_alikeness, miss[0]))))
+    return fewest[:_SHOWN_MISSES]
+
+
+def _alikeness(difference: Answer) -> float:
+    """How much of the letters that were expected and found are the same: 0 to 1."""
+    expected, found = difference["expected"], difference["found"]
+    if not (isinstance(expected, str) and isinstance(found, str)):
+        return 0.0
+    return _share_of_same_letters(expected[:_COMPARED_LETTERS], found[:_COMPARED_LETTERS])
+
+
+@lru_cache(maxsize=1024)  # most events have one of few types
+def _share_of_same_letters(one: str, other: str) -> float:
+    return SequenceMatcher(None, one, other).quick_ratio()
 
 
 def _untimely(event: dict[str, Any], query: Query) -> list[Answer]:

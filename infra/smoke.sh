@@ -65,7 +65,7 @@ in_lake() {
 }
 await 90 'the session is counted in DynamoDB' counted
 await 600 'all 100 events are in the lake, each once' in_lake
-for name in funnel sessions retention paths top_pages top_products revenue conversion_by_hour breakdown; do
+for name in funnel traffic sessions retention paths top_pages top_products revenue conversion_by_hour breakdown; do
   ask "$("$python" -m clickstream sql "$name" --athena --database "$database")" >/dev/null
   printf 'ok: Athena answers %s\n' "$name"
 done

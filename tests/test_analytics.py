@@ -144,6 +144,22 @@ def test_events_without_session_id_split_after_more_than_thirty_minutes(
     assert sum(row["sessions"] for row in answer) == sessions
 
 
+def test_traffic_by_day_agrees_with_python(journal: str) -> None:
+    days = sorted({time_of(event).date() for event in EVENTS})
+    of_day = {day: [event for event in EVENTS if time_of(event).date() == day] for day in days}
+
+    assert rows("traffic", journal) == [
+        {
+            "day": day.isoformat(),
+            "events": len(events),
+            "page_views": sum(event["event_type"] == "page_view" for event in events),
+            "people": len({person_of(event) for event in events} - {None}),
+        }
+        for day, events in of_day.items()
+    ]
+    assert len(days) > 2
+
+
 def test_sessions_by_day_agree_with_python(journal: str) -> None:
     by_day: dict[str, list[list[Event]]] = defaultdict(list)
     for session in sessions_of(EVENTS).values():

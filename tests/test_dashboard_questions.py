@@ -110,7 +110,7 @@ def test_what_is_no_question_is_refused_and_never_becomes_a_path_of_the_api(
 
 
 def test_a_refused_question_is_told_which_there_are(page: str) -> None:
-    assert "there are funnel, sessions, retention" in error(get(f"{page}/api/questions/nonsense"))["message"]
+    assert "there are funnel, traffic, sessions, retention" in error(get(f"{page}/api/questions/nonsense"))["message"]
 
 
 @pytest.mark.parametrize(

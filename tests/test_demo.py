@@ -222,6 +222,15 @@ def test_a_server_that_dies_before_it_is_healthy_is_named(demo: StandIns) -> Non
     assert_nothing_is_left(demo)
 
 
+def test_where_the_api_has_not_started_no_journal_is_named_that_is_not_there(demo: StandIns) -> None:
+    demo.write("local_api", "sys.exit('the directory is not there')")
+    process = demo.start()
+
+    assert process.wait(deadline_s=20) == 1
+    assert "  | the directory is not there" in process.log
+    assert "kept in" not in process.log
+
+
 def test_a_generator_that_finishes_leaves_the_servers_running(demo: StandIns) -> None:
     demo.write("data_generator", "sys.exit(0)")
     process = demo.start("--duration", "2")

@@ -30,6 +30,7 @@ from clickstream.terminal.bars import bar, sparkline
 from clickstream.terminal.counting import count_file
 from clickstream.terminal.report import Paper, lines
 from clickstream.terminal.watch import Screen
+from tests.support.event_sample import sample_events, write_journal
 from tests.support.platform import Platform, platform
 from tests.support.processes import ROOT, environment, python
 from tests.support.scripted_api import numbers, says, scripted_api
@@ -473,11 +474,33 @@ def test_watching_fills_a_resized_terminal(noon: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_watching_with_screen_and_cursor_restored(api: Platform, number: int, code: int) -> None:
+    returned, output = watched(number, "--api", api.url)
+
+    assert returned == code
+    assert b"\x1b[?1049h" in output
+    assert output.rstrip().endswith(b"\x1b[?25h") or b"\x1b[?25h" in output.rpartition(b"\x1b[?1049l")[2] + output[-40:]
+    assert b"\x1b[?1049l" in output
+    assert b"Traceback" not in output
+
+
+def test_what_is_watched_of_a_file_is_not_called_live(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    write_journal(path, sample_events(50, seed=1))
+
+    returned, output = watched(signal.SIGINT, "--file", "mine.json", directory=tmp_path)
+
+    assert returned == 0
+    assert b"from mine.json" in output
+    assert b"live" not in output
+
+
+def watched(number: int, *source: str, directory: Path = ROOT) -> tuple[int, bytes]:
+    """Exit code and output of watching that a signal ends once there are numbers."""
     primary, secondary = pty.openpty()
-    command = python("visualize.py", "--api", api.url, "--watch", "--interval", "0.5")
+    command = python(str(ROOT / "visualize.py"), *source, "--watch", "--interval", "0.5")
     env = environment(TERM="xterm-256color", COLUMNS="100", LINES="40")
     with subprocess.Popen(
-        command, stdin=secondary, stdout=secondary, stderr=secondary, cwd=ROOT, env=env, start_new_session=True
+        command, stdin=secondary, stdout=secondary, stderr=secondary, cwd=directory, env=env, start_new_session=True
     ) as process:
         os.close(secondary)
         output = b""
@@ -490,12 +513,7 @@ def test_a_signal_ends_watching_with_screen_and_cursor_restored(api: Platform, n
         output += _available(primary)
         process.kill()  # only where it did not end by itself: then its code says so
     os.close(primary)
-
-    assert process.returncode == code
-    assert b"\x1b[?1049h" in output
-    assert output.rstrip().endswith(b"\x1b[?25h") or b"\x1b[?25h" in output.rpartition(b"\x1b[?1049l")[2] + output[-40:]
-    assert b"\x1b[?1049l" in output
-    assert b"Traceback" not in output
+    return process.returncode, output
 
 
 def test_no_color_takes_the_colours_away_on_a_terminal_too(api: Platform) -> None:

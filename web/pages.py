@@ -10,6 +10,7 @@ from typing import Final
 from flask import Blueprint, Response, render_template, request
 
 from clickstream import __version__
+from clickstream.analytics.catalog import QUESTIONS
 from clickstream.analytics.scope import VISIT, VISIT_PROPERTIES
 from clickstream.dashboard.snapshots import Snapshot
 from web.answers import deferred_answer, placeholder, secured
@@ -54,13 +55,14 @@ def questions_page() -> Response:
         ask=request.args.get("ask", ""),
         steps=request.args.get("steps", ""),
         visit=[(name, _label(name), text) for name, text in given],
+        questions=[(name, _label(name), meaning) for name, meaning in QUESTIONS.items()],
         visit_properties=[(name, _label(name)) for name in VISIT_PROPERTIES],
     )
     return _html_answer(html.encode(), zipped=takes_gzip())
 
 
 def _label(name: str) -> str:
-    """What the page calls a property of visits; visits.js says the same."""
+    """What the page calls a question or a property of visits; its scripts say the same."""
     if name == "os":
         return "Operating system"
     words = name.replace("_", " ")

@@ -27,6 +27,7 @@ VIEWS: Final = (
 FUNNEL: Final = "funnel"
 QUESTIONS: Final = {
     FUNNEL: "sessions that reached each step in order",
+    "traffic": "events, page views and people by day",
     "sessions": "sessions, bounces and durations by day",
     "retention": "people who came back N days after their first",
     "paths": "from which page sessions go on to which",

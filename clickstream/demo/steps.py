@@ -114,8 +114,9 @@ class Demo:
         self._terminal.line("Stopping …")
         supervisor.stop(hurry=lambda: signals.count > asked, before=self._note_totals)
         took_s = time.monotonic() - began
-        if self._options.events_file is not None:
-            self._terminal.line(f"{self._what_is_kept(self._options.events_file)} kept in {self._options.events_file}.")
+        journal = self._options.events_file
+        if journal is not None and (self._kept is not None or journal.is_file()):
+            self._terminal.line(f"{self._what_is_kept(journal)} kept in {journal}.")
         if held := [port_problem(s, reason) for s in self._services if (reason := ports.why_not(s.host, s.port))]:
             raise DemoError("\n".join(["Stopped, but:", *held]))
         numbers = " and ".join(str(service.port) for service in self._services)

@@ -23,8 +23,9 @@ _STATES = {"unreachable": "API down", "replaying": "replaying", "timeout": "stal
 class Screen:
     """What `--watch` shows now; measured anew at each drawing, so that a resized terminal is filled."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, fresh: str = "live") -> None:
         self._clock = clock
+        self._fresh = fresh  # what is said of numbers that were just read
         self._numbers: Mapping[str, Any] | None = None
         self._read_at_s = 0.0
         self._problem: ApiProblem | None = None
@@ -38,10 +39,10 @@ class Screen:
         self._problem = problem
 
     def state(self) -> Text:
-        """live, or what is wrong and since when."""
+        """That it is fresh, or what is wrong and since when."""
         since = words.age(self._clock() - self._read_at_s)
         if self._problem is None:
-            return Text("live" if self._clock() - self._read_at_s < 5 else f"{since} ago", style="green")
+            return Text(self._fresh if self._clock() - self._read_at_s < 5 else f"{since} ago", style="green")
         name = _STATES.get(self._problem.kind, "error")
         if self._problem.progress is not None:
             name += f" {self._problem.progress:.0%}"
@@ -82,10 +83,11 @@ def watch(
     console: Console,
     *,
     interval_s: float,
+    fresh: str = "live",
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Redraw every second and read every `interval_s` until a signal asks to end; the screen is then as before."""
-    screen = Screen()
+    screen = Screen(fresh=fresh)
     with _ended_by_signals(), Live(screen, console=console, screen=True, auto_refresh=False) as live:
         next_read_s = 0.0
         while True:

@@ -67,6 +67,21 @@ function drawFunnel(rows) {
   };
 }
 
+function drawTraffic(rows) {
+  const best = rows.reduce((most, row) => (row.page_views > most.page_views ? row : most));
+  return {
+    sentence: `${some(sum(rows, "events"), "event")} on ${some(rows.length, "day")}, ${some(sum(rows, "page_views"), "page view")}; most of these on ${utcDay(best.day)}: ${ui.exact(best.page_views)} by ${some(best.people, "person", "people")}.`,
+    parts: [
+      timeBars({
+        rows, at: (row) => Date.parse(row.day), stepMs: DAY_MS, value: (row) => row.page_views, when: (ms) => utcDays.format(ms),
+        label: "Page views by day", described: (found) => some(found.value, "page view"),
+      }),
+      rowsTable({ caption: "Events, page views and people by day", columns: [dayColumn(), number("page_views", "Page views", bar("page_views", rows)), number("people", "People"), number("events", "Events")], rows }),
+    ],
+    note: `Who comes on two days is counted on both. ${DAYS_ARE_UTC}`,
+  };
+}
+
 function drawSessions(rows) {
   const sessions = sum(rows, "sessions");
   const events = rows.reduce((total, row) => total + row.sessions * row.events_per_session, 0);
@@ -239,6 +254,7 @@ function drawAny(rows) {
 
 const SHAPES = {
   funnel: { draw: drawFunnel, nothing: "No session took the first step in this span", isEmpty: (rows) => rows.every((row) => row.sessions === 0) },
+  traffic: { draw: drawTraffic, nothing: "No events in this span" },
   sessions: { draw: drawSessions, nothing: "No sessions in this span" },
   retention: { draw: drawRetention, nothing: "Nobody was seen in this span" },
   paths: { draw: drawPaths, nothing: "No page was viewed in this span", isGrid: true },

@@ -19,9 +19,10 @@ const readView = () => {
   return { ask: query.get("ask") ?? "", span: spans.read(query), visit: visits.read(query), steps: query.get("steps") ?? "" };
 };
 let view = readView();
-let questions = null; // as the API lists them
+let questions = [...byId("questions").querySelectorAll("a")].map((link) => ({ name: link.dataset.ask, description: link.lastElementChild.textContent }));
+let isListed = false; // by the API: until then they are those that the dashboard knows
 
-const chosen = () => view.ask || questions?.[0]?.name;
+const chosen = () => view.ask || questions[0].name;
 
 /** What the API is told beside the span: the steps of a funnel of one's own, and the chosen visits. */
 const rest = (name, { steps, visit }) => [...(steps && name === FUNNEL ? [["steps", steps]] : []), ...visits.parameters(visit)];
@@ -53,7 +54,8 @@ async function start() {
   drawControls(wrong);
   setBusy(true);
   try {
-    questions ??= (await ask("/api/questions", mine.signal)).questions;
+    if (!isListed) ({ questions } = await ask("/api/questions", mine.signal));
+    isListed = true;
     if (request !== mine) return;
     drawControls(wrong);
     if (wrong) {
@@ -101,8 +103,8 @@ function setBusy(on) {
 
 function drawControls(wrong) {
   const name = chosen();
-  const question = questions?.find((one) => one.name === name);
-  ui.each(byId("questions"), questions ?? [], () => ui.make("li", {}, ui.make("a", {}, ui.make("strong"), ui.make("span"))), ({ firstElementChild: link }, { name: to, description }) => {
+  const question = questions.find((one) => one.name === name);
+  ui.each(byId("questions"), questions, () => ui.make("li", {}, ui.make("a", {}, ui.make("strong"), ui.make("span"))), ({ firstElementChild: link }, { name: to, description }) => {
     ui.attribute(link, "href", address({ ...view, ask: to }));
     ui.attribute(link, "data-ask", to);
     if (to === name) ui.attribute(link, "aria-current", "page");
@@ -110,9 +112,9 @@ function drawControls(wrong) {
     say(link.firstElementChild, ui.typeName(to));
     say(link.lastElementChild, description);
   });
-  say(byId("title-answer"), name ? ui.typeName(name) : "Answer");
+  say(byId("title-answer"), ui.typeName(name));
   say(byId("meaning"), [question?.description, wrong ? "" : spans.words(view.span), visits.words(view.visit)].filter(Boolean).join(", "));
-  document.title = `${name ? ui.typeName(name) : "Questions"} · Clickstream`;
+  document.title = `${ui.typeName(name)} · Clickstream`;
   for (const input of byId("span").elements) if (input.name === "span") input.checked = input.value === view.span.name;
   const days = spans.days(view.span);
   for (const bound of ["since", "until"]) {
@@ -120,7 +122,7 @@ function drawControls(wrong) {
     ui.attribute(byId(bound), "aria-invalid", String(wrong !== ""));
   }
   visits.draw(view.visit);
-  ui.show(byId("steps"), name === FUNNEL || !name);
+  ui.show(byId("steps"), name === FUNNEL);
   if (document.activeElement !== byId("steps-text")) byId("steps-text").value = view.steps.replaceAll(",", ", ");
   say(byId("span-problem"), wrong);
   ui.show(byId("span-problem"), wrong !== "");

@@ -194,3 +194,19 @@ def test_a_span_ends_an_hour_ago_on_a_full_hour() -> None:
 )
 def test_drift_is_the_largest_difference(counters: int, lake: int, stream: int | None, percent: float) -> None:
     assert Drift(0, 60_000, counters, lake, stream).percent == pytest.approx(percent)
+
+
+def test_without_credentials_it_says_so_in_a_sentence(tmp_path: Path) -> None:
+    nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": str(tmp_path), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "clickstream", "reconcile", "--bucket", "b", "--table", "t"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **nowhere},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "AWS does not give the counts: Unable to locate credentials\n"

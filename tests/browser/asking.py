@@ -138,6 +138,9 @@ SHOWN: dict[str, Callable[[list[dict[str, Any]]], list[list[str]]]] = {
         ]
         for number, row in enumerate(rows)
     ],
+    "traffic": lambda rows: [
+        [day(row["day"]), exact(row["page_views"]), exact(row["people"]), exact(row["events"])] for row in rows
+    ],
     "sessions": lambda rows: [
         [
             day(row["day"]),

@@ -66,6 +66,17 @@ def test_waiting_in_vain_ends_in_time_and_says_what_came_instead(api: Platform) 
     assert answer["seen"] == {"purchase": 1, "page_view": 1}
 
 
+def test_what_is_mistyped_is_the_nearest_miss_though_others_came_later(api: Platform) -> None:
+    names = ["signup", "page_view", "click", "add_to_cart", "search", "checkout", "add_to_cart", "page_view"]
+    send(api, *[{"event_type": name, "user_id": "u-7"} for name in names])
+
+    _, answer = expect(api, event_type="signp", user_id="u-7", timeout="0s")
+
+    assert answer["near_misses"][0]["event"]["event_type"] == "signup"
+    assert answer["near_misses"][0]["differs"][0]["message"] == "event_type is signup, not signp"
+    assert len(answer["near_misses"]) == 5
+
+
 @pytest.mark.parametrize(
     ("sent", "asked", "found", "message"),
     [
