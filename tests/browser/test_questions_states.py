@@ -196,5 +196,6 @@ def test_axe_finds_nothing_when_the_api_is_down(tmp_path: Path, tab: Page, theme
         tab.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
         tab.goto(f"{url}/questions")
         expect(tab.locator("#problem")).to_contain_text("The API is not answering.")
+        expect(tab.locator("#questions a")).to_have_count(len(QUESTIONS))  # though nobody has listed them
 
         assert audits.axe_violations(tab) == []
