@@ -10,6 +10,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,18 @@ _POLL_S: Final = 1.0
 
 class NotCounted(ClickstreamError):
     """One of the places did not answer, so nothing can be said about drift."""
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Raises NotCounted with what AWS, or boto3 by itself, says instead of an answer."""
+    from boto3.exceptions import Boto3Error  # noqa: PLC0415 (only with ENV=aws)
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 (as above)
+
+    try:
+        yield
+    except (Boto3Error, BotoCoreError, ClientError) as problem:
+        raise NotCounted(f"AWS does not give the counts: {problem}") from problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from clickstream.aws import reconciliation
 from clickstream.aws.clients import client
@@ -13,7 +10,6 @@ from clickstream.aws.consumer.table import CounterTable
 from clickstream.aws.lake import Lake
 from clickstream.aws.reconciliation import MOST_DRIFT_PERCENT, Drift
 from clickstream.commands.sql import time_argument
-from clickstream.terminal.words import clean
 from clickstream.timestamps import MINUTE_MS, now_ms
 
 
@@ -32,16 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the counts; 1 when they differ by more than --most-percent, 2 when AWS does not give them."""
+    """Print the counts; 1 when they differ by more than --most-percent, raises NotCounted where AWS does not give them."""
     since_ms, until_ms = reconciliation.settled_span(now_ms())
     if args.until is not None:
         since_ms, until_ms = since_ms - until_ms + args.until, args.until
     since_ms = since_ms if args.since is None else args.since
-    try:
+    with reconciliation.answered():
         drift = _drift(args, since_ms // MINUTE_MS * MINUTE_MS, until_ms // MINUTE_MS * MINUTE_MS)
-    except (BotoCoreError, ClientError) as problem:
-        print(f"AWS does not give the counts: {clean(str(problem))}", file=sys.stderr)
-        return 2
     print("\n".join(drift.lines()))
     return 1 if drift.percent > args.most_percent else 0
 
