@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the counts; 1 when they differ by more than --most-percent, raises NotCounted where AWS does not give them."""
+    """Print the counts; 1 when they differ by more than --most-percent. Raises NotCounted."""
     since_ms, until_ms = reconciliation.settled_span(now_ms())
     if args.until is not None:
         since_ms, until_ms = since_ms - until_ms + args.until, args.until
