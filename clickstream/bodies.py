@@ -21,6 +21,10 @@ _BOM: Final = b"\xef\xbb\xbf"
 _JSON_SPACE: Final = b" \t\r\n"
 _MAX_GZIP_MEMBERS: Final = 100  # a log shipper may join a few; each one costs a copy of what follows it
 _BYTE_POSITION: Final = re.compile(r"byte (\d+)")
+_NEWLINES_LOST: Final = (
+    "; events that follow one another need newlines between them "
+    "(curl --data-binary keeps those of a file, -d does not)"
+)
 
 # curl sends x-www-form-urlencoded unless told otherwise and sendBeacon sends text/plain; both carry JSON here.
 _MEDIA_TYPES: Final = frozenset(
@@ -226,4 +230,7 @@ def _where(body: bytes, problem: Exception) -> str:
         return f"{reason} (it ends at byte {len(body)})"
     before = body[: int(found[1])]
     line, column = before.count(b"\n") + 1, len(before) - (before.rfind(b"\n") + 1) + 1
-    return f"{reason[: found.start() - 1].rstrip()} at line {line}, column {column} (byte {found[1]})"
+    place = f"at line {line}, column {column} (byte {found[1]})"
+    # The place of trailing characters is behind the first of them.
+    hint = _NEWLINES_LOST if reason.startswith("trailing characters") and before.endswith(b"{") else ""
+    return f"{reason[: found.start() - 1].rstrip()} {place}{hint}"

@@ -101,6 +101,14 @@ def test_what_holds_no_records_is_refused(body: bytes, code: str) -> None:
     assert refusal(body) == code
 
 
+def test_lost_newlines_between_events_are_named_and_other_garbage_is_not() -> None:
+    with pytest.raises(RequestRefused, match=r"need newlines between them \(curl --data-binary keeps those"):
+        records(A + B)
+    with pytest.raises(RequestRefused) as other:
+        records(A + b"]")
+    assert "newlines" not in str(other.value)
+
+
 def test_ndjson_by_its_media_type_judges_every_line_by_itself() -> None:
     assert records(b"x\n%b\ny" % A, "application/x-ndjson") == [b"x", A, b"y"]
 

@@ -128,6 +128,22 @@ def test_each_broken_rule_has_its_code_and_field(change: dict[str, Any], code: s
 
 
 @pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        ({"user_id": "u"}, "event_type is missing"),
+        ({"user_id": "u", "type": "click"}, 'event_type is missing; it is not called "type" here'),
+        ({"event": "Signed Up", "userId": "u"}, 'event_type is missing; it is not called "event" here'),
+        ({"events": [native_event()]}, 'event_type is missing; a batch is {"records": [...]}, not "events"'),
+        ({"user_id": "u", "name": 5, "events": "x"}, "event_type is missing"),
+    ],
+)
+def test_what_is_called_otherwise_elsewhere_is_told_its_name_here(sent: dict[str, Any], message: str) -> None:
+    (refused,) = validate([encoded(sent)], LIMITS, NOW_MS).rejections
+
+    assert refused.message == message
+
+
+@pytest.mark.parametrize(
     ("record", "code"),
     [
         (b"", "malformed_json"),

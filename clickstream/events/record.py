@@ -14,6 +14,8 @@ from clickstream.timestamps import UtcClockReader, parse, text
 
 _TYPE_NAME: Final = re.compile(r"[a-z][a-z0-9_.:-]{0,63}")
 _TYPES_REMEMBERED: Final = 10_000
+_BATCH_NAMES: Final = ("events", "batch", "data", "items")
+_TYPE_NAMES: Final = ("type", "event", "eventType", "event_name", "eventName", "name", "action")
 _JSON_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKETS: Final = b"{}[]"
 _NOT_BRACKETS: Final = bytes(code for code in range(256) if code not in _BRACKETS)
@@ -146,10 +148,19 @@ def _check_unique_keys(record: bytes) -> None:
         raise Fault("duplicate_key", f'"{twice}" stands twice in the event; which one counts is undefined', twice)
 
 
+def _meant_instead(fields: dict[str, Any]) -> str:
+    """What the sender may have meant by other names, for who sends a first event."""
+    if name := next((name for name in _BATCH_NAMES if isinstance(fields.get(name), list)), None):
+        return f'; a batch is {{"records": [...]}}, not "{name}"'
+    if name := next((name for name in _TYPE_NAMES if isinstance(fields.get(name), str)), None):
+        return f'; it is not called "{name}" here'
+    return ""
+
+
 def _checked_type(fields: dict[str, Any]) -> str:
     event_type = fields.get("event_type")
     if event_type is None:
-        raise Fault("missing_field", "event_type is missing", "event_type")
+        raise Fault("missing_field", f"event_type is missing{_meant_instead(fields)}", "event_type")
     if not isinstance(event_type, str):
         raise Fault("invalid_type", f"event_type is {_kind(event_type)}; send a string", "event_type")
     if event_type not in known_types and _TYPE_NAME.fullmatch(event_type) is None:
