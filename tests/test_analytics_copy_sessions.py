@@ -83,6 +83,13 @@ def copied(journal: Journal) -> Iterator[Copied]:
         yield source
 
 
+@pytest.fixture(scope="module")
+def parts(journal: Journal) -> Iterator[Copied]:
+    """The copy of it, for all that only ask."""
+    with copied(journal) as source:
+        yield source
+
+
 SPANS = {
     "everything": EVERYTHING,
     "whole days": Scope(START_MS + DAY_MS, START_MS + 4 * DAY_MS),
@@ -95,9 +102,10 @@ SPANS = {
 
 @pytest.mark.parametrize("span", SPANS.values(), ids=SPANS)
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_answers_over_any_span_are_those_of_the_journal(journal: Journal, name: str, span: Scope) -> None:
-    with copied(journal) as source:
-        answer = engine.answer(name, source, span)
+def test_answers_over_any_span_are_those_of_the_journal(
+    journal: Journal, parts: Copied, name: str, span: Scope
+) -> None:
+    answer = engine.answer(name, parts, span)
 
     expected = engine.answer(name, sources.journal(journal.path), span)
     assert answer.rows == expected.rows
@@ -106,12 +114,12 @@ def test_answers_over_any_span_are_those_of_the_journal(journal: Journal, name: 
 
 
 @pytest.mark.parametrize("span", SPANS.values(), ids=SPANS)
-def test_only_few_sessions_are_put_together_from_events(journal: Journal, span: Scope) -> None:
-    with copied(journal) as source, engine.connect() as connection:
-        over_copy(connection, source, span, question_sql("sessions"))
+def test_only_few_sessions_are_put_together_from_events(parts: Copied, span: Scope) -> None:
+    with engine.connect() as connection:
+        over_copy(connection, parts, span, question_sql("sessions"))
         (loose,) = connection.execute("SELECT count(*) FROM loose_visits").fetchall()[0]
 
-    assert len(source.parts) > 5
+    assert len(parts.parts) > 5
     assert 0 < loose < VISITS / 4
 
 
@@ -161,12 +169,11 @@ def test_a_time_that_cannot_be_read_counts_as_in_the_journal(tmp_path: Path) -> 
 )
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_answers_over_chosen_visits_are_those_of_the_journal(
-    journal: Journal, name: str, visit: dict[str, str], span: str
+    journal: Journal, parts: Copied, name: str, visit: dict[str, str], span: str
 ) -> None:
     scope = replace(SPANS[span], visit=visit)
 
-    with copied(journal) as source:
-        answer = engine.answer(name, source, scope)
+    answer = engine.answer(name, parts, scope)
 
     expected = engine.answer(name, sources.journal(journal.path), scope)
     assert answer.rows == expected.rows
