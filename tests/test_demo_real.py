@@ -94,16 +94,19 @@ def test_where_somebody_else_sends_until_the_end_the_number_is_not_told_as_final
             while session.post(url, json={"event_type": "click", "user_id": "u"}, timeout=5).ok:
                 pass
 
-    sender = threading.Thread(target=send)
-    sender.start()
+    senders = [threading.Thread(target=send) for _ in range(4)]
+    for sender in senders:
+        sender.start()
     demo.process.wait_for(lambda: demo.stats()["total_events"] > 0, "an event", deadline_s=20)
     demo.process.send(signal.SIGINT)
-    sender.join()
+    for sender in senders:
+        sender.join()
 
     assert demo.process.wait() == 0
-    told = re.search(r"^More than ([\d,]+) events are kept in ", demo.process.log, re.MULTILINE)
+    told = re.search(r"^(More than )?([\d,]+) events are kept in ", demo.process.log, re.MULTILINE)
     assert told is not None, demo.process.log
-    assert int(told[1].replace(",", "")) < len(demo.journal())
+    number, kept = int(told[2].replace(",", "")), len(demo.journal())
+    assert number < kept if told[1] else number == kept  # nobody may have got through after the number was read
 
 
 def test_kill_9_leaves_no_process_and_a_whole_journal(demo: RealDemo) -> None:
