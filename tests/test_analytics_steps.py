@@ -114,6 +114,7 @@ def test_chosen_visits_and_a_span_limit_it_in_journal_copy_and_athena_alike(
         ("/pricing, ,purchase", "one of these is empty"),
         ("", "a funnel has 2 to 10 steps"),
         ("click, purchase ,click", 'the step "click" stands twice'),
+        ("click,\udcff", "need to be a text in UTF-8"),
     ],
 )
 def test_what_is_no_funnel_is_refused(text: str, words: str) -> None:

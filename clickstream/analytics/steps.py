@@ -26,6 +26,8 @@ def wrong_with(steps: Sequence[str]) -> str:
         return f"a funnel has {_FEWEST} to {_MOST} steps with commas between them, such as /pricing,signup,purchase"
     if not all(steps):
         return "a step is the type of an event, or a page such as /pricing: one of these is empty"
+    if any("\ud800" <= character <= "\udfff" for character in "".join(steps)):  # as in scope.py
+        return "the steps need to be a text in UTF-8"
     if twice := [step for step in steps if steps.count(step) > 1]:
         return f'the step "{twice[0][:40]}" stands twice: one event would take both'
     return ""
