@@ -56,7 +56,7 @@ def test_the_table_is_for_people_and_csv_for_programs(tmp_path: Path, capsys: py
                 "event_id": f"e{n}",
                 "event_type": "purchase",
                 "session_id": f"s{n % 1500}",
-                "properties": {"total": 12.5},
+                "properties": {"total": 12.12 + n % 2 / 100},
             },
             **{"timestamp": "2026-01-15T10:30:00Z", "received_at": "2026-01-15T10:30:00Z"},
         }
@@ -71,10 +71,10 @@ def test_the_table_is_for_people_and_csv_for_programs(tmp_path: Path, capsys: py
     assert ask("revenue", "--file", path, "--format", "csv") == 0
     programs = capsys.readouterr().out
 
-    assert re.search(r"│ 2026-01-15 │ USD      │  2,000 │ 25,000.00 │         12.50 │", shown["revenue"])
+    assert re.search(r"│ 2026-01-15 │ USD      │  2,000 │ 24,250.00 │         12.13 │", shown["revenue"])
     assert re.search(r"┃ day        ┃ currency ┃ orders ┃   revenue ┃ average_order ┃", shown["revenue"])
     assert re.search(r"│ 2026-01-15 │    1,500 │   1,000 │       66.7% │                1.3 │ ", shown["sessions"])
-    assert programs.splitlines()[1] == "2026-01-15,USD,2000,2500000,1250.0"
+    assert programs.splitlines()[1] == "2026-01-15,USD,2000,2425000,1212.5"
 
 
 def test_what_a_sender_writes_cannot_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -214,6 +214,15 @@ def test_an_average_order_is_told_of_one_currency_only() -> None:
     assert mixed["by_currency"] == {"EUR": 3000, "USD": 1000}
 
 
+@pytest.mark.parametrize(
+    ("totals", "shown_as"), [([2.05, 2.10], "2.08"), ([-2.05, -2.10], "-2.08"), ([1, 1, 2], "1.33")]
+)
+def test_an_average_order_is_rounded_as_a_page_rounds_it(totals: list[float], shown_as: str) -> None:
+    purchases = [(Event(event_type="purchase", properties={"total": total}), NOW_MS) for total in totals]
+
+    assert snapshot(folded([purchases], NOW_MS), "all", NOW_MS)["revenue"]["average_order"] == shown_as
+
+
 def test_a_million_carts_out_of_order_cost_a_bounded_memory() -> None:
     events = [happening("add_to_cart", -10 - n / 1000) for n in range(1000)]
 

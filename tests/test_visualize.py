@@ -213,14 +213,22 @@ def test_wide_letters_keep_the_columns() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (999_999, "999,999"), (1_200_000, "1.2M"), (3_400_000_000, "3.4B"), (None, "-"), (True, "-")],
+    [
+        (0, "0"),
+        (999_999, "999,999"),
+        (1_200_000, "1.2M"),
+        (1_250_000, "1.3M"),
+        (3_400_000_000, "3.4B"),
+        (None, "-"),
+        (True, "-"),
+    ],
 )
 def test_counts_are_short(value: object, text: str) -> None:
     assert words.count(value) == text
 
 
 @pytest.mark.parametrize(
-    ("ratio", "text"), [(None, "-"), (0, "0.0%"), (0.0004, "<0.1%"), (0.1529, "15.3%"), (1, "100.0%")]
+    ("ratio", "text"), [(None, "-"), (0, "0.0%"), (0.0004, "<0.1%"), (0.0625, "6.3%"), (0.1529, "15.3%"), (1, "100.0%")]
 )
 def test_percentages_have_one_decimal_and_unknown_is_not_zero(ratio: float | None, text: str) -> None:
     assert words.percent(ratio) == text

@@ -44,6 +44,11 @@ def in_cents(amount: object) -> int | None:
         return None
 
 
+def average(cents: int, orders: int) -> int:
+    """Hundredths for each of `orders`, halves away from zero, as the pages show the same average of a question."""
+    return int((Decimal(cents) / orders).to_integral_value(ROUND_HALF_UP))
+
+
 def storable(cents: Mapping[str, int]) -> dict[str, Any]:
     """`cents` as msgpack can hold them: sums beyond 64 bits as text; a decoder with strict=False reads them exactly."""
     return {currency: total if _SMALLEST <= total <= _GREATEST else str(total) for currency, total in cents.items()}

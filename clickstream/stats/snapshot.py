@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from clickstream.stats.fold import Stats
 from clickstream.stats.minutes import Minute
-from clickstream.stats.money import DEFAULT_CURRENCY, as_text
+from clickstream.stats.money import DEFAULT_CURRENCY, as_text, average
 from clickstream.stats.names import sum_of_currencies, sum_of_types
 from clickstream.stats.sessions import FUNNEL
 from clickstream.stats.top import TopCounts, merged
@@ -106,7 +106,7 @@ def _revenue(by_currency: dict[str, int], orders: int) -> dict[str, Any]:
         "total": as_text(cents),
         "cents": cents,
         "orders": orders,
-        "average_order": as_text(round(cents / orders)) if orders and len(by_currency) <= 1 else None,
+        "average_order": as_text(average(cents, orders)) if orders and len(by_currency) <= 1 else None,
         "by_currency": dict(sorted(by_currency.items())),
     }
 

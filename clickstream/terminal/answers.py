@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from rich.table import Table as Grid
@@ -36,5 +37,5 @@ def _cell(column: str, cell: object) -> str:
     if column in _SHARES:
         return words.percent(cell)
     if column.endswith(_CENTS):
-        return f"{cell / 100:,.2f}"
-    return f"{cell:,}" if isinstance(cell, int) else f"{cell:,.1f}"
+        return words.rounded(Decimal(str(cell)) / 100, 2)
+    return f"{cell:,}" if isinstance(cell, int) else words.rounded(cell, 1)

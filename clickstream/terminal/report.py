@@ -92,8 +92,12 @@ def _total_cells(numbers: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     others = len(revenue["by_currency"]) - 1
     more = "+1 currency" if others == 1 else f"+{others} currencies"
     return [
-        ("Events", words.count(total), f"{rate:,.1f} a second" if rate is not None else ""),
-        ("Page views", words.count(views), f"{views / sessions['total']:.1f} a session" if sessions["total"] else ""),
+        ("Events", words.count(total), f"{words.rounded(rate, 1)} a second" if rate is not None else ""),
+        (
+            "Page views",
+            words.count(views),
+            f"{words.rounded(views / sessions['total'], 1)} a session" if sessions["total"] else "",
+        ),
         ("Sessions", _total(sessions), f"{words.count(sessions['active'])} active"),
         ("Users", _total(users), f"{words.count(users['active'])} active"),
         ("Conversion", words.percent(numbers["conversion"]["view_to_purchase"]), "view to purchase"),

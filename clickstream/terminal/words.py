@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
 from rich.cells import cell_len, set_cell_size
@@ -77,20 +77,25 @@ def fitted(text: str, width: int) -> str:
     return text + " " * (width - cell_len(text)) if cell_len(text) <= width else set_cell_size(text, width - 1) + "~"
 
 
+def rounded(number: float | Decimal, places: int) -> str:
+    """`number` with so many decimals: its written digits, half away from zero, as browsers round on the pages."""
+    return f"{Decimal(str(number)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):,}"
+
+
 def count(value: object) -> str:
     """1,234 up to 999,999, then 1.2M."""
     if type(value) is not int:
         return UNKNOWN
     if value < 1_000_000:
         return f"{value:,}"
-    return f"{value / 1e6:.1f}M" if value < 1e9 else f"{value / 1e9:.1f}B"
+    return f"{rounded(value / 1e6, 1)}M" if value < 1e9 else f"{rounded(value / 1e9, 1)}B"
 
 
 def percent(ratio: float | None) -> str:
     """One decimal; "-" where there was nothing to divide by."""
     if ratio is None:
         return UNKNOWN
-    return "<0.1%" if 0 < ratio < 0.001 else f"{ratio:.1%}"
+    return "<0.1%" if 0 < ratio < 0.001 else f"{rounded(Decimal(str(ratio)) * 100, 1)}%"
 
 
 def share(part: int, whole: int) -> str:
@@ -102,7 +107,7 @@ def money(amount: object, currency: str) -> str:
     """$1,234.50, or `1,234.50 CHF` where no symbol is known."""
     if amount is None:
         return UNKNOWN
-    text = f"{Decimal(str(amount)):,.2f}"
+    text = rounded(Decimal(str(amount)), 2)
     symbol = _SYMBOLS.get(currency)
     return f"{symbol}{text}" if symbol else f"{text} {clean(currency)}"
 

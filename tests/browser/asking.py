@@ -73,9 +73,13 @@ def exact(number: float) -> str:
     return f"{number:,}"
 
 
-def tenths(number: float | Decimal) -> str:
+def rounded(number: float | Decimal, step: str) -> Decimal:
     """As a browser rounds: the digits that the number is written with, half away from zero."""
-    return str(Decimal(str(number)).quantize(Decimal("0.1"), ROUND_HALF_UP))
+    return Decimal(str(number)).quantize(Decimal(step), ROUND_HALF_UP)
+
+
+def tenths(number: float | Decimal) -> str:
+    return str(rounded(number, "0.1"))
 
 
 def percent(ratio: float | None) -> str:
@@ -86,7 +90,7 @@ def percent(ratio: float | None) -> str:
 
 def money(cents: float, currency: str) -> str:
     assert currency == "USD"
-    return f"${cents / 100:,.2f}"
+    return f"${rounded(Decimal(str(cents)) / 100, '0.01'):,}"
 
 
 def day(text: str) -> str:
