@@ -180,6 +180,14 @@ def test_answers_over_chosen_visits_are_those_of_the_journal(
     assert answer.columns == expected.columns
 
 
+def test_a_step_may_be_called_as_a_view_is(journal: Journal, parts: Copied) -> None:
+    steps = ("page_view", "session_days", "/session_values")
+
+    answer = engine.answer("funnel", parts, steps=steps)
+
+    assert answer.rows == engine.answer("funnel", sources.journal(journal.path), steps=steps).rows
+
+
 def test_sessions_are_put_together_once_to_know_the_chosen_ones(tmp_path: Path) -> None:
     made = Journal(tmp_path / "events_backup.json")
     made.resume_at(layout.START, layout.START_CRC)

@@ -7,6 +7,7 @@ that is not copied yet, those that the ends of the asked span cut, and those of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ SESSION_VIEWS: Final = tuple(name for name in VIEWS if name.startswith("session_
 SPANS: Final = "session_spans"
 CHOSEN_EVENTS: Final = "chosen_events"
 CHOSEN_SESSION_EVENTS: Final = "chosen_session_events"
+_NAMES: Final = re.compile(r"--.*|'[^']*'|(\w+)")  # a step of a funnel may be called as a view is: texts are no names
 # Over the copy: an event with a session_id is found by its key, for one without it the sessions were put together.
 _CHOSEN_BY_ID: Final = (
     "SELECT e.* FROM events AS e SEMI JOIN chosen AS c ON c.session_key = e.session_key "
@@ -69,7 +71,8 @@ def over_copy(connection: duckdb.DuckDBPyConnection, copied: Copied, scope: Scop
     """
     files = [*tables(copied.parts, EVENTS), copied.young]
     _view(connection, "events", _within(parquet(files), scope))
-    needed = [name for name in SESSION_VIEWS if name in question]
+    named = set(_NAMES.findall(question))
+    needed = [name for name in SESSION_VIEWS if name in named]
     if not copied.parts:
         over_loose_events(connection, "SELECT * FROM events", needed, scope)
         _view(connection, CHOSEN_EVENTS, _chosen_events(scope))
@@ -81,7 +84,7 @@ def over_copy(connection: duckdb.DuckDBPyConnection, copied: Copied, scope: Scop
         over_loose_events(connection, _loose_events(copied, opened, scope), needed, scope, prefix="loose_")
         for name in needed:
             _view(connection, name, f"{_whole(copied, name, scope)} UNION ALL BY NAME {_loose(name)}")
-    elif CHOSEN_SESSION_EVENTS in question:
+    elif CHOSEN_SESSION_EVENTS in named:
         over_loose_events(connection, "SELECT * FROM events", needed, scope)
     elif scope.visit:
         over_loose_events(connection, "SELECT * FROM events WHERE session_key IS NULL", needed, scope)
