@@ -30,10 +30,10 @@ def settled(path: Path) -> Iterator[Path]:
         if not is_locked(fd):
             yield path
             return
-        with tempfile.TemporaryDirectory(prefix="clickstream-settled-") as directory:
-            copy = Path(directory) / path.name
-            _copy(fd, _end_of_a_commit(fd, path), copy)
-            yield copy
+        # A file without a name: it holds events of people, and nothing of it is left however the process ends.
+        with tempfile.TemporaryFile() as copy:
+            _copy(fd, _end_of_a_commit(fd, path), copy.fileno())
+            yield Path(f"/dev/fd/{copy.fileno()}")
     finally:
         os.close(fd)
 
@@ -49,16 +49,12 @@ def _end_of_a_commit(fd: int, path: Path) -> int:
     raise OSError(f"{path} is written by another process, and no commit of it has ended for {_PATIENCE_S:g} s")
 
 
-def _copy(fd: int, end: int, target: Path) -> None:
-    out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        position = 0
-        while position < end:
-            block = os.pread(fd, min(_BLOCK, end - position), position)
-            if not block:
-                raise OSError(f"the journal ends at byte {position}, before its last commit at {end}")
-            write_fully(out, block, position)
-            position += len(block)
-        write_fully(out, layout.CLOSING, end)
-    finally:
-        os.close(out)
+def _copy(fd: int, end: int, out: int) -> None:
+    position = 0
+    while position < end:
+        block = os.pread(fd, min(_BLOCK, end - position), position)
+        if not block:
+            raise OSError(f"the journal ends at byte {position}, before its last commit at {end}")
+        write_fully(out, block, position)
+        position += len(block)
+    write_fully(out, layout.CLOSING, end)
