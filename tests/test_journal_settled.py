@@ -12,9 +12,12 @@ from typing import BinaryIO
 
 import pytest
 
+from clickstream.errors import failure
+from clickstream.journal import layout
 from clickstream.journal import settled as module
 from clickstream.journal.settled import settled
 from tests.support.journals import journal_of, stored_record
+from tests.support.small_disk import small_disk
 
 RECORDS = [stored_record(number) for number in range(4)]
 WHOLE = journal_of(RECORDS)
@@ -44,6 +47,18 @@ def test_a_commit_in_progress_is_waited_for(
         assert json.loads(copy.read_bytes()) == [json.loads(record) for record in RECORDS]
         assert copy.stat().st_mode & 0o077 == 0
         assert list(place.iterdir()) == []  # so a kill leaves nothing of it
+
+
+def test_a_full_directory_for_the_copy_is_named(
+    written: BinaryIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written.write(b"\n".ljust(40_000) + layout.CLOSING)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
+
+    with small_disk(tmp_path / "full", "16k"), pytest.raises(OSError) as told, settled(Path(written.name)):
+        pass
+
+    assert failure(told.value).startswith(f"{tmp_path / 'full'}: No space left on device, for a copy of the journal")
 
 
 def test_a_commit_that_never_ends_is_told(written: BinaryIO, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,14 @@ def _copy(fd: int, end: int, out: int) -> None:
         block = os.pread(fd, min(_BLOCK, end - position), position)
         if not block:
             raise OSError(f"the journal ends at byte {position}, before its last commit at {end}")
-        write_fully(out, block, position)
+        _write(out, block, position)
         position += len(block)
-    write_fully(out, layout.CLOSING, end)
+    _write(out, layout.CLOSING, end)
+
+
+def _write(out: int, block: bytes, position: int) -> None:
+    try:
+        write_fully(out, block, position)
+    except OSError as problem:
+        reason = f"{problem.strerror}, for a copy of the journal that is being written; make room, or set TMPDIR"
+        raise OSError(problem.errno, reason, tempfile.gettempdir()) from problem
