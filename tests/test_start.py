@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -73,3 +74,19 @@ def test_who_only_imports_this_project_keeps_its_own_way_to_end() -> None:
     done = subprocess.run(python("-c", program), capture_output=True, text=True, timeout=30, cwd=ROOT, check=True)
 
     assert done.stdout == "default_int_handler\n"
+
+
+WHILE_DUCKDB_WORKS = """
+import os, signal, threading
+from clickstream.analytics import engine
+
+with engine.connect() as connection, engine.readable():
+    threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT]).start()
+    connection.execute(" UNION ALL ".join(["SELECT count(*) FROM range(10000000) AS a(n) WHERE n % 7 = 3"] * 1000))
+"""
+
+
+def test_ctrl_c_while_duckdb_works_is_ctrl_c() -> None:
+    done = subprocess.run(python("-c", WHILE_DUCKDB_WORKS), cwd=ROOT, capture_output=True, timeout=60, check=False)
+
+    assert done.returncode == -signal.SIGINT

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _MEMORY_LIMIT: Final = "1GB"  # beyond it DuckDB goes on in files, where it is given a directory for them
+_INTERRUPTED: Final = "Query interrupted"  # what Ctrl-C becomes while DuckDB works
 _TOO_MUCH: Final = (
     "this needs more memory than the 1 GB that it may have: "
     "ask for a shorter time, with since and until closer together"
@@ -101,6 +102,10 @@ def readable() -> Iterator[None]:
         raise RequestRefused("invalid_parameter", _TOO_MUCH, field="since") from problem
     except duckdb.Error as problem:  # any: what it says of a damaged file depends on which byte is wrong
         raise SourceUnreadable(str(problem).splitlines()[0]) from problem
+    except RuntimeError as problem:
+        if str(problem) == _INTERRUPTED:
+            raise KeyboardInterrupt from problem
+        raise
 
 
 @contextmanager
