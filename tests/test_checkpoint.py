@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from clickstream.analytics.columns import ColumnCopy
+from clickstream.analytics.scope import Scope
 from clickstream.backends.local import LocalBackend
 from clickstream.events import Limits, validate
-from clickstream.journal import Quarantine, checkpoint
+from clickstream.journal import Quarantine, checkpoint, layout
 from clickstream.journal.checkpoint import Checkpoint
 from clickstream.query import Query
 from clickstream.stats.state import FORM
@@ -139,16 +141,19 @@ def test_a_checkpoint_of_a_clock_that_was_ahead_leaves_no_window_empty(path: Pat
 def test_a_changed_letter_inside_a_string_is_noticed_and_everything_is_read_again(path: Path) -> None:
     backend = open_backend(path)
     recover(backend)
-    ids = keep(backend, 0, 50)
+    ids = keep(backend, 0, 500)  # more than the copy compares of its bytes
     backend.close(ids)
+    with ColumnCopy(path, least_part_bytes=1_000).source(path.stat().st_size - len(layout.CLOSING)) as copied:
+        assert copied.parts
     path.write_bytes(path.read_bytes().replace(b'"/p/3"', b'"/p/X"', 1))
 
     again = open_backend(path)
     recover(again)
 
     assert again.condition()["integrity"] == "changed"
-    assert again.statistics("all", NOW_MS)["total_events"] == 50
-    assert any(b"/p/X" in record for record in again.events(Query(), limit=100, cursor=None).records)
+    assert again.statistics("all", NOW_MS)["total_events"] == 500
+    assert any(b"/p/X" in record for record in again.events(Query(), limit=500, cursor=None).records)
+    assert again.ask("sessions", Scope(visit={"page": "/p/X"}), steps=(), limit=1).rows
     again.close(ids)
 
 

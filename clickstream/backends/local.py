@@ -104,8 +104,8 @@ class LocalBackend:
         start, crc = (layout.START, layout.START_CRC) if known is None else (known.end, known.crc)
         found = recover(self._journal, self._quarantine, decode, take, start=start, crc=crc)
         self._damaged = found.damaged
-        if found.damaged:
-            self._columns.discard()  # it may hold lines that were good when it was made
+        if found.damaged or self._integrity == "changed":
+            self._columns.discard()  # it may hold lines as they were when it was made
         self._records = sum(self._stats.types.values())
         page = self.events(Query(), limit=RECENT_SHOWN, cursor=None)
         self._recent.extend(reversed(page.records))
