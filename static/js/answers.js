@@ -45,8 +45,8 @@ const dayColumn = () => ({ name: "Day", isUnbroken: true, text: (row) => utcDay(
 
 // ---- the questions; `nothing` is what an empty answer means, `isEmpty` when it is one though it has rows
 
-const STEP_NAMES = { page_view: "Viewed a page", add_to_cart: "Added to the cart", checkout: "Began the checkout", purchase: "Bought" };
-const stepName = ({ step }) => STEP_NAMES[step] ?? ui.typeName(step);
+const STEP_NAMES = new Map([["page_view", "Viewed a page"], ["add_to_cart", "Added to the cart"], ["checkout", "Began the checkout"], ["purchase", "Bought"]]);
+const stepName = ({ step }) => STEP_NAMES.get(step) ?? (step.startsWith("/") ? step : ui.typeName(step)); // a page is called as it is
 
 function drawFunnel(rows) {
   const viewed = rows[0].sessions;

@@ -74,10 +74,10 @@ def test_what_is_no_funnel_is_said_and_can_be_mended(past: Shop, tab: Page, step
 
     expect(tab.locator("#problem")).to_contain_text(words)
     expect(tab.locator("#answer table")).to_have_count(0)
-    ask_for(tab, "page_view, search")
+    ask_for(tab, "page_view, add_to_wishlist, constructor, /my_page")
     answered(tab)
     expect(tab.locator("#problem")).to_be_hidden()
-    assert first_cells(tab) == ["Viewed a page", "Search"]
+    assert first_cells(tab) == ["Viewed a page", "Add to wishlist", "Constructor", "/my_page"]
 
 
 def test_steps_that_nobody_took_are_said_to_be_so(past: Shop, tab: Page) -> None:
