@@ -186,7 +186,9 @@ def only_parameters(*known: str) -> None:
     for name in parameters():
         if name not in known:
             raise RequestRefused(
-                "invalid_parameter", f"{name[:40]} is not a parameter here; known: {', '.join(known)}", field=name[:40]
+                "invalid_parameter",
+                f"{name[:40]} is not a parameter here; known: {', '.join(known) or 'none'}",
+                field=name[:40],
             )
 
 

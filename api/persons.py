@@ -22,18 +22,23 @@ persons.before_request(refuse_other_sites)
 @persons.get("/users")
 def get_user_by_parameter() -> Response:
     """The same as GET /users/<id>, for ids that no path can hold: with a newline, a leading slash, or dots alone."""
-    return get_user(_id_parameter())
+    return _given(_id_parameter())
 
 
 @persons.delete("/users")
 def delete_user_by_parameter() -> Response:
     """The same as DELETE /users/<id>, for ids that no path can hold."""
-    return delete_user(_id_parameter())
+    return _erased(_id_parameter())
 
 
 @persons.get("/users/<path:person_id>")
 def get_user(person_id: str) -> Response:
     """Everything that is kept about one person, as a download."""
+    only_parameters()
+    return _given(person_id)
+
+
+def _given(person_id: str) -> Response:
     headers = {"Content-Disposition": 'attachment; filename="user.json"'}
     return Response(_keeper().everything_about(person_id), content_type="application/json", headers=headers)
 
@@ -44,6 +49,11 @@ def delete_user(person_id: str) -> Response:
 
     Nothing is rewritten, and nobody is refused, when nothing is kept about them.
     """
+    only_parameters()  # whoever says `since` here does not mean everything
+    return _erased(person_id)
+
+
+def _erased(person_id: str) -> Response:
     keeper, deferred = _keeper(), Deferred()
     pipeline = parts().pipeline
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, request
 
 from api.access import refuse_other_sites, refuse_strangers
-from api.answers import failure, reply, request_body
+from api.answers import failure, only_parameters, reply, request_body
 from api.parts import parts
 from clickstream import replay
 from clickstream.errors import Unavailable
@@ -29,6 +29,7 @@ _one_at_a_time: Final = asyncio.Lock()
 @rejected.post("/rejected/replay")
 def post_replay() -> Response:
     """Try quarantined records again; what is kept now leaves the quarantine."""
+    only_parameters()
     selection = replay.read_selection(request_body(request.environ))
     parts().pipeline.require_ready()
     deferred = Deferred()

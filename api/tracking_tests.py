@@ -11,7 +11,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from api.access import refuse_other_sites, refuse_pages_of_other_sites, refuse_strangers
-from api.answers import integer_parameter, parameters, reply, request_body, test_id
+from api.answers import integer_parameter, only_parameters, parameters, reply, request_body, test_id
 from api.parts import parts
 from clickstream import micro
 from clickstream.arrivals import REMEMBERED
@@ -46,6 +46,7 @@ def get_expect() -> Response:
 @tracking_tests.delete("/expect")
 def delete_expect() -> Response:
     """Begin anew: expectations of this scope no longer see what has come so far."""
+    only_parameters("test_id")
     parts().expectations.reset(_scope())
     return reply({"status": "reset"})
 

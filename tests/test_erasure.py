@@ -248,6 +248,17 @@ def test_who_is_to_be_erased_must_be_said_in_one_way(emptied: Platform, query: s
     assert len(emptied.events()) == 4
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_parameter_does_not_pass_for_a_part_of_what_is_kept_about_a_person(emptied: Platform, method: str) -> None:
+    fill(emptied)
+
+    refused = requests.request(method, f"{emptied.url}/users/anna?since=2026-01-01T00:00:00Z", timeout=10)
+
+    assert (refused.status_code, refused.json()["error"]["field"]) == (400, "since")
+    assert refused.json()["error"]["message"] == "since is not a parameter here; known: none"
+    assert len(emptied.events()) == 4
+
+
 @pytest.mark.crash
 def test_killed_at_any_moment_of_an_erasure_nothing_is_lost_and_nothing_is_forgotten(tmp_path: Path) -> None:
     lines = [

@@ -5,17 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Final
 
 from clickstream.client.expecting import expect, report
 from clickstream.client.reading import ApiProblem
 from clickstream.errors import RequestRefused
-from clickstream.expectations import seconds
+from clickstream.expectations import MAX_WAIT_S, seconds
 from clickstream.place import command
 from clickstream.simulation.options import number, secret
 from clickstream.terminal import words
-
-_LONGEST_S: Final = 3_600.0  # the API, which waits less long, says what it allows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.set_defaults(stray_hint=" (conditions come before options)")
     parser.add_argument("--min", type=int, help="how many events at least (default 1)")
-    parser.add_argument("--timeout", type=number(0.0, _LONGEST_S), help="seconds to wait, at most an hour (default 5)")
+    parser.add_argument("--timeout", type=number(0.0, MAX_WAIT_S), help="seconds to wait, at most 60 (default 5)")
     parser.add_argument("--test-id", help="only events sent with this X-Clickstream-Test-Id")
     parser.add_argument("--api-url", metavar="URL", help="where the API is (default API_URL, else API_HOST:API_PORT)")
     parser.add_argument(

@@ -185,7 +185,18 @@ def test_a_wrong_parameter_is_named(api: Platform, parameters: dict[str, str]) -
     assert answer["error"]["field"] == next(iter(parameters))
 
 
-@pytest.mark.parametrize("seconds", ["nan", "1e308", "-1", "soon"])
+@pytest.mark.parametrize(
+    ("method", "path"), [("DELETE", "/expect?testid=a"), ("POST", "/rejected/replay?dry_run=true")]
+)
+def test_what_changes_something_refuses_a_parameter_that_it_does_not_know(
+    api: Platform, method: str, path: str
+) -> None:
+    answer = requests.request(method, f"{api.url}{path}", timeout=5)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_parameter")
+
+
+@pytest.mark.parametrize("seconds", ["61", "nan", "1e308", "-1", "soon"])
 def test_a_time_that_nobody_can_wait_is_refused(seconds: str) -> None:
     command = python("-m", "clickstream", "expect", f"--timeout={seconds}")
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=ROOT, env=environment(), check=False)
