@@ -115,6 +115,7 @@ def test_help_of_the_servers_names_every_setting_and_starts_nothing() -> None:
 
     names = [field.name.upper() for field in dataclasses.fields(config.Settings)]
     assert [name for name in names if f"\n  {name}=" not in said] == []
+    assert "\n  EVENTS_FILE=" in done.stdout  # the dashboard names the journal in commands to copy
 
 
 def test_a_server_refuses_an_option_that_it_does_not_have() -> None:
