@@ -1,9 +1,11 @@
-"""Every error this project raises; the class says who must act.
+"""The errors of the project, but for those that one command or part handles itself; the class says who must act.
 
 ClickstreamError
 ├── ConfigError          the operator: a setting is wrong or missing
 ├── RequestRefused       the sender: the whole request is at fault (HTTP 4xx)
+│   └── RateLimited          too many events for now (access.py)
 ├── Unavailable          nobody: try again later (HTTP 503 + Retry-After)
+│   ├── Replaying            the journal is still being read after a start
 │   └── BackendUnavailable   the place where events are kept cannot take them now
 ├── ApiProblem           whoever runs the API: it gave no usable answer (client/reading.py)
 ├── PortTaken            the operator: another process listens there, or the host is none of this machine
