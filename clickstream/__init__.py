@@ -8,10 +8,19 @@ The way of an event, and the file that answers for each step:
 4.  journal/      the append-only file: group writes, recovery, consistent reads
 5.  backends/     where events live: local.py, aws.py (its parts in aws/)
 6.  stats/        every number that is shown: a fold over events
-7.  export.py     the journal as json, ndjson, csv
+7.  export.py     the journal as json, ndjson, csv; parquet.py as Parquet
 8.  analytics/    questions in SQL, for DuckDB and Athena
 9.  client/       what generators, dashboard and terminal speak with the API
 10. simulation/   shoppers, their faults, and the truth about both
+
+Beside that way:
+who may send, what is taken out        access.py, privacy.py
+what was refused, tried again          journal/quarantine.py, replay.py
+what a reader asks for                 query.py; stored.py and timestamps.py read events and times
+what tests wait for                    expectations.py over arrivals.py; micro.py, testing.py
+one person's events, old events        erasure.py, mentions.py, retention.py
+how the process is doing               meter.py, metrics.py, readiness.py, numbers.py
+every error                            errors.py
 
 server/ carries any Flask application; dashboard/ and terminal/ show numbers; demo/ runs it all; commands/ are
 the operator's tools; place.py and packages.py know which Python runs and whether it has the packages,

@@ -11,6 +11,7 @@ consumer/     the Lambda function: records -> exact counters in DynamoDB
 live.py       the counters -> the same Stats that the local platform counts in memory
 lake.py       the Parquet objects in S3 -> stored events
 replaying.py  collected events sent again; replay_sources.py says where they come from, completion.py what they lack
+reconciliation.py  whether lake, counters and stream agree
 lake_writing.py  events written into the lake beside Firehose
 local/        the same on this machine: emulator, event-source runner, delivery into the lake
 """

@@ -9,6 +9,7 @@ conversion.py  an array written by an older version -> a journal
 compaction.py  written anew without some records
 reading.py     consistent reads, oldest or newest first
 settled.py     the file as it stands at a commit, for who reads all of it from outside
+inspection.py  what a start would find, without changing anything
 quarantine.py  the file beside it that keeps what was refused
 checkpoint.py  derived state beside it that makes a restart fast
 """

@@ -4,10 +4,11 @@ fold.py      Stats: takes events in journal order, bounded memory
 snapshot.py  Stats -> the numbers of /stats for one window
 sessions.py  one visit and its way through the funnel
 minutes.py   counts by minute, so that a window is a sum
-top.py       most frequent values
+top.py       most frequent values; hour_tops.py of one hour, and of its minutes
 money.py     purchases -> exact hundredths
 names.py     counts by type and by currency, bounded
 recency.py   exact memory of the most recent keys
+state.py     Stats <-> bytes, for the checkpoint
 """
 
 from clickstream.stats.fold import Stats
