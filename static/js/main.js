@@ -28,6 +28,8 @@ function readView() {
 }
 
 const view = readView();
+let otherWindow = new URLSearchParams(location.search).get("window") ?? ""; // what the address asked for and nobody knows
+if (WINDOWS.includes(otherWindow)) otherWindow = "";
 
 function writeView() {
   const query = new URLSearchParams();
@@ -123,6 +125,7 @@ function drawNotice() {
 function noticeText() {
   const shown = drawn?.window?.name;
   if (shown && shown !== view.window && source.problem) return [`These are still the numbers of ${WINDOW_WORDS[shown]}; those of ${WINDOW_WORDS[view.window]} are not known yet.`];
+  if (otherWindow) return [`${otherWindow.slice(0, 20)} is not a window: there are ${WINDOWS.join(", ")}. These are the numbers of ${WINDOW_WORDS[view.window]}.`];
   if (drawn?.total_events === 0 && shown !== "all") return [`No events in ${WINDOW_WORDS[shown]}.`, "Show all time", "window"];
   if (view.hidden.size === 0) return [""];
   const names = [...view.hidden].map(ui.typeName).join(", ");
@@ -159,6 +162,7 @@ const toggle = (type) => changeTypes((hidden) => (hidden.delete(type) ? hidden :
 
 function chooseWindow(name) {
   view.window = name;
+  otherWindow = "";
   writeView();
   source.forget();
   drawControls();

@@ -119,7 +119,7 @@ function drawControls(wrong) {
   const days = spans.days(view.span);
   for (const bound of ["since", "until"]) {
     if (byId(bound).value !== days[bound] && document.activeElement !== byId(bound)) byId(bound).value = days[bound];
-    ui.attribute(byId(bound), "aria-invalid", String(wrong !== ""));
+    ui.attribute(byId(bound), "aria-invalid", String(wrong !== "" && !view.span.name));
   }
   visits.draw(view.visit);
   ui.show(byId("steps"), name === FUNNEL);

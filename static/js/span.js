@@ -8,13 +8,12 @@ const PRESETS = { "24h": "the last 24 hours", "7d": "the last 7 days", "30d": "t
 const PRESET_DAYS = { "7d": 7, "30d": 30 }; // today included
 const USUAL = "30d";
 
-/** The span in an address: a preset in `name`, else the days `since` and `until`, of which one may be missing. */
+/** The span in an address: a preset in `name`, which may be none of ours, else the days `since` and `until`, of which one may be missing. */
 export function read(query) {
   const since = query.get("since") ?? "";
   const until = query.get("until") ?? "";
   if (since || until) return { name: "", since, until };
-  const name = query.get("span");
-  return preset(Object.hasOwn(PRESETS, name ?? "") ? name : USUAL);
+  return preset(query.get("span") || USUAL);
 }
 
 export const preset = (name) => ({ name, since: "", until: "" });
@@ -26,7 +25,8 @@ export function write({ name, since, until }, query) {
 }
 
 /** Why nothing can be asked for this span, in a sentence; empty when it can. */
-export function problem({ since, until }) {
+export function problem({ name, since, until }) {
+  if (name && !Object.hasOwn(PRESETS, name)) return `${name.slice(0, 20)} is not a span: there are ${Object.keys(PRESETS).join(", ")}, or choose days.`;
   for (const day of [since, until]) {
     if (day && !isDay(day)) return `${day.slice(0, 20)} is not a day from ${FIRST_DAY} to ${LAST_DAY}.`;
   }

@@ -137,6 +137,7 @@ def test_a_day_is_one_of_the_readers_time_zone_and_the_last_one_is_included(past
         ("since=2026-11-30&until=2026-11-01", "The last day is before the first"),
         ("since=2026-02-30", "2026-02-30 is not a day"),
         ("until=%3Cimg%3E", "<img> is not a day"),
+        ("span=1y", "1y is not a span: there are 24h, 7d, 30d, all, or choose days."),
     ],
 )
 def test_an_impossible_span_is_said_and_nothing_is_asked(past: Shop, tab: Page, query: str, words: str) -> None:

@@ -195,6 +195,16 @@ def test_numbers_of_another_window_are_named_while_those_asked_for_are_unknown(s
     )
 
 
+def test_a_window_that_there_is_none_of_is_said_until_one_is_chosen(scripted: Scripted, tab: Page) -> None:
+    tab.goto(f"{scripted.url}/?window=7d")
+
+    expect(tab.locator("#notice")).to_contain_text(
+        "7d is not a window: there are 15m, 1h, 24h, all. These are the numbers of all time."
+    )
+    tab.get_by_label("1 h", exact=True).check()
+    expect(tab.locator("#notice")).not_to_contain_text("7d")
+
+
 def test_down_is_said_for_as_long_as_it_is_known_not_for_as_long_as_the_numbers_are_old(
     scripted: Scripted, tab: Page, lively: dict[str, object]
 ) -> None:
