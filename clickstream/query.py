@@ -10,10 +10,11 @@ import msgspec
 
 from clickstream.errors import RequestRefused
 from clickstream.stored import TimeReader
-from clickstream.timestamps import parse
+from clickstream.timestamps import parse_since, parse_until
 
 _PROPERTY: Final = "property."
 _NAMES: Final = ("event_id", "event_type", "user_id", "anonymous_id", "session_id")
+_BOUNDS: Final = {"since": parse_since, "until": parse_until}
 _times: Final = TimeReader(0)
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_any: Final = msgspec.json.Decoder().decode
@@ -83,7 +84,7 @@ def from_parameters(parameters: Mapping[str, str], *, also: frozenset[str]) -> Q
             product = value
         elif name.startswith(_PROPERTY) and len(name) > len(_PROPERTY):
             properties[name[len(_PROPERTY) :]] = meant(value)
-        elif name in ("since", "until"):
+        elif name in _BOUNDS:
             times[name] = time_parameter(name, value)
         elif name not in also:
             known = ", ".join([*sorted(also), *_NAMES, "product", "since", "until", "property.NAME"])
@@ -136,9 +137,9 @@ def _has_same_truths(found: object, wanted: object) -> bool:
 
 
 def time_parameter(name: str, value: str) -> int:
-    """The RFC 3339 time of a request's parameter in milliseconds since 1970; raises RequestRefused."""
+    """The bound `since` or `until` of a request in milliseconds since 1970; raises RequestRefused."""
     try:
         # A "+" in a URL's query arrives as a space.
-        return parse(value.replace(" ", "+") if value[-6:-5] == " " else value)
+        return _BOUNDS[name](value.replace(" ", "+") if value[-6:-5] == " " else value)
     except ValueError as problem:
         raise RequestRefused("invalid_parameter", f"{name}={value} {problem}", field=name) from None

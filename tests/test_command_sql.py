@@ -216,6 +216,15 @@ def test_a_name_of_visits_that_stands_twice_is_refused(journal: str, capsys: pyt
     assert "argument --visit: event_type stands twice: it has one value" in capsys.readouterr().err
 
 
+def test_a_day_is_asked_for_by_its_date(journal: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask("traffic", "--file", journal, "--format", "csv") == 0
+    days = [line.split(",")[0] for line in capsys.readouterr().out.splitlines()[1:]]
+
+    assert ask("traffic", "--file", journal, "--format", "csv", "--since", days[0], "--until", days[0]) == 0
+
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()[1:]] == days[:1]
+
+
 def test_a_time_without_a_zone_is_refused(journal: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         ask("funnel", "--file", journal, "--since", "2026-01-15T00:00:00")

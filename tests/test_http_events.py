@@ -185,7 +185,7 @@ def test_a_wrong_method_is_a_json_error_that_lists_the_right_ones(client: Client
     [
         "limit=0", "limit=1001", "limit=-1", "limit=x", "limit=1.5", "limit=%D9%A1", "limit=", "limit=000000000100001",
         "limit=0000000001" + "0" * 5000, "cursor=x", "cursor=-1", "cursor=" + "9" * 30,
-        "since=yesterday", "until=2026-01-15", "since=2026-01-15T10:30:00", "unknown=1", "property.=x",
+        "since=yesterday", "until=2026-02-30", "since=2026-01-15T10:30:00", "unknown=1", "property.=x",
     ],
 )  # fmt: skip
 def test_a_wrong_parameter_is_named(client: Client, query: str) -> None:
@@ -249,6 +249,8 @@ def test_filters_find_what_they_name(client: Client) -> None:
     assert found("until=2026-01-10T00:00:01Z") == [early]
     assert found("since=2026-01-10T02:00:00%2B02:00&until=2026-01-10T00:00:00.001Z") == [early]
     assert found("since=2026-01-10T00:00:00.001Z") == [page, search]
+    assert found("since=2026-01-10&until=2026-01-10") == [early]
+    assert found("until=2026-01-09") == []
     assert found("property.page=/a&event_type=search") == []
 
 

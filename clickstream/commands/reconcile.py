@@ -9,7 +9,7 @@ from clickstream.aws.clients import client
 from clickstream.aws.consumer.table import CounterTable
 from clickstream.aws.lake import Lake
 from clickstream.aws.reconciliation import MOST_DRIFT_PERCENT, Drift
-from clickstream.commands.sql import time_argument
+from clickstream.commands.sql import since_argument, until_argument
 from clickstream.timestamps import MINUTE_MS, now_ms
 
 
@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bucket", required=True, help="of the lake (S3_BUCKET_NAME)")
     parser.add_argument("--table", required=True, help="of the live counters (DYNAMODB_TABLE_NAME)")
     parser.add_argument("--stream", help="read the stream too (KINESIS_STREAM_NAME); takes its time")
-    parser.add_argument("--since", type=time_argument, metavar="TIME", help="default: 24 hours before --until")
-    parser.add_argument("--until", type=time_argument, metavar="TIME", help="default: the last full hour but one")
+    parser.add_argument("--since", type=since_argument, metavar="TIME", help="default: 24 hours before --until")
+    parser.add_argument("--until", type=until_argument, metavar="TIME", help="default: the last full hour but one")
     parser.add_argument(
         "--athena", nargs=2, metavar=("DATABASE", "WORKGROUP"), help="let Athena count the lake, instead of fetching it"
     )

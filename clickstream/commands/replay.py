@@ -16,7 +16,7 @@ from clickstream.aws.lake_writing import ToLake
 from clickstream.aws.replay_sources import ERRORS_PREFIX, from_file, from_s3
 from clickstream.aws.replaying import ReplayFailed, Result, Sourced, Target, ToApi, ToStream, replay
 from clickstream.aws.sink import KinesisSink
-from clickstream.commands.sql import time_argument
+from clickstream.commands.sql import since_argument, until_argument
 from clickstream.simulation.options import secret
 from clickstream.terminal.words import clean
 from clickstream.timestamps import now_ms
@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="an API such as http://127.0.0.1:3000, or kinesis:STREAM; s3://BUCKET/events/ for what was not converted",
     )
-    parser.add_argument("--since", type=time_argument, metavar="TIME", help="only events that happened from then on")
-    parser.add_argument("--until", type=time_argument, metavar="TIME", help="only events that happened before")
+    parser.add_argument("--since", type=since_argument, metavar="TIME", help="only events that happened from then on")
+    parser.add_argument("--until", type=until_argument, metavar="TIME", help="only events that happened before")
     parser.add_argument("--speed", type=_speed, help="keep the gaps between events, divided by this; else at once")
     parser.add_argument("--key", type=secret, help="the write key of the API (default the first one of WRITE_KEYS)")
     parser.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,7 @@ from clickstream.errors import RequestRefused, failure
 from clickstream.journal.settled import settled
 from clickstream.place import module
 from clickstream.terminal import words
-from clickstream.timestamps import parse
+from clickstream.timestamps import parse_since, parse_until
 
 if TYPE_CHECKING:
     from clickstream.analytics.engine import Table
@@ -33,11 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--since",
-        type=time_argument,
+        type=since_argument,
         metavar="TIME",
-        help="only events from this time on, such as 2026-01-15T00:00:00Z",
+        help="only events from this time on, such as 2026-01-15T10:30:00Z, or this day, 2026-01-15 (UTC), on",
     )
-    parser.add_argument("--until", type=time_argument, metavar="TIME", help="only events before this time")
+    parser.add_argument(
+        "--until", type=until_argument, metavar="TIME", help="only events before this time, or up to this day, included"
+    )
     parser.add_argument(
         "--visit",
         type=visit_argument,
@@ -135,8 +138,17 @@ def _print_table(table: Table, file: Path) -> None:
     console.print(grid(table))
 
 
-def time_argument(value: str) -> int:
-    """An RFC 3339 time in milliseconds since 1970, for argparse."""
+def since_argument(value: str) -> int:
+    """Where a span begins, in milliseconds since 1970, for argparse."""
+    return _bound(value, parse_since)
+
+
+def until_argument(value: str) -> int:
+    """Where a span ends, in milliseconds since 1970, for argparse."""
+    return _bound(value, parse_until)
+
+
+def _bound(value: str, parse: Callable[[str], int]) -> int:
     try:
         return parse(value)
     except ValueError as problem:
