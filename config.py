@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 from clickstream.access import HEADER_EXPECTED, WriteKey, fits_header, parse_write_keys
 from clickstream.errors import ConfigError
+from clickstream.misspellings import misspellings
 from clickstream.privacy import CLIENT_IP_CHOICES
 
 T = TypeVar("T")
@@ -116,7 +118,9 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 
 def from_environment() -> Settings:
-    """Settings of this process's environment."""
+    """Settings of this process's environment; what only looks like one is told on stderr: it may be somebody else's."""
+    for sentence in misspellings(os.environ, [one.name.upper() for one in fields(Settings)]):
+        sys.stderr.write(f"{sentence}\n")
     return load(os.environ)
 
 

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import pkgutil
 import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 from clickstream import __version__, commands
@@ -48,6 +49,7 @@ def main() -> int:
         return 130
 
 
+@cache  # what is told about them is told once
 def _settings() -> Settings:
     """What the environment says, for the commands that ask; a config.py of the working directory is not ours."""
     sys.path.insert(0, str(scripts()))

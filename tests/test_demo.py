@@ -302,6 +302,13 @@ def test_wrong_settings_are_all_reported_and_nothing_starts(demo: StandIns) -> N
     assert demo.pids() == {}
 
 
+def test_a_setting_that_is_misspelt_is_told_once(demo: StandIns) -> None:
+    process = demo.start("--duration", "0.1", API_PROT="1")
+
+    assert process.wait() == 0
+    assert process.log.count("API_PROT is no setting; did you mean API_PORT?") == 1
+
+
 def test_a_missing_script_is_named(demo: StandIns) -> None:
     (demo.directory / "dashboard.py").unlink()
     process = demo.start()
