@@ -66,7 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--api", metavar="URL", help="address of the API (default: API_URL, else API_HOST and API_PORT)"
     )
-    parser.add_argument("--file", metavar="PATH", type=Path, help="count events_backup.json itself; no API is needed")
+    parser.add_argument(
+        "--file",
+        metavar="PATH",
+        type=Path,
+        help="count events_backup.json itself, or an export as json or ndjson; no API",
+    )
     parser.add_argument("--window", choices=[*WINDOWS, "all"], default="all", help="how far back (default: all)")
     parser.add_argument("--watch", action="store_true", help="redraw in place until Ctrl-C")
     parser.add_argument(

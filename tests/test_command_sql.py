@@ -146,7 +146,7 @@ def test_a_missing_or_damaged_file_is_named_and_exits_1(tmp_path: Path, capsys: 
     assert ask("funnel", "--file", str(tmp_path / "nowhere.json")) == 1
     assert "nowhere.json is not there" in capsys.readouterr().err
     assert ask("funnel", "--file", str(damaged)) == 1
-    assert "events.json: " in capsys.readouterr().err
+    assert "events.json is damaged: " in capsys.readouterr().err
 
 
 def test_what_is_no_file_is_called_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -214,6 +214,36 @@ def test_a_name_of_visits_that_stands_twice_is_refused(journal: str, capsys: pyt
         ask("funnel", "--file", journal, "--visit", "event_type=add_to_cart", "--visit", "event_type=purchase")
 
     assert "argument --visit: event_type stands twice: it has one value" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"hello\nworld\n", "holds no events: expected a journal, or an export as json or ndjson, an event a line"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "holds no events"),
+        (b'{"name": "clickstream", "version": 1}\n', "holds no events"),
+        (b"[1, 2, 3]", "holds no events"),
+        (
+            b'"event_id","event_type","timestamp"\n"e-1","click",""\n',
+            "is an export as CSV, which nothing here reads back",
+        ),
+        (b"\x1f\x8b\x08\0\0", "is compressed: unpack it with gunzip first"),
+        (b"PAR1 and no more", "is damaged: "),
+        (b'[\n{"event_id":"e","event_type":"click","user_id":"u"},\n{"event_id"\n]\n', "is damaged: "),
+    ],
+    ids=["text", "picture", "object", "numbers", "csv", "gzip", "parquet", "journal"],
+)
+def test_a_file_without_events_is_said_to_be_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, words: str
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+
+    assert ask("traffic", "--file", str(path)) == 1
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"{path} {words}")
 
 
 def test_a_day_is_asked_for_by_its_date(journal: str, capsys: pytest.CaptureFixture[str]) -> None:

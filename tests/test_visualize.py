@@ -379,6 +379,18 @@ def test_a_file_is_read_as_a_start_of_the_api_reads_it(tmp_path: Path, content: 
     ]
 
 
+def test_an_export_as_ndjson_is_counted_as_the_array_is(tmp_path: Path) -> None:
+    events = [json.dumps(event) for event in visits(5, until=NOON)]
+    array, lines = tmp_path / "events.json", tmp_path / "events.ndjson"
+    array.write_text("[\n" + ",\n".join(events) + "\n]\n")
+    lines.write_text("\n".join([*events[:3], "damaged", "", *events[3:], '{"torn']))
+
+    counted, expected = count_file(lines, "all", NOON_MS), count_file(array, "all", NOON_MS)
+
+    assert counted["ingest"].pop("damaged_records") == 1
+    assert counted | {"ingest": None} == expected | {"ingest": None}
+
+
 def test_an_empty_file_has_no_events(tmp_path: Path) -> None:
     path = tmp_path / "events_backup.json"
     path.write_text("[\n]\n")

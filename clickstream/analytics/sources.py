@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from clickstream.event_files import is_parquet
+
 FIELDS: Final = (
     "event_id",
     "event_type",
@@ -61,10 +63,10 @@ def nothing() -> str:
 
 def of_file(path: Path) -> str:
     """Events of `path`, by its first byte: Parquet, a JSON array, or NDJSON."""
+    if is_parquet(path):
+        return lake([str(path)])
     with path.open("rb") as file:
         start = file.read(4)
-    if start == b"PAR1":
-        return lake([str(path)])
     return journal(path) if start.lstrip()[:1] == b"[" else ndjson(path)
 
 

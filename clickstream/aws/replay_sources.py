@@ -17,6 +17,7 @@ from clickstream.aws.consumer.watermark import counted_through, position_of
 from clickstream.aws.lake import PREFIX, Lake
 from clickstream.aws.packing import Line, NotAnEvent, event_of, unpack
 from clickstream.aws.replaying import ReplayFailed, Sourced
+from clickstream.event_files import why_no_events
 
 FAILED_PREFIX: Final = "aws/lambda/"  # where Lambda's failure destination writes
 ERRORS_PREFIX: Final = "errors/"  # where Firehose writes what it could not convert
@@ -50,9 +51,7 @@ def _check_holds_events(path: Path) -> None:
     """A file of something else is refused as a whole, and not line by line."""
     seen = list(_lines(path, _LINES_LOOKED_AT))
     if seen and not any(_is_event(record) for _, record in seen):
-        raise ReplayFailed(
-            f"{path} holds no events: expected a journal or an export as json or ndjson, an event a line"
-        )
+        raise ReplayFailed(f"{path} {why_no_events(path)}")
 
 
 def _is_event(record: bytes) -> bool:

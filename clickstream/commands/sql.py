@@ -13,13 +13,15 @@ from clickstream.analytics.catalog import QUESTIONS
 from clickstream.analytics.scope import VISIT_PROPERTIES, Scope, wrong_with
 from clickstream.analytics.steps import steps_of
 from clickstream.errors import RequestRefused, failure
+from clickstream.event_files import is_parquet, may_hold_events, why_no_events
+from clickstream.journal.identity import Kind, identify
 from clickstream.journal.settled import settled
 from clickstream.place import module
 from clickstream.terminal import words
 from clickstream.timestamps import parse_since, parse_until
 
 if TYPE_CHECKING:
-    from clickstream.analytics.engine import Table
+    from clickstream.analytics.engine import SourceUnreadable, Table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         with settled(file) as whole:
             table = engine.answer(args.name, sources.of_file(whole), _scope(args), steps=args.steps)
     except engine.SourceUnreadable as problem:
-        print(f"{file}: {problem}", file=sys.stderr)
+        print(_unreadable(file, problem), file=sys.stderr)
         return 1
     except OSError as problem:
         print(failure(problem), file=sys.stderr)
@@ -96,12 +98,24 @@ def _complaint(path: Path) -> str | None:
             return f"{path} is a directory: name one file with --file"
         if path.exists() and not path.is_file():  # opening a pipe would wait for whoever writes it
             return f"{path} is a pipe or a device: write what it gives into a file and name that with --file"
-        path.open("rb").close()
+        if not (may_hold_events(path) or is_parquet(path) or path.suffix == ".gz"):
+            return f"{path} {why_no_events(path)}"
     except FileNotFoundError:
         return f"{path} is not there: name a file with --file, or collect one with ./run_demo.sh"
     except OSError as problem:
         return failure(problem)
     return None
+
+
+def _unreadable(path: Path, problem: SourceUnreadable) -> str:
+    """What is wrong with `path`, of which DuckDB says `problem`, and what to do."""
+    if is_parquet(path):
+        return f"{path} is damaged: {problem}"
+    with path.open("rb") as file:
+        kind = identify(file.fileno())
+    if kind is Kind.OTHER:
+        return f"{path} {why_no_events(path)}"
+    return f"{path} is damaged: {problem}\n{module('clickstream', 'verify', str(path))} says where."
 
 
 def _print_statement(args: argparse.Namespace) -> int:

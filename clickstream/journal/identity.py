@@ -55,6 +55,8 @@ def identify(fd: int) -> Kind:
     if may_be_ours and not by_hand and (any(map(_is_framed, pairwise([*lines, b""]))) or _is_torn_first(head, lines)):
         return Kind.JOURNAL
     is_framed = may_be_ours and (head.startswith(b"[\n{") or _is_closed(fd))
+    if not is_framed and is_event(opening):
+        return Kind.LINES  # before the whole file is read: an export can be larger than the memory
     return _by_content(_content(fd), head, lines, is_framed=is_framed)
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
 from clickstream.errors import JournalDamaged
+from clickstream.event_files import why_no_events
 from clickstream.journal.identity import Kind, array_records, identify
 from clickstream.journal.recovery import scan
 from clickstream.stats import Stats, snapshot
 from clickstream.stored import StoredEvent, TimeReader
 
-_AT_ONCE: Final = 2000  # events of an array folded together
+_AT_ONCE: Final = 2000  # events of an array or of NDJSON folded together
 _RECENT_SHOWN: Final = 50
 
 _Found = tuple[StoredEvent, bytes]
@@ -24,8 +26,8 @@ _Found = tuple[StoredEvent, bytes]
 def count_file(path: Path, window: str, now_ms: int) -> dict[str, Any]:
     """What `/stats` would say about the events in `path`; without what only a running API knows.
 
-    `path` is a journal, or an array that an older version wrote, read as the API reads it at its start; it may grow
-    meanwhile and is not changed. Raises JournalDamaged when it is neither, OSError when it cannot be read.
+    `path` is a journal, or an array that an older version wrote, read as the API reads it at its start, or NDJSON; it
+    may grow meanwhile and is not changed. Raises JournalDamaged when it is none, OSError when it cannot be read.
     """
     stats, reader = Stats(), TimeReader(now_ms)
     recent: deque[bytes] = deque(maxlen=_RECENT_SHOWN)
@@ -36,18 +38,19 @@ def count_file(path: Path, window: str, now_ms: int) -> dict[str, Any]:
         stats.fold(events, reader.all_ms(events), now_ms)
 
     with path.open("rb") as file:
-        damaged = _read(file.fileno(), path, add)
+        damaged = _read(file, path, add)
     numbers = snapshot(stats, window, now_ms)
     numbers["recent_events"] = [msgspec.json.decode(line) for line in reversed(recent)]
     numbers["ingest"] = {"journal_bytes": path.stat().st_size, "damaged_records": damaged}
     return numbers
 
 
-def _read(fd: int, path: Path, add: Callable[[Sequence[_Found]], None]) -> int:
+def _read(file: BinaryIO, path: Path, add: Callable[[Sequence[_Found]], None]) -> int:
     """Hand all events over, a few megabytes at a time unless they stand in an array; how many lines are damaged."""
+    fd = file.fileno()
     kind = identify(fd)
-    if kind not in (Kind.JOURNAL, Kind.ARRAY):
-        raise JournalDamaged(f"{path} is not an array of events: is it an events_backup.json?")
+    if kind is Kind.OTHER:
+        raise JournalDamaged(f"{path} {why_no_events(path)}")
     decoder = msgspec.json.Decoder(StoredEvent)
 
     def decode(line: bytes) -> _Found:
@@ -56,15 +59,20 @@ def _read(fd: int, path: Path, add: Callable[[Sequence[_Found]], None]) -> int:
     if kind is Kind.JOURNAL:
         found = scan(fd, decode, lambda events, _: add(events))
         return found.damaged
-    return _read_array(array_records(fd), decode, add)
+    return _read_each(_lines(file) if kind is Kind.LINES else array_records(fd), decode, add)
 
 
-def _read_array(records: Sequence[bytes], decode: Callable[[bytes], _Found], add: Callable[..., None]) -> int:
-    """Likewise of an array; what is damaged at its end is a torn tail, as in a journal."""
+def _lines(file: BinaryIO) -> Iterable[bytes]:
+    return (line for line in map(bytes.strip, file) if line)
+
+
+def _read_each(records: Iterable[bytes], decode: Callable[[bytes], _Found], add: Callable[..., None]) -> int:
+    """Likewise of single records; what is damaged at their end is a torn tail, as in a journal."""
     damaged = doubtful = 0
-    for start in range(0, len(records), _AT_ONCE):
+    coming = iter(records)
+    while some := list(islice(coming, _AT_ONCE)):
         found: list[_Found] = []
-        for record in records[start : start + _AT_ONCE]:
+        for record in some:
             try:
                 found.append(decode(record))
             except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
