@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from flask import Response, request
+from flask import Response, current_app, request
 from werkzeug.exceptions import HTTPException, NotFound
 
 from api.parts import Parts, parts
@@ -192,10 +192,18 @@ def only_parameters(*known: str) -> None:
             )
 
 
+def _hint(path: str) -> str:
+    """Where a path that is not there may lead: without its slash, where that is an endpoint."""
+    bare = path.rstrip("/")
+    if bare not in ("", path) and current_app.url_map.bind("").allowed_methods(bare):
+        return f"{bare} is, without the slash"
+    return "GET / lists the endpoints"
+
+
 def _wrong_address(problem: HTTPException) -> Response:
     status = HTTPStatus(problem.code or HTTPStatus.BAD_REQUEST)
     if status is HTTPStatus.NOT_FOUND:
-        message = f"there is no {request.path} here; GET / lists the endpoints"
+        message = f"there is no {request.path} here; {_hint(request.path)}"
     elif status is HTTPStatus.METHOD_NOT_ALLOWED:
         message = f"{request.method} is not possible on {request.path}; GET / lists the endpoints"
     else:

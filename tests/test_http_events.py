@@ -171,6 +171,19 @@ def test_an_unknown_address_is_a_json_error(client: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("/events/", "/events is, without the slash"),
+        ("/nowhere/", "GET / lists the endpoints"),
+    ],
+)
+def test_a_slash_too_many_is_said_to_be_one(client: Client, path: str, hint: str) -> None:
+    answer = client.request("POST", path, encoded(fresh()))
+
+    assert answer.json["error"]["message"] == f"there is no {path} here; {hint}"
+
+
+@pytest.mark.parametrize(
     ("method", "path"), [("PUT", "/events"), ("DELETE", "/events"), ("POST", "/stats"), ("PATCH", "/export")]
 )
 def test_a_wrong_method_is_a_json_error_that_lists_the_right_ones(client: Client, method: str, path: str) -> None:
