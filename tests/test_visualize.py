@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -203,6 +204,20 @@ def test_what_a_lying_api_says_is_wrong_cannot_steer_the_terminal_either() -> No
     for text in (done.stderr, before, shown(screen)):
         assert "owned" in text
         assert not set(text) & set("\x1b\x07\x9b\x7f\u202e")
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_an_event_of_another_day_has_its_date(width: int) -> None:
+    stamps = ["2026-01-15T11:59:58Z", "2026-01-14T23:59:59Z", "nonsense"]
+    events = [{"event_type": "click", "user_id": "u", "timestamp": stamp} for stamp in stamps]
+    said = numbers(total_events=3, recent_events=events, generated_at="2026-01-15T12:00:00Z")
+
+    alone = drawn({**said, "recent_events": events[:1]}, width=width)
+    together = drawn(said, width=width)
+
+    assert re.search(r"^11:59:58  Click", alone, re.MULTILINE)
+    assert re.findall(r"^(\S.*?) +Click", together, re.MULTILINE) == ["11:59:58", "2026-01-14 23:59", words.UNKNOWN]
+    assert max(map(len, together.splitlines())) <= width
 
 
 def test_wide_letters_keep_the_columns() -> None:

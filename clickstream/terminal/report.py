@@ -236,20 +236,32 @@ def _recent(numbers: Mapping[str, Any], paper: Paper) -> list[Text]:
         return []
     report = [_heading("Recent events", "newest first")]
     whose = 22 if paper.width >= 80 else 0
-    for event in events:
+    times = [_when(event.get("timestamp"), numbers["generated_at"], paper) for event in events]
+    longest = max(8, *map(len, times))
+    for event, when in zip(events, times, strict=True):
         name = str(event.get("event_type"))
         who = words.clean(event.get("user_id") or event.get("anonymous_id") or event.get("session_id") or words.UNKNOWN)
-        what = words.fitted(words.telling(event), paper.width - 10 - 18 - whose)
-        at = words.fitted(words.clock(event.get("timestamp"), zone=paper.zone), 8)
+        what = words.fitted(words.telling(event), paper.width - longest - 2 - 18 - whose)
         kind = (words.fitted(words.type_name(name), 16), words.type_colour(name))
         report.append(
             _trimmed(
                 Text.assemble(
-                    (at, "dim"), "  ", kind, "  ", what, ("  " + words.fitted(who, 20), "dim") if whose else ""
+                    (words.fitted(when, longest), "dim"),
+                    "  ",
+                    kind,
+                    "  ",
+                    what,
+                    ("  " + words.fitted(who, 20), "dim") if whose else "",
                 )
             )
         )
     return report
+
+
+def _when(stamp: object, now: object, paper: Paper) -> str:
+    """The time of day, of another day than `now` with its date."""
+    day, today = (words.clock(moment, "%Y-%m-%d", paper.zone) for moment in (stamp, now))
+    return words.clock(stamp, "%H:%M:%S" if day == today else "%Y-%m-%d %H:%M", paper.zone)
 
 
 def _trimmed(line: Text) -> Text:
