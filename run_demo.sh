@@ -8,6 +8,7 @@ source scripts/venv.sh
 program=clickstream.demo packages=(requirements.txt) arguments=()
 what='First start: installing packages into .venv; this takes 10 to 60 seconds ...'
 for argument; do
+  case $argument in -h | --help) python=$(find_python); exec "$python" -m clickstream.demo.arguments --help ;; esac
   if [ "$argument" = --aws-local ]; then
     program=clickstream.aws.local packages=(requirements.txt requirements-dev.txt)
     what='Installing the AWS emulator and its packages into .venv, once; this takes one to two minutes ...'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ case "$*" in
   *ensurepip*) [ ! -e without-venv ] ;;
   "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
   "-m pip"*) echo "$*" >>installations; [ ! -e without-network ] ;;
+  "-m clickstream.demo.arguments"*) shift 2; echo "arguments $*" ;;
   "-m clickstream.demo"*) shift 2; echo "demo $*" ;;
   "-m clickstream.aws.local"*) shift 2; echo "aws $*" ;;
   -V) echo "Python 3.11.2" ;;
@@ -106,6 +108,23 @@ def test_the_first_start_installs_and_the_second_does_not(project: Project) -> N
     assert first.stdout.endswith("demo \n")
     assert second.stdout == "demo \n"
     assert project.installations() == 1
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--aws-local", "--help"]])
+def test_help_is_there_before_anything_is_installed(project: Project, arguments: list[str]) -> None:
+    project.add_python()
+
+    assert project.run(*arguments).stdout == "arguments --help\n"
+    assert project.installations() == 0
+    assert not (project.directory / ".venv").exists()
+
+
+def test_help_needs_no_package() -> None:
+    command = [sys.executable, "-S", "-m", "clickstream.demo.arguments", "--help"]  # -S: nothing that was installed
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True)
+
+    assert done.stdout.startswith("usage: ./run_demo.sh")
+    assert "--aws-local" in done.stdout
 
 
 def test_changed_requirements_are_installed(project: Project) -> None:

@@ -1,6 +1,7 @@
 """The demo: starts API, dashboard and a generator, shows what they do, and leaves nothing running.
 
-__main__.py    `python -m clickstream.demo`, in which run_demo.sh ends: arguments and settings
+__main__.py    `python -m clickstream.demo`, in which run_demo.sh ends: settings
+arguments.py   what it may be asked for, and --help
 steps.py       what is done in which order, and what is said about it
 service.py     one server: is its port free, is it healthy
 supervisor.py  child processes that never outlive this one

@@ -5,13 +5,13 @@ from __future__ import annotations
 import clickstream.packages  # noqa: F401 - first: it says what to do when packages are missing
 
 # isort: split
-import argparse
 import sys
 from collections.abc import Sequence
 
 import config
+from clickstream.demo.arguments import parsed
 from clickstream.demo.service import Service
-from clickstream.demo.steps import GENERATORS, Demo, DemoError, Options
+from clickstream.demo.steps import Demo, DemoError, Options
 from clickstream.demo.supervisor import StopSignals, Supervisor
 from clickstream.demo.terminal import Terminal
 from clickstream.errors import ConfigError
@@ -19,7 +19,7 @@ from clickstream.errors import ConfigError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; 0 when it ended as asked, 1 when something died or could not start, 2 for wrong settings."""
-    arguments = _arguments(argv)
+    arguments = parsed(argv)
     terminal = Terminal(sys.stdout)
     try:
         settings = config.from_environment()
@@ -64,40 +64,6 @@ def _run(demo: Demo, supervisor: Supervisor, signals: StopSignals, terminal: Ter
     finally:
         demo.stop(supervisor, signals)
     return 0
-
-
-def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="./run_demo.sh",
-        description="Starts the API, the dashboard and a generator; Ctrl-C stops all three.",
-        epilog="Other ports: API_PORT=3001 DASHBOARD_PORT=5001 ./run_demo.sh. Your own events only: "
-        "mkdir -p mine; EVENTS_FILE=mine/events_backup.json ./run_demo.sh --generator none. "
-        "All settings: docs/operations.md",
-    )
-    parser.add_argument("--no-browser", action="store_true", help="do not open the dashboard in a browser")
-    parser.add_argument("--duration", type=_seconds, metavar="SECONDS", help="stop by itself after so many seconds")
-    parser.add_argument(
-        "--generator",
-        choices=[*GENERATORS, "none"],
-        help="who sends events: simple steady traffic, simulated shoppers (advanced, the default), or nobody",
-    )
-    parser.add_argument(
-        "--aws-local", action="store_true", help="the same with ENV=aws, against an AWS emulator on this machine"
-    )
-    given = parser.parse_args(argv)
-    if given.aws_local:  # run_demo.sh takes it out, because that needs more packages
-        parser.error("--aws-local: start it with ./run_demo.sh")
-    return given
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f'"{text}": expected a number of seconds above 0')
-    return seconds
 
 
 if __name__ == "__main__":

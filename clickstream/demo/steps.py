@@ -11,22 +11,16 @@ import time
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from clickstream import ports
+from clickstream.demo.arguments import GENERATORS
 from clickstream.demo.service import Service, port_problem
 from clickstream.demo.supervisor import Child, StopSignals, Supervisor
 from clickstream.demo.terminal import SEPARATOR, Terminal
 from clickstream.journal.inspection import is_in_use
 from clickstream.place import command
 
-GENERATORS: Final = {
-    "simple": ["data_generator.py"],
-    "advanced": [
-        "advanced_generator.py",
-        "--users=50",
-    ],  # about 38 events/s: all seven types, the rare remove_from_cart too, within 20 s
-}
 _HEALTHY_WITHIN_S = 30.0  # replaying a long journal does not count: it reports progress
 _LOG_LINES = 15
 _REFRESH_S = 1.0
