@@ -132,9 +132,22 @@ def test_the_pytest_block_passes(tmp_path: Path) -> None:
 
 
 def test_the_tested_releases_are_those_that_are_installed() -> None:
-    pinned = json.loads((SDK / "package.json").read_text())["dependencies"]
+    pinned = pinned_releases()
+
+    assert [name for name, release in pinned.items() if f"{name} {release}" not in TEXT] == []
+
+
+def test_every_sdk_has_a_line_that_installs_its_tested_release() -> None:
+    commands = [line.split()[2:] for line in TEXT.splitlines() if line.startswith(("pip install ", "npm install "))]
+
+    named = dict(re.split("==|(?<!^)@", word) for command in commands for word in command)
+
+    assert named == pinned_releases()
+
+
+def pinned_releases() -> dict[str, str]:
+    pinned: dict[str, str] = json.loads((SDK / "package.json").read_text())["dependencies"]
     pinned.pop("esbuild")
     for name in ("segment-analytics-python", "rudder-sdk-python", "posthog", "snowplow-tracker"):
         pinned[name] = version(name)
-
-    assert [name for name, release in pinned.items() if f"{name} {release}" not in TEXT] == []
+    return pinned
