@@ -17,7 +17,7 @@ from clickstream import micro
 from clickstream.arrivals import REMEMBERED
 from clickstream.errors import RequestRefused
 from clickstream.expectations import checked_scope, seconds
-from clickstream.query import from_parameters
+from clickstream.query import FILTERS, from_parameters
 from clickstream.server import DEFERRED, Deferred
 
 tracking_tests: Final = Blueprint("tracking_tests", __name__)
@@ -32,12 +32,16 @@ def get_expect() -> Response:
     query = from_parameters(parameters(), also=_ALSO)
     least = integer_parameter("min", default=1, least=1, most=REMEMBERED)
     timeout_s = seconds(request.args.get("timeout", "5s"))
+    scope = _scope()
+    if query.is_everything and scope is None and "min" not in request.args:  # forgotten: any event at all would do
+        known = ", ".join(FILTERS)
+        raise RequestRefused("invalid_parameter", f"name what is expected ({known}), or min=1 for any event")
     deferred = Deferred()
 
     def done(answer: dict[str, Any]) -> None:
         deferred.resolve(reply(answer, HTTPStatus.OK if answer["status"] == "met" else HTTPStatus.NOT_FOUND))
 
-    time_is_over = parts().expectations.expect(query, scope=_scope(), least=least, done=done)
+    time_is_over = parts().expectations.expect(query, scope=scope, least=least, done=done)
     asyncio.get_running_loop().call_later(timeout_s, time_is_over)
     request.environ[DEFERRED] = deferred
     return Response()

@@ -14,6 +14,7 @@ from clickstream.timestamps import parse_since, parse_until
 
 _PROPERTY: Final = "property."
 _NAMES: Final = ("event_id", "event_type", "user_id", "anonymous_id", "session_id")
+FILTERS: Final = (*_NAMES, "product", "since", "until", f"{_PROPERTY}NAME")  # as they are told to people
 _BOUNDS: Final = {"since": parse_since, "until": parse_until}
 _times: Final = TimeReader(0)
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -87,7 +88,7 @@ def from_parameters(parameters: Mapping[str, str], *, also: frozenset[str]) -> Q
         elif name in _BOUNDS:
             times[name] = time_parameter(name, value)
         elif name not in also:
-            known = ", ".join([*sorted(also), *_NAMES, "product", "since", "until", "property.NAME"])
+            known = ", ".join([*sorted(also), *FILTERS])
             raise RequestRefused("invalid_parameter", f"{name} is not a parameter here; known: {known}", field=name)
     return Query(fields, properties, times.get("since"), times.get("until"), product)
 

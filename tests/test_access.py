@@ -78,7 +78,11 @@ def status(api: Platform, name: str, key: str) -> int:
     method, path = name.split(" ")
     path = re.sub("{[^}]+}", "x", path)
     headers = {} if key == "none" else {"Authorization": f"Bearer {key}"}
-    query = {"GET /expect": {"timeout": "0"}, "GET /users": {"id": "x"}, "DELETE /users": {"id": "x"}}.get(name, {})
+    query = {
+        "GET /expect": {"min": "1", "timeout": "0"},
+        "GET /users": {"id": "x"},
+        "DELETE /users": {"id": "x"},
+    }.get(name, {})
     if path in ("/i",):
         query = {"e": "se", "se_ac": "a", "uid": "u"}
     elif method == "GET" and "pixel" in path:

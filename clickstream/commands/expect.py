@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 and the events, one a line, when they have come; 1 and what came instead when not."""
+    if not args.conditions and args.min is None and args.test_id is None:  # forgotten: any event at all would do
+        print("name what is expected, such as event_type=purchase, or --min 1 for any event", file=sys.stderr)
+        return 2
     try:
         conditions = _conditions(args.conditions)
         least = _number(_once(conditions, "min", args.min, "1"))

@@ -44,17 +44,20 @@ def test_the_shell_command_shows_what_came_without_obeying_it(api: Platform) -> 
 
     met = run("event_type=purchase")
     unmet = run("event_type=click")
+    forgotten = run()
 
     assert json.loads(met.stdout)["properties"]["note"] == evil
     assert "owned" in unmet.stderr
     assert not set(met.stdout + unmet.stderr) & set("\x1b\x07\x9b\x7f\u202e")
+    assert (forgotten.returncode, forgotten.stdout) == (2, "")
+    assert forgotten.stderr.startswith("name what is expected, such as event_type=purchase")
 
 
 def test_the_shell_command_finds_the_api_by_the_same_settings(tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text("raise SystemExit('this is not the config.py of the platform')")
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        command = python("-m", "clickstream", "expect", "--timeout", "0.2", *arguments)
+        command = python("-m", "clickstream", "expect", "event_type=purchase", "--timeout", "0.2", *arguments)
         env = environment(**settings)
         return subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path, timeout=20, check=False)
 
@@ -108,7 +111,7 @@ def test_the_shell_command_takes_what_the_address_takes_and_nothing_twice(api: P
     status, said = run("event_type=purchase", "min=3", "timeout=100ms")
     assert (status, said.splitlines()[0]) == (1, "expected 3 x event_type=purchase; 2 came")
     assert run("event_type=purchase", "test_id=shell", "min=2", "timeout=0")[0] == 1
-    assert run("--timeout", "1.23456")[0] == 0
+    assert run("event_type=purchase", "--timeout", "1.23456")[0] == 0
     for wrong, named in [
         (("user_id=u-1", "user_id=u-2"), "user_id stands twice"),
         (("min=2", "--min", "3"), "min stands twice"),

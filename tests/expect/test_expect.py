@@ -205,6 +205,20 @@ def test_a_time_that_nobody_can_wait_is_refused(seconds: str) -> None:
     assert f'--timeout: "{seconds}": expected a number' in done.stderr
 
 
+def test_an_expectation_of_nothing_is_refused_and_one_of_anything_is_not(api: Platform) -> None:
+    send(api, purchase())
+
+    forgotten, answer = expect(api, timeout="0")
+
+    assert forgotten == 400
+    assert answer["error"]["message"] == (
+        "name what is expected (event_id, event_type, user_id, anonymous_id, session_id, product, since, until, "
+        "property.NAME), or min=1 for any event"
+    )
+    assert expect(api, min="1", timeout="0")[0] == 200
+    assert expect(api, test_id="nobody", timeout="0")[0] == 404
+
+
 @pytest.mark.parametrize("name", ["property.a", "user_id", "since", "min", "timeout", "test_id"])
 @pytest.mark.parametrize("path", ["/expect", "/events", "/export"])
 def test_a_parameter_that_stands_twice_is_refused(api: Platform, path: str, name: str) -> None:
