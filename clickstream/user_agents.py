@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 # The order decides: Edge and Opera also say Chrome, Chrome also says Safari.
 _BROWSERS: Final = (
     ("Edge", re.compile(r"Edg(?:e|A|iOS)?/")),
-    ("Opera", re.compile(r"OPR/|Opera")),
+    ("Opera", re.compile(r"OP[RTX]/|Opera")),
     ("Samsung Internet", re.compile(r"SamsungBrowser/")),
     ("Firefox", re.compile(r"Firefox/|FxiOS/")),
     ("Chrome", re.compile(r"Chrome/|CriOS/|Chromium/")),

@@ -1,27 +1,24 @@
 /* Browser tracker, MIT licence: <script defer src="http://localhost:3000/tracker.js"></script>
-   data-endpoint (default: the script's), data-key, data-no-clicks, data-respect-dnt (also GPC).
-
-   Events are stored until the platform keeps them. What is left goes out again with the same event_id, also from
-   the next page; the platform drops the copies. */
+   data-endpoint (default: the script's), data-key, data-no-clicks, data-respect-dnt (also GPC). */
 (() => {
   "use strict";
   const script = document.currentScript, options = script.dataset;
   const base = (options.endpoint || new URL(script.src).origin).replace(/\/$/, "");
   const target = base + "/events" + (options.key ? "?write_key=" + encodeURIComponent(options.key) : "");
   const PREFIX = "clickstream:", EVENT = PREFIX + "event:", SESSION_MS = 30 * 60e3, MAX_WAITING = 1000;
-  const MAX_BYTES = 50e3; // 64 KiB at most outlive a page
+  const MAX_BYTES = 50e3;
   const off = "respectDnt" in options && (navigator.doNotTrack === "1" || navigator.globalPrivacyControl);
-  const waiting = new Map(); // event_id -> JSON, oldest first; stored one key each, so tabs never race
+  const waiting = new Map();
   let flying = [], failures = 0, timer, lastPage;
 
   const storage = (action, key, value) => {
     try { return localStorage[action](PREFIX + key, value); } catch { return null; }
   };
-  const memory = {}; // what could not be stored: tabs share the rest
+  const memory = {};
   const recall = (key) => memory[key] || storage("getItem", key);
   const remember = (key, value) => { memory[key] = storage("setItem", key, value) === null && value; return value; };
   const newId = () => {
-    const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID needs https
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
     return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   };
   const sessionId = (now) => {
@@ -30,10 +27,18 @@
     remember("session", current + " " + now);
     return current;
   };
-  const device = () => {
-    const agent = navigator.userAgent;
-    return /iPad|Tablet|Android(?!.*Mobile)/.test(agent) ? "tablet" : /Mobi/.test(agent) ? "mobile" : "desktop";
-  };
+
+  const { userAgent, maxTouchPoints } = navigator;
+  const agent = maxTouchPoints > 1 ? userAgent.replace("Macintosh", "iPad") : userAgent;
+  const first = (patterns) => Object.keys(patterns).find((name) => patterns[name].test(agent));
+  const device = first({ tablet: /iPad|Tablet|Android(?!.*Mobile)/, mobile: /Mobi|iPhone|iPod/ }) || "desktop";
+  const browser = first({
+    Edge: /Edg(e|A|iOS)?\//, Opera: /OP[RTX]\/|Opera/, "Samsung Internet": /SamsungBrowser\//,
+    Firefox: /(Firefox|FxiOS)\//, Chrome: /(Chrome|CriOS|Chromium)\//, Safari: /Safari\//,
+  });
+  const os = first({
+    iOS: /iPhone|iPad|iPod/, Android: /Android/, Windows: /Windows/, "Chrome OS": /CrOS/, macOS: /Mac OS X|Macintosh/, Linux: /Linux/,
+  });
 
   const track = (type, properties = {}) => {
     if (off) return;
@@ -42,7 +47,7 @@
     if (user) event.user_id = user;
     event.session_id = sessionId(Date.now());
     event.timestamp = new Date().toISOString();
-    event.properties = { page: location.pathname, device: device(), locale: navigator.language, ...properties };
+    event.properties = { page: location.pathname, device, browser, os, locale: navigator.language, ...properties };
     let json;
     try { json = JSON.stringify(event); } catch (fault) { return console.warn("clickstream: " + type, fault); }
     if (waiting.size >= MAX_WAITING) forget(waiting.keys().next().value);
@@ -51,7 +56,7 @@
     schedule(200);
   };
   const forget = (id) => { waiting.delete(id); storage("removeItem", "event:" + id); };
-  const adopt = () => { // of earlier pages
+  const adopt = () => {
     try {
       for (const key of Object.keys(localStorage).filter((name) => name.startsWith(EVENT))) {
         const id = key.slice(EVENT.length);
@@ -80,10 +85,10 @@
     let status = 0;
     flying = ids;
     try {
-      const headers = { "Content-Type": "text/plain" }; // needs no preflight
+      const headers = { "Content-Type": "text/plain" };
       const signal = AbortSignal.timeout?.(15e3), keepalive = body.length < MAX_BYTES;
       status = (await fetch(target, { method: "POST", body, headers, signal, keepalive, credentials: "omit" })).status;
-    } catch {} // offline
+    } catch {}
     flying = [];
     if (status < 200 || status >= 500 || [401, 403, 408, 429].includes(status)) {
       return schedule(Math.min(60e3, 1000 * 2 ** failures++) * (0.75 + Math.random() / 2));
@@ -93,12 +98,12 @@
     if (status >= 400) console.warn("clickstream: " + ids.length + " refused, see /rejected");
     if (waiting.size) schedule(0);
   };
-  const leave = () => { // nobody sees the answer: they stay stored
+  const leave = () => {
     const { ids, body } = batch();
     if (ids.length) navigator.sendBeacon(target, body);
   };
 
-  const arrive = () => { // the title often follows
+  const arrive = () => {
     const campaign = {}, page = location.pathname;
     for (const [name, value] of new URLSearchParams(location.search)) if (/^utm_(source|medium|campaign)$/.test(name)) campaign[name] = value;
     const referrer = lastPage || document.referrer.split(/[?#]/)[0];
@@ -111,7 +116,7 @@
     const element = event.target.closest?.("a,button,[role=button],input[type=submit],[data-track]");
     if (!element) return;
     const name = element.dataset.track || element.id || element.textContent.trim().slice(0, 80) || element.tagName.toLowerCase();
-    const target = (element.href?.baseVal ?? element.href)?.split(/[?#]/)[0]; // SVG
+    const target = (element.href?.baseVal ?? element.href)?.split(/[?#]/)[0];
     track("click", { element: name, ...(target && { target }) });
   };
 

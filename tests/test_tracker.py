@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.support.faults import FaultyProxy, faulty_proxy
 from tests.support.platform import Platform, platform
 from tests.support.site import site
+from tests.support.user_agents import MAC_SAFARI, USER_AGENTS, WINDOWS_CHROME, Told
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[1]
@@ -111,6 +112,26 @@ def test_a_visit_from_page_view_to_purchase_arrives_once_and_in_one_session(shop
     assert shop.api.get("/stats")["revenue"]["cents"] == 12990
     assert shop.api.get("/stats")["funnel"][-1] == {"step": "purchase", "sessions": 1}
     assert shop.complaints == []
+
+
+def test_an_event_says_device_browser_and_system_as_a_user_agent_header_does(shop: Shop) -> None:
+    touched = {MAC_SAFARI: ("tablet", "Safari", "iOS"), WINDOWS_CHROME: USER_AGENTS[WINDOWS_CHROME]}
+    expected = [*USER_AGENTS.items(), *touched.items()]  # an iPad says Macintosh; who touches a PC has a PC
+    emulation = shop.page.context.new_cdp_session(shop.page)
+
+    for number, (user_agent, _) in enumerate(expected):
+        points = 5 if number >= len(USER_AGENTS) else 0
+        emulation.send("Emulation.setTouchEmulationEnabled", {"enabled": points > 0, "maxTouchPoints": points or 1})
+        emulation.send("Emulation.setUserAgentOverride", {"userAgent": user_agent})
+        shop.open(f"/{number}")
+
+    told = {event["properties"]["page"]: words_of(event) for event in shop.wait_for(page_view=len(expected))}
+    assert told == {f"/{number}": words for number, (_, words) in enumerate(expected)}
+
+
+def words_of(event: dict[str, Any]) -> Told:
+    device, browser, os = (event["properties"].get(name) for name in ("device", "browser", "os"))
+    return device, browser, os
 
 
 def test_the_shop_opened_as_a_file_sends_to_the_endpoint_in_its_address(
