@@ -18,7 +18,15 @@ from clickstream.analytics.catalog import QUESTIONS
 from clickstream.analytics.scope import Scope
 from clickstream.aws.packing import line_of
 from clickstream.errors import RequestRefused
-from tests.support.event_sample import person_of, sample_events, sessions_of, time_of, write_journal, write_ndjson
+from tests.support.event_sample import (
+    START_MS,
+    person_of,
+    sample_events,
+    sessions_of,
+    time_of,
+    write_journal,
+    write_ndjson,
+)
 
 Event = dict[str, Any]
 
@@ -288,6 +296,84 @@ def test_top_pages_agree_with_python(journal: str) -> None:
         views.items(), key=lambda item: (-item[1], item[0])
     )
     assert {row["page"]: row["people"] for row in answer} == {page: len(seen) for page, seen in people.items()}
+
+
+def entries_and_exits(events: list[Event]) -> dict[str, tuple[int, int]]:
+    """Per page the visits that began and that ended with it."""
+    entries, exits = Counter[str](), Counter[str]()
+    for session in sessions_of(events).values():
+        views = [event for event in session if event["event_type"] == "page_view"]
+        if views:
+            views.sort(key=lambda event: (time_of(event), event["received_at"], event["event_id"]))
+            entries[views[0]["properties"]["page"]] += 1
+            exits[views[-1]["properties"]["page"]] += 1
+    return {page: (entries[page], exits[page]) for page in {*entries, *exits}}
+
+
+@pytest.mark.parametrize("hours", [None, 25], ids=["everything", "a span that cuts visits"])
+def test_entries_and_exits_agree_with_python(journal: str, hours: int | None) -> None:
+    until = hours and START_MS + hours * 3_600_000
+    inside = [event for event in EVENTS if until is None or round(time_of(event).timestamp() * 1000) < until]
+    expected = entries_and_exits(inside)
+
+    answer = rows("top_pages", journal, **({} if until is None else {"until_ms": until}))
+
+    assert {row["page"]: (row["entries"], row["exits"]) for row in answer} == expected
+    visits = [session for session in sessions_of(inside).values() if any(map(is_view, session))]
+    assert sum(row["entries"] for row in answer) == sum(row["exits"] for row in answer) == len(visits)
+    assert 0 < len(visits) < len(sessions_of(inside))  # some have no page view
+    assert any(entries != exits for entries, exits in expected.values())
+
+
+def is_view(event: Event) -> bool:
+    return bool(event["event_type"] == "page_view")
+
+
+@pytest.mark.parametrize(
+    ("views", "ends"),
+    [
+        pytest.param([("/a", 0, 0, "1")], {"/a": (1, 1)}, id="one page"),
+        pytest.param(
+            [("/a", 0, 0, "1"), ("/b", 1, 0, "2"), ("/c", 2, 0, "3")],
+            {"/a": (1, 0), "/b": (0, 0), "/c": (0, 1)},
+            id="three",
+        ),
+        pytest.param([("/a", 1, 0, "1"), ("/b", 0, 1, "2")], {"/a": (0, 1), "/b": (1, 0)}, id="came late"),
+        pytest.param([("/a", 0, 1, "1"), ("/b", 0, 0, "2")], {"/a": (0, 1), "/b": (1, 0)}, id="received first"),
+        pytest.param([("/a", 0, 0, "2"), ("/b", 0, 0, "10")], {"/a": (0, 1), "/b": (1, 0)}, id="lower event_id"),
+        pytest.param([(5, 0, 0, "1"), ("/a", 1, 0, "2"), ("", 2, 0, "3")], {"/a": (1, 1)}, id="between no pages"),
+        pytest.param([(5, 0, 0, "1")], {}, id="no page"),
+    ],
+)
+def test_a_visit_begins_and_ends_with_its_views_in_their_order(
+    tmp_path: Path, views: list[tuple[Any, int, int, str]], ends: dict[str, tuple[int, int]]
+) -> None:
+    path = tmp_path / "events_backup.json"
+    write_journal(path, [seen(*view, session_id="visit") for view in views])
+
+    answer = rows("top_pages", sources.journal(path))
+
+    assert {row["page"]: (row["entries"], row["exits"]) for row in answer} == ends
+
+
+def test_a_view_outside_of_visits_is_neither_entry_nor_exit(tmp_path: Path) -> None:
+    path = tmp_path / "events_backup.json"
+    write_journal(path, [seen("/a", 0, 0, "1")])
+
+    (row,) = rows("top_pages", sources.journal(path))
+
+    assert row == {"page": "/a", "views": 1, "sessions": 0, "people": 0, "entries": 0, "exits": 0}
+
+
+def seen(page: object, second: int, received_s: int, event_id: str, **ids: str) -> Event:
+    return {
+        "event_id": event_id,
+        "event_type": "page_view",
+        **ids,
+        "timestamp": f"2026-01-15T10:00:0{second}Z",
+        "properties": {"page": page},
+        "received_at": f"2026-01-15T10:00:0{received_s}.000Z",
+    }
 
 
 def test_top_products_count_views_and_units(journal: str) -> None:

@@ -31,7 +31,7 @@ QUESTIONS: Final = {
     "sessions": "sessions, bounces and durations by day",
     "retention": "people who came back N days after their first",
     "paths": "from which page sessions go on to which",
-    "top_pages": "pages by views",
+    "top_pages": "pages by views, entries and exits",
     "top_products": "products by views and units bought",
     "revenue": "orders and revenue by day and currency",
     "conversion_by_hour": "sessions and buyers by hour",

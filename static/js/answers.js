@@ -169,8 +169,15 @@ function drawPaths(rows) {
 function drawTopPages(rows) {
   return {
     sentence: `${some(sum(rows, "views"), "view")} of ${some(rows.length, "page")}; ${ui.share(rows[0].views, sum(rows, "views"))} of them are ${rows[0].page}.`,
-    parts: [rowsTable({ caption: "Pages by views", columns: [{ ...first("page", "Page"), visit: "page" }, number("views", "Views", bar("views", rows)), number("sessions", "Sessions"), number("people", "People")], rows })],
-    note: firstHundred(rows, "pages"),
+    parts: [rowsTable({
+      caption: "Pages by views, with the sessions that began and ended there",
+      columns: [
+        { ...first("page", "Page"), visit: "page" }, number("views", "Views", bar("views", rows)), number("sessions", "Sessions"), number("people", "People"),
+        number("entries", "Entries"), number("exits", "Exits"),
+      ],
+      rows,
+    })],
+    note: ["Entries and exits: the sessions whose first and whose last page view is of this page.", firstHundred(rows, "pages")].filter(Boolean).join(" "),
   };
 }
 

@@ -35,8 +35,8 @@ export function rowsTable({ caption, isCaptionShown = false, isTall = false, col
 function cell({ text, bar, title, isNothing, isUnbroken, visit }, row, index) {
   const said = text(row);
   if (index === 0) {
-    if (visit) return make("th", { scope: "row" }, make("button", { type: "button", class: "named choosing", "data-visit": visit, title: `${said}\nAsk only about visits with it` }, said));
-    const name = make("span", { class: isNothing?.(row) ? "named nothing-named" : "named", title: title?.(row) ?? said }, said);
+    if (visit) return make("th", { scope: "row" }, make("button", { type: "button", class: "named choosing", "data-visit": visit, title: `${said}\nAsk only about visits with it` }, ...breakable(said)));
+    const name = make("span", { class: isNothing?.(row) ? "named nothing-named" : "named", title: title?.(row) ?? said }, ...breakable(said));
     return make("th", { scope: "row", class: isUnbroken ? "unbroken" : null }, name);
   }
   if (!bar) return make("td", { title: title?.(row) }, said);
@@ -44,6 +44,9 @@ function cell({ text, bar, title, isNothing, isUnbroken, visit }, row, index) {
   portion(fill, bar(row));
   return make("td", { class: "measured", title: title?.(row) }, make("span", { class: "measure" }, make("span", { class: "track", "aria-hidden": "true" }, fill), make("span", {}, said)));
 }
+
+/** `said`, which may go on in a new line behind each slash: browsers break paths amid words. Two lines of it are shown. */
+const breakable = (said) => (said.length > 200 ? [said] : said.split(/([^/]*[/])/).filter(Boolean).flatMap((part) => [part, make("wbr")]));
 
 const scrolling = (label, ...children) => make("div", { class: "scrolling", tabindex: "0", role: "region", "aria-label": label }, ...children);
 

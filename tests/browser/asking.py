@@ -166,7 +166,8 @@ SHOWN: dict[str, Callable[[list[dict[str, Any]]], list[list[str]]]] = {
         for row in rows
     ],
     "top_pages": lambda rows: [
-        [row["page"], exact(row["views"]), exact(row["sessions"]), exact(row["people"])] for row in rows
+        [row["page"], *(exact(row[name]) for name in ("views", "sessions", "people", "entries", "exits"))]
+        for row in rows
     ],
     "top_products": lambda rows: [[row["product"], exact(row["views"]), exact(row["units"])] for row in rows],
     "revenue": lambda rows: [

@@ -164,7 +164,9 @@ def test_days_out_of_order_grey_what_is_no_answer_to_them_until_they_are_in_orde
     expect(tab.get_by_role("button", name="Download CSV")).to_be_disabled()
     tab.locator("#until").fill("2030-01-01")
     expect(tab.locator("#answer .answer-parts")).to_have_css("opacity", "1")
-    expect(tab.locator("#meaning")).to_have_text(f"pages by views, {first:%b %-d, %Y} to Jan 1, 2030")
+    expect(tab.locator("#meaning")).to_have_text(
+        f"pages by views, entries and exits, {first:%b %-d, %Y} to Jan 1, 2030"
+    )
 
 
 def test_back_and_forward_go_through_what_was_asked(past: Shop, tab: Page) -> None:
@@ -285,9 +287,9 @@ def test_csv_holds_the_rows_and_no_formula(shop: Shop, tab: Page) -> None:
 
     assert waiting.value.suggested_filename == "clickstream-top_pages.csv"
     rows = list(csv.reader(io.StringIO(text)))
-    assert rows[0] == ["page", "views", "sessions", "people"]
+    assert rows[0] == ["page", "views", "sessions", "people", "entries", "exits"]
     assert sorted(row[0] for row in rows[1:]) == sorted(["'=1+1", "'+2", "'-3", "'@x", '/a,"b"'])
-    assert {tuple(row[1:]) for row in rows[1:]} == {("1", "1", "1")}
+    assert {tuple(row[1:]) for row in rows[1:]} == {("1", "1", "1", "1", "1")}
 
 
 def test_what_senders_wrote_is_only_ever_text(shop: Shop, tab: Page) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -83,7 +84,8 @@ def route(**answers: Callable[[Request], Response]) -> Callable[[Request], Respo
     return lambda request: answers.get(request.path.removeprefix("/analytics").removeprefix("/"), LIST)(request)
 
 
-PAGES = answer_of("top_pages", {"page": "/only", "views": 7, "sessions": 3, "people": 2}, truncated=True)
+PAGE = {"page": "/only", "views": 7, "sessions": 3, "people": 2, "entries": 3, "exits": 3}
+PAGES = answer_of("top_pages", PAGE, truncated=True)
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -156,13 +158,31 @@ def test_next_to_nothing_moves_when_the_first_answer_comes(past: Shop, tab: Page
 
 
 def test_a_long_answer_is_drawn_in_parts(tmp_path: Path, tab: Page) -> None:
-    rows = [{"page": f"/{number}", "views": 10_000 - number, "sessions": 1, "people": 1} for number in range(10_000)]
+    rows = [{**PAGE, "page": f"/{number}", "views": 10_000 - number} for number in range(10_000)]
     with scripted_api(route(top_pages=answer_of("top_pages", *rows))) as api, dashboard(tmp_path, api.url) as url:
         show(tab, url, "?ask=top_pages")
 
         expect(tab.locator("#answer tbody tr")).to_have_count(300)
         tab.get_by_role("button", name="Show the other 9,700 rows").click()
         expect(tab.locator("#answer tbody tr")).to_have_count(10_000)
+
+
+LINES = """() => [...document.querySelector(".choosing").childNodes].filter((node) => node.data).map((text) => {
+  const range = document.createRange();
+  range.selectNode(text);
+  return [text.data, range.getClientRects().length];
+})"""
+
+
+def test_a_path_goes_on_in_a_new_line_behind_a_slash_not_amid_a_word(tmp_path: Path, tab: Page) -> None:
+    tab.set_viewport_size({"width": 390, "height": 844})
+    page = answer_of("top_pages", {**PAGE, "page": "/category/electronics", "views": 1234})
+    with scripted_api(route(top_pages=page)) as api, dashboard(tmp_path, api.url) as url:
+        show(tab, url, "?ask=top_pages")
+
+        assert tab.evaluate(LINES) == [["/", 1], ["category/", 1], ["electronics", 1]]
+        tab.locator("#answer tbody th button").click()
+        expect(tab).to_have_url(re.compile(r"visit\.page=(/|%2F)category(/|%2F)electronics$"))
 
 
 @audits.needed
