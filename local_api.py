@@ -104,8 +104,10 @@ def make_pipeline(settings: config.Settings) -> Pipeline:
     quarantine = Quarantine(
         settings.events_file.with_name("events_rejected.ndjson"), max_bytes=settings.max_rejected_bytes
     )
+    backend = make_backend(settings, quarantine)
+    quarantine.claim()  # behind the journal, whose own lock says more of a second start
     return Pipeline(
-        make_backend(settings, quarantine),
+        backend,
         quarantine,
         limits=Limits(settings.max_event_bytes, settings.max_nesting),
         dedupe_window=settings.dedupe_window,

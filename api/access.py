@@ -9,7 +9,7 @@ from flask import request
 
 from api.parts import parts
 from clickstream.access import WriteAccess
-from clickstream.dashboard.access import holds, is_this_machine
+from clickstream.dashboard.access import holds, why_strange
 from clickstream.errors import RequestRefused
 
 _UNNAMED: Final = "a site that does not say its name"
@@ -24,11 +24,8 @@ def refuse_strangers() -> None:
         if given is None or not holds(token, given.token):
             wrong = "this is not the READ_TOKEN; " if given is not None else ""
             raise RequestRefused("unauthorized", f"{wrong}send the header Authorization: Bearer READ_TOKEN")
-    elif not is_this_machine(request.host, here.host):
-        # Any web page can point a name of its own at 127.0.0.1 and read what answers; only the Host gives it away.
-        raise RequestRefused(
-            "forbidden", f"{request.host[:60]} is not this machine; use 127.0.0.1, or set READ_TOKEN and send it"
-        )
+    elif strange := why_strange(request.environ, here.host):
+        raise RequestRefused("forbidden", f"{strange}; use 127.0.0.1, or set READ_TOKEN and send it")
 
 
 def refuse_other_sites() -> None:
@@ -49,7 +46,11 @@ def admit(access: WriteAccess, events: int, key_in_body: str | None = None) -> s
     """Source that sends these `events`, by its write key wherever that stands; raises RequestRefused."""
     if access.is_open:
         return None
-    return access.admit(_presented(key_in_body), origin=_page(), address=request.remote_addr or "", events=events)
+    try:
+        return access.admit(_presented(key_in_body), origin=_page(), address=request.remote_addr or "", events=events)
+    except RequestRefused as refusal:
+        parts().pipeline.meter.denied[refusal.code] += 1
+        raise
 
 
 def _page() -> str | None:

@@ -18,6 +18,7 @@ class Meter:
         self.accepted = 0
         self.duplicates = 0
         self.rejected: Counter[str] = Counter()
+        self.denied: Counter[str] = Counter()  # requests of senders without a key that fits, or beyond their rate
         self.failed_commits = 0
         self.last_event_ms: int | None = None
         self._per_second: deque[tuple[int, int]] = deque(maxlen=_RATE_SECONDS + 1)

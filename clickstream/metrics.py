@@ -68,6 +68,12 @@ class _PipelineCollector:
         for code, count in meter.rejected.items():
             rejected.add_metric([code], count)
         yield rejected
+        denied = CounterMetricFamily(
+            "clickstream_denied_requests", "Requests of senders denied since the start, by error code", labels=["code"]
+        )
+        for code in _DENIALS:
+            denied.add_metric([code], meter.denied[code])
+        yield denied
         yield CounterMetricFamily("clickstream_failed_commits", "Groups that were not kept", value=meter.failed_commits)
         latency = GaugeMetricFamily("clickstream_commit_latency_seconds", "Verdict to commit", labels=["quantile"])
         for quantile, ms in meter.latency_ms().items():
@@ -76,6 +82,7 @@ class _PipelineCollector:
         yield latency
 
 
+_DENIALS: Final = ("unauthorized", "forbidden", "rate_limited")  # from the first scrape on: an increase needs a before
 _TYPES_SHOWN: Final = 100  # a sender that invents types must not fill the monitoring system
 MEANINGS: Final = {
     "events_per_second": "Events accepted per second, mean of the last ten whole seconds",

@@ -240,6 +240,10 @@ def test_beyond_the_rate_senders_are_told_when_to_come_back(tmp_path: Path) -> N
         statuses = [requests.post(f"{limited.url}/events", json=[EVENT] * 30, timeout=5) for _ in range(3)]
         sdk = requests.post(f"{limited.url}/v1/track", json={"event": "a", "userId": "u"}, timeout=5)
 
+        metrics = requests.get(f"{limited.url}/metrics", timeout=5).text
+
+    assert 'clickstream_denied_requests_total{code="rate_limited"} 2\n' in metrics
+    assert 'clickstream_denied_requests_total{code="unauthorized"} 0\n' in metrics
     assert [answer.status_code for answer in statuses] == [202, 202, 429]
     assert statuses[2].json()["error"]["code"] == "rate_limited"
     assert (sdk.status_code, sdk.headers["Retry-After"]) == (429, statuses[2].headers["Retry-After"])

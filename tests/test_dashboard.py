@@ -307,6 +307,17 @@ def test_a_page_that_reached_this_machine_under_a_foreign_name_is_refused(page: 
         assert get(f"{page}/api/stats", headers={"Host": host}).status_code == 200
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
+def test_without_a_token_what_a_proxy_passes_on_is_refused(page: str, api: Platform, header: str) -> None:
+    came = {header: "203.0.113.7", "Host": "127.0.0.1"}
+
+    for url in (f"{page}/api/stats", f"{api.url}/stats", f"{api.url}/export", f"{api.url}/users/u"):
+        answer = get(url, headers=came)
+
+        assert answer.status_code == 403
+        assert "came through a proxy" in answer.json()["error"]["message"]
+
+
 def test_with_a_read_token_only_its_holder_may_look(tmp_path: Path) -> None:
     with platform(tmp_path, READ_TOKEN="s3cret") as api, dashboard(tmp_path, api.url, READ_TOKEN="s3cret") as page:
         refused = get(page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import resource
 import signal
 import threading
 import time
@@ -16,6 +17,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from clickstream.erasure import PendingErasures
 from tests.support.platform import Platform, platform
 from tests.support.waiting import until
 
@@ -332,8 +334,21 @@ def test_an_erasure_that_the_disk_refuses_is_a_503_that_stops_nobody_and_can_be_
     assert "could not be rewritten: Is a directory; make room" in refused.json()["error"]["message"]
     assert [one["event_id"] for one in api.events()] == ["e-1", "e-2", "e-3", "e-4", "e-7"]
     in_the_way.rmdir()
-    assert requests.delete(f"{api.url}/users/anna", timeout=20).ok
+    assert requests.delete(f"{api.url}/users/nobody", timeout=20).ok  # whoever asks next, the wish is fulfilled
     assert [one["event_id"] for one in api.events()] == ["e-3", "e-4", "e-7"]
+
+
+def test_a_wish_that_the_disk_does_not_take_leaves_nothing_behind(tmp_path: Path) -> None:
+    pending = PendingErasures(tmp_path / "events_backup.json.erasing")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            pending.add("anna")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_line_damaged_since_the_start_does_not_end_the_collecting_when_somebody_is_erased(

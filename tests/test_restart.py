@@ -137,12 +137,18 @@ def _refuses(url: str) -> bool:
     return False
 
 
-def test_a_second_api_on_the_same_file_ends_within_a_second_and_says_why(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("events_backup.json", "is being written by another process"), ("others.json", "belongs to another API")],
+)
+def test_a_second_api_on_the_same_file_or_directory_ends_within_a_second_and_says_why(
+    tmp_path: Path, name: str, told: str
+) -> None:
     with platform(tmp_path) as api:
         port = free_port()
         environ = {
             "PATH": os.environ["PATH"],
-            "EVENTS_FILE": str(tmp_path / "events_backup.json"),
+            "EVENTS_FILE": str(tmp_path / name),
             "API_PORT": str(port),
         }
         script = Path(__file__).parents[1] / "local_api.py"
@@ -157,7 +163,7 @@ def test_a_second_api_on_the_same_file_ends_within_a_second_and_says_why(tmp_pat
         )
 
         assert other.returncode == 2
-        assert "another process" in other.stderr
+        assert told in other.stderr
         assert "Traceback" not in other.stderr
         assert requests.post(f"{api.url}/events", data=encoded(native_event()), timeout=5).status_code == 202
 

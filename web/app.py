@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from clickstream.dashboard.access import holds, is_this_machine
+from clickstream.dashboard.access import holds, why_strange
 from web.answers import error_answer, secured
 from web.board import EXTENSION, Board, board
 from web.numbers import numbers
@@ -46,9 +46,10 @@ def _refuse_strangers() -> Response | None:
         answer = error_answer(401, "unauthorized", "give READ_TOKEN as the password; any user name will do")
         answer.headers["WWW-Authenticate"] = 'Basic realm="clickstream", charset="UTF-8"'
         return answer
-    if is_this_machine(request.host, settings.dashboard_host):
+    strange = why_strange(request.environ, settings.dashboard_host)
+    if not strange:
         return None
-    return error_answer(403, "forbidden", f"{request.host} is not this machine; open the dashboard as localhost")
+    return error_answer(403, "forbidden", f"{strange}; open the dashboard as localhost, or set READ_TOKEN")
 
 
 def _http_error(problem: HTTPException) -> Response:

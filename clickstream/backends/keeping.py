@@ -80,7 +80,12 @@ class Keeping:
         yield b'],"rejected":' + msgspec.json.encode(rejected) + b"}\n"
 
     def nothing_about(self, person_id: str) -> Erased | None:
-        """What an erasure would answer when nothing is kept about the person; None when something is."""
+        """What an erasure would answer when nothing is kept about the person; None when something is.
+
+        Also None while an earlier wish waits, which the next rewriting fulfils.
+        """
+        if self.has_unfinished_erasures():
+            return None
         person = Person(person_id)  # without an event that names them there are no devices of theirs
         mentions = person.mentions()
         # The quarantine first: a replay puts a record into the journal before it takes it out there.
@@ -114,7 +119,7 @@ class Keeping:
             except OSError as problem:  # nothing is collected until this has returned
                 _log.error("erasure not finished, the next start tries again error=%s", problem)
             else:
-                _log.warning("erasure finished after a crash")
+                _log.warning("an erasure that a crash or a full disk had interrupted is done")
 
     def expire_rejected(self, cutoff_ms: int) -> int:
         """Drop what was refused before `cutoff_ms`; how many. May run at any time."""

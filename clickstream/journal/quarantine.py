@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import logging
 import os
 import threading
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from clickstream.errors import JournalLocked
 from clickstream.journal.disk import sync_directory
 
 _log: Final = logging.getLogger(__name__)
@@ -42,6 +44,22 @@ class Quarantine:
         self._fresh = path.with_name(path.name + ".shrinking")
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
+
+    def claim(self) -> None:
+        """Keep every other API out of its directory for as long as this process lives; raises JournalLocked.
+
+        Its name is fixed, so two of them would refuse, replay and erase in one file. The file itself is replaced now
+        and then, and a lock goes with the file: the directory is locked.
+        """
+        fd = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            raise JournalLocked(
+                f"{self.path.parent} belongs to another API, which keeps there what it refuses; "
+                "stop that one, or choose an EVENTS_FILE in another directory"
+            ) from None
 
     def keep(self, refused: Sequence[Refused]) -> None:
         """Append `refused` and sync; raises OSError when the disk does not take them."""
