@@ -54,8 +54,10 @@ def _parsed(entry: str) -> WriteKey:
     options = dict(option.strip().partition("=")[::2] for option in match[3].split(";") if option.strip())
     origins = frozenset(options.pop("origins", "").split())
     rate = options.pop("rate", "")
-    if options or not all(_ORIGIN.fullmatch(origin) for origin in origins):
-        raise ValueError(f"{match[1]}: known options are origins=https://… and rate=…")
+    if options:
+        raise ValueError(f"{match[1]}: known options are origins=https://… and rate=…; a comma begins the next key")
+    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError(f"{match[1]}: an origin is a scheme and a host, https://shop.example, with no slash behind it")
     if rate and _RATE.fullmatch(rate) is None:
         raise ValueError(f"{match[1]}: rate is a number of events a second, above 0")
     return WriteKey(match[1], match[2], origins, float(rate) if rate else None)

@@ -268,6 +268,19 @@ def test_a_bucket_fills_again_and_each_key_and_address_has_its_own() -> None:
         admit("k3")
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("web=k;origins=https://a.test/", "no slash behind it"),
+        ("web=k;origins=a.test", "an origin is a scheme and a host"),
+        ("web=k;app=k2", "a comma begins the next key"),
+    ],
+)
+def test_a_wrong_option_is_told_apart_from_a_wrong_origin(text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        parse_write_keys(text)
+
+
 def test_keys_are_read_from_one_line() -> None:
     text = "web=pk_1;origins=https://a.test https://b.test:8080;rate=0.5, app=pk_2"
 

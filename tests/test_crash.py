@@ -282,6 +282,9 @@ def test_a_full_disk_is_503_until_there_is_room_again(tmp_path: Path) -> None:
                 assert requests.get(f"{api.url}/stats", timeout=5).status_code == 200
                 export = requests.get(f"{api.url}/export", timeout=5)
                 assert export.status_code == 200
+                question = requests.get(f"{api.url}/analytics/traffic", timeout=10)
+                assert question.status_code == 503
+                assert "No space left on device; make room" in question.json()["error"]["message"]
                 check_kept(export.content, _at_most(ledger))
                 subprocess.run(["mount", "-o", "remount,size=8m", str(mount)], check=True)
                 accepted = ledger.statuses[202]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -92,7 +94,8 @@ def require_question(name: str) -> None:
 def readable() -> Iterator[None]:
     """Raises SourceUnreadable for what DuckDB says about files and values that it cannot read.
 
-    Raises RequestRefused when the work needs more memory than it may have: asked for again, it would be no less.
+    Raises RequestRefused when the work needs more memory than it may have: asked for again, it would be no less; and
+    OSError when the disk is full.
     """
     import duckdb  # noqa: PLC0415 (as below)
 
@@ -100,6 +103,10 @@ def readable() -> Iterator[None]:
         yield
     except duckdb.OutOfMemoryException as problem:
         raise RequestRefused("invalid_parameter", _TOO_MUCH, field="since") from problem
+    except duckdb.IOException as problem:
+        if os.strerror(errno.ENOSPC) in str(problem):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from problem
+        raise SourceUnreadable(str(problem).splitlines()[0]) from problem
     except duckdb.Error as problem:  # any: what it says of a damaged file depends on which byte is wrong
         raise SourceUnreadable(str(problem).splitlines()[0]) from problem
     except RuntimeError as problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from clickstream.analytics.scope import Scope
 from clickstream.backends.base import OnReplay, Page
 from clickstream.backends.checkpointer import Checkpointer
 from clickstream.backends.keeping import Keeping
-from clickstream.errors import RequestRefused
+from clickstream.errors import RequestRefused, Unavailable
 from clickstream.events import AnyEvent
 from clickstream.export import export
 from clickstream.journal import Journal, JournalReader, Quarantine, checkpoint, layout, recover
@@ -189,11 +190,17 @@ class LocalBackend:
     def ask(self, name: str, scope: Scope, *, steps: Sequence[str], limit: int) -> Table:
         """Over the Parquet copy and the journal's younger part; a copy that cannot be read is made anew once."""
         try:
-            return self._ask(name, scope, steps, limit)
-        except SourceUnreadable as problem:
-            _log.warning("making the Parquet copy anew error=%s", problem)
-            self._columns.discard()
-            return self._ask(name, scope, steps, limit)
+            try:
+                return self._ask(name, scope, steps, limit)
+            except SourceUnreadable as problem:
+                _log.warning("making the Parquet copy anew error=%s", problem)
+                self._columns.discard()
+                return self._ask(name, scope, steps, limit)
+        except OSError as problem:
+            reason = os.strerror(problem.errno) if problem.errno else str(problem)
+            raise Unavailable(
+                f"a question needs room beside the journal: {reason}; make room there, or check the disk, and ask again"
+            ) from problem
 
     def _ask(self, name: str, scope: Scope, steps: Sequence[str], limit: int) -> Table:
         with self._columns.workplace() as work, self._columns.source(self._journal.end) as source:
