@@ -44,6 +44,9 @@ class Settings:
     write_keys: tuple[WriteKey, ...] = ()
     # RATE_LIMIT: events a second from one address without a rate of its key; beyond it 429. Default 0: no limit.
     rate_limit: int = 0
+    # TRUSTED_PROXIES: how many proxies stand before the API, 0-10. Default 0. The address of a sender is then what the
+    #   first of them saw, by X-Forwarded-For; whoever reaches the API past them can say any.
+    trusted_proxies: int = 0
     # CLIENT_IP: off | truncated | hashed. Default off: no address of a sender is kept, also not one inside an event.
     #   truncated keeps the network (203.0.113.0, 2001:db8:1::), hashed a code that changes every day and restart.
     client_ip: str = "off"
@@ -161,6 +164,7 @@ class _Reader:
             read_token=self._read_token(),
             write_keys=self._write_keys(),
             rate_limit=self._integer("RATE_LIMIT", default.rate_limit, 0, 10**9),
+            trusted_proxies=self._integer("TRUSTED_PROXIES", default.trusted_proxies, 0, 10),
             client_ip=self._choice("CLIENT_IP", default.client_ip, CLIENT_IP_CHOICES),
             strip_secrets=self._choice("STRIP_SECRETS", "on", ("on", "off")) == "on",
             retention_days=self._integer("RETENTION_DAYS", default.retention_days, 0, 36_500),

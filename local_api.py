@@ -14,6 +14,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from werkzeug.middleware.proxy_fix import ProxyFix
+
 import config
 from api import create_app
 from clickstream.access import WriteAccess
@@ -85,8 +87,11 @@ def run(settings: config.Settings) -> None:
             emitter.stop()
         pipeline.stop()
 
+    app = make_app(settings, pipeline).wsgi_app
+    if settings.trusted_proxies:
+        app = ProxyFix(app, x_for=settings.trusted_proxies, x_proto=0)
     serve(
-        make_app(settings, pipeline).wsgi_app,
+        app,
         host=settings.api_host,
         port=settings.api_port,
         port_setting="API_PORT",

@@ -225,6 +225,18 @@ def test_a_key_counts_also_where_the_request_is_refused(
         until(lambda: [one["code"] for one in strict.get("/rejected")["rejected"]] == [code, code, code])
 
 
+def test_behind_trusted_proxies_rates_and_addresses_are_those_that_the_first_of_them_saw(tmp_path: Path) -> None:
+    def send(claimed: str) -> int:
+        headers = {"X-Forwarded-For": f"192.0.2.9, {claimed}, 10.0.0.1"}
+        return requests.post(f"{api.url}/events", json=[EVENT] * 30, headers=headers, timeout=5).status_code
+
+    with platform(tmp_path, TRUSTED_PROXIES="2", RATE_LIMIT="1", CLIENT_IP="truncated") as api:
+        statuses = [send("203.0.113.7"), send("203.0.113.7"), send("198.51.100.4"), send("nobody")]
+
+        assert statuses == [202, 429, 202, 202]
+        assert [one.get("client_ip") for one in api.events()[::30]] == ["203.0.113.0", "198.51.100.0", None]
+
+
 def test_reads_carry_no_cors_header_and_another_site_can_change_nothing(api: Platform) -> None:
     headers = {"Origin": "https://evil.test", "Authorization": "Bearer secret"}
 
