@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -45,12 +47,16 @@ class Day:
 
     def __init__(self, first: dict[str, Any], types: int) -> None:
         self.answered = 0
+        self._waiting: list[Route] | None = None  # polls that are answered later, while the page is looked at
         self._types = types
         self._stats = deepcopy(first)
         self._now = datetime.fromisoformat(first["generated_at"].replace("Z", "+00:00"))
 
     def answer(self, route: Route) -> None:
-        """Fulfil the poll."""
+        """Fulfil the poll, or let it wait."""
+        if self._waiting is not None:
+            self._waiting.append(route)
+            return
         self.answered += 1
         if self.answered % 97 == 0:
             problem = {"state": "unreachable", "problem": {"message": "nothing answers"}, "read_at": None}
@@ -59,6 +65,15 @@ class Day:
             return
         self._go_on()
         route.fulfill(json=self._stats, headers={"ETag": f'W/"{self.answered}"', "X-Snapshot-Age-Ms": "0"})
+
+    @contextmanager
+    def stands_still(self) -> Iterator[None]:
+        """No poll is answered in the block: a page that draws always keeps the rows that it has just replaced."""
+        self._waiting = []
+        yield
+        waiting, self._waiting = self._waiting, None
+        for route in waiting:
+            self.answer(route)
 
     def _go_on(self) -> None:
         stats, number = self._stats, self.answered
@@ -123,7 +138,8 @@ def soak(tab: Page, url: str, refreshes: int, *, readings: int, types: int = MOS
         target = refreshes * (reading + 1) // readings
         while day.answered < target:
             tab.wait_for_timeout(50)
-        found.append(_holds(tab, session, day.answered))
+        with day.stands_still():
+            found.append(_holds(tab, session, day.answered))
     return found
 
 
@@ -150,7 +166,7 @@ def _use(tab: Page) -> None:
 
 def _holds(tab: Page, session: CDPSession, refreshes: int) -> Holds:
     counted = []
-    for _ in range(8):  # what one collection has freed may have kept more, and a frame that is being drawn keeps rows
+    for _ in range(8):  # what one collection has freed may have kept more
         session.send("HeapProfiler.collectGarbage")
         metrics = session.send("Performance.getMetrics")["metrics"]
         values = {metric["name"]: int(metric["value"]) for metric in metrics}
