@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Final
 
 from flask import Blueprint, Response, request
@@ -12,14 +11,12 @@ from api.access import refuse_strangers
 from api.answers import integer_parameter, only_parameters, ready_backend, reply
 from api.parts import parts
 from api.turns import turns
-from clickstream.analytics.catalog import FUNNEL, QUESTIONS
-from clickstream.analytics.engine import require_question
-from clickstream.analytics.scope import VISIT_PARAMETERS, VISIT_PROPERTIES, Scope, visit_of
-from clickstream.analytics.steps import steps_of
+from clickstream.analytics import dimensions
+from clickstream.analytics.catalog import BREAKDOWN, FUNNEL, QUESTIONS, options_of, question_of
+from clickstream.analytics.scope import Scope, visit_of, visit_parameters
 from clickstream.query import time_parameter
 
 MOST_ROWS: Final = 10_000
-_SCOPE: Final = ("since", "until", "limit", *VISIT_PARAMETERS)
 
 analytics: Final = Blueprint("analytics", __name__)
 analytics.before_request(refuse_strangers)
@@ -30,36 +27,41 @@ def get_questions() -> Response:
     """The questions that can be asked."""
     only_parameters()
     questions = [{"name": name, "description": meaning} for name, meaning in QUESTIONS.items()]
-    return reply({"questions": questions, "visit_properties": VISIT_PROPERTIES})
+    return reply({"questions": questions, "visit_properties": dimensions.KNOWN})
 
 
 @analytics.get("/analytics/funnel")
 def get_funnel() -> Response:
     """The funnel, of a shop or of steps of one's own."""
-    only_parameters("steps", *_SCOPE)
-    return _answer(FUNNEL, steps_of(request.args["steps"]) if "steps" in request.args else ())
+    return _answer(FUNNEL)
+
+
+@analytics.get("/analytics/breakdown")
+def get_breakdown() -> Response:
+    """The breakdown by all that it goes by, or by one thing."""
+    return _answer(BREAKDOWN)
 
 
 @analytics.get("/analytics/<name>")
 def get_answer(name: str) -> Response:
     """The answer to one of the other questions."""
-    require_question(name)
-    only_parameters(*_SCOPE)
     return _answer(name)
 
 
-def _answer(name: str, steps: Sequence[str] = ()) -> Response:
+def _answer(name: str) -> Response:
     """The answer, computed by DuckDB at this moment."""
+    question, visit = question_of(name, request.args), visit_of(request.args)
+    only_parameters(*options_of(name), "since", "until", "limit", *visit_parameters(visit))
     since_ms, until_ms = (
         time_parameter(bound, request.args[bound]) if bound in request.args else None for bound in ("since", "until")
     )
-    scope = Scope(since_ms, until_ms, visit_of(request.args))
+    scope = Scope(since_ms, until_ms, visit)
     limit = integer_parameter("limit", default=1000, least=1, most=MOST_ROWS)
     backend, pipe, asked_s = ready_backend(), parts().pipeline, time.perf_counter()
 
     def work() -> Response:
         pipe.require_ready()  # what was asked before may have waited into a time when the journal is rewritten
-        table = backend.ask(name, scope, steps=steps, limit=limit).as_dict()
+        table = backend.ask(question, scope, limit=limit).as_dict()
         elapsed_s = time.perf_counter() - asked_s  # with what came first: its turn, and events to be copied to Parquet
         return reply(table | {"elapsed_ms": round(elapsed_s * 1000, 1)})
 

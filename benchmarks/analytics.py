@@ -13,14 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
 from benchmarks import machine
 from benchmarks.report import Figure, table
-from clickstream.analytics.catalog import FUNNEL, QUESTIONS
+from clickstream.analytics.catalog import BREAKDOWN, FUNNEL, QUESTIONS, Question
 from clickstream.analytics.columns import ColumnCopy
 from clickstream.analytics.engine import answer
 from clickstream.analytics.scope import EVERYTHING, Scope
@@ -29,6 +29,8 @@ _EVENTS_A_DAY: Final = 500_000
 _FIRST_DAY: Final = date(2026, 1, 1)
 _DAYS_OF_A_PERSON: Final = 4
 _CHOSEN: Final = Scope(visit={"device": "mobile"})
+_OWN: Final = "property.category"
+_OWN_CHOSEN: Final = Scope(visit={_OWN: "Kitchen"})
 _STEPS: Final = ("/", "search", "add_to_cart", "purchase")
 _CLOSING: Final = len("\n]\n")
 
@@ -62,26 +64,28 @@ def measure(journal: Path, *, events: int, rounds: int) -> list[Figure]:
     made = sum(path.stat().st_size for path in journal.parent.glob("*.parquet/*/*.parquet"))
     size = f"{events:,} events, {end / 1e9:.1f} GB of journal, {made / 1e9:.2f} GB of Parquet"
     figures = [Figure("making the Parquet copy", events / seconds, " events/s", note=size)]
-    figures += [_asked(name, copy, end, rounds) for name in QUESTIONS]
-    figures += [_asked(name, copy, end, rounds, scope=_CHOSEN) for name in QUESTIONS]
-    figures += [_asked(FUNNEL, copy, end, rounds, steps=_STEPS)]
+    figures += [_asked(Question(name), copy, end, rounds) for name in QUESTIONS]
+    figures += [_asked(Question(name), copy, end, rounds, scope=_CHOSEN, note="visits on phones") for name in QUESTIONS]
+    figures += [_asked(Question(FUNNEL, _STEPS), copy, end, rounds, note="own steps")]
+    figures += [_asked(Question(BREAKDOWN, by=by), copy, end, rounds, note=f"by {by}") for by in ("device", _OWN)]
+    figures += [_asked(Question(FUNNEL), copy, end, rounds, scope=_OWN_CHOSEN, note=f"visits by {_OWN}")]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return [*figures, Figure("peak resident memory", peak, " MB")]
 
 
 def _asked(
-    name: str, copy: ColumnCopy, end: int, rounds: int, *, scope: Scope = EVERYTHING, steps: Sequence[str] = ()
+    question: Question, copy: ColumnCopy, end: int, rounds: int, *, scope: Scope = EVERYTHING, note: str = ""
 ) -> Figure:
     wall, processor = [], []
     for _ in range(rounds):
         began, used = time.perf_counter(), time.process_time()
         with copy.source(end) as source:
-            found = answer(name, source, scope, steps=steps)
+            found = answer(question, source, scope)
         wall.append(time.perf_counter() - began)
         processor.append(time.process_time() - used)
-    note = f"{len(found.rows)} rows, {statistics.median(processor):.2f} s of processor time"
-    name += ", visits on phones" if scope.visit else ", own steps" if steps else ""
-    return Figure(name, statistics.median(wall), " s", at_most=1.0, note=note)
+    measured = f"{len(found.rows)} rows, {statistics.median(processor):.2f} s of processor time"
+    name = f"{question.name}, {note}" if note else question.name
+    return Figure(name, statistics.median(wall), " s", at_most=1.0, note=measured)
 
 
 def write_journal(journal: Path, day: bytes, days: int) -> None:

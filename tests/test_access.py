@@ -59,6 +59,7 @@ def kinds(api: Platform) -> dict[str, str]:
         "/analytics",
         "/analytics/{name}",
         "/analytics/funnel",
+        "/analytics/breakdown",
         "/rejected",
         "/metrics",
         "/micro/all",

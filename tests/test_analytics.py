@@ -14,7 +14,7 @@ import pytest
 
 from clickstream import parquet
 from clickstream.analytics import engine, sources
-from clickstream.analytics.catalog import QUESTIONS
+from clickstream.analytics.catalog import QUESTIONS, Question
 from clickstream.analytics.scope import Scope
 from clickstream.aws.packing import line_of
 from clickstream.errors import RequestRefused
@@ -79,7 +79,7 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def rows(name: str, source: str, **span: int) -> list[dict[str, Any]]:
-    return engine.answer(name, source, Scope(**span)).as_dict()["rows"]
+    return engine.answer(Question(name), source, Scope(**span)).as_dict()["rows"]
 
 
 def test_the_funnel_counts_sessions_that_reach_each_step_in_order_of_event_time(journal: str) -> None:
@@ -463,7 +463,7 @@ def test_every_question_answers_an_empty_journal(name: str, tmp_path: Path) -> N
 
 def test_an_unknown_question_is_refused_with_the_known_ones(journal: str) -> None:
     with pytest.raises(RequestRefused, match='no question "funel"; there are funnel, '):
-        engine.answer("funel", journal)
+        engine.answer(Question("funel"), journal)
 
 
 def test_a_quote_in_a_path_cannot_leave_its_string(tmp_path: Path) -> None:
@@ -491,7 +491,7 @@ def test_a_damaged_file_is_an_error_not_an_empty_answer(tmp_path: Path) -> None:
     path.write_text('[\n{"event_id":\n]\n')
 
     with pytest.raises(engine.SourceUnreadable):
-        engine.answer("funnel", sources.journal(path))
+        engine.answer(Question("funnel"), sources.journal(path))
 
 
 def test_a_value_that_overflows_is_told_as_unreadable(tmp_path: Path) -> None:

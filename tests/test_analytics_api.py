@@ -19,7 +19,7 @@ import requests
 
 from clickstream.analytics import engine
 from clickstream.analytics.catalog import QUESTIONS
-from clickstream.analytics.scope import VISIT_PROPERTIES
+from clickstream.analytics.dimensions import KNOWN
 from tests.support.event_sample import sample_events, sessions_of, write_journal
 from tests.support.journals import write_long_journal
 from tests.support.platform import ROOT, Platform, platform
@@ -98,7 +98,7 @@ def test_the_questions_are_listed(api: Platform) -> None:
     listed = api.get("/analytics")
 
     assert {one["name"]: one["description"] for one in listed["questions"]} == QUESTIONS
-    assert listed["visit_properties"] == list(VISIT_PROPERTIES)
+    assert listed["visit_properties"] == list(KNOWN)
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -199,6 +199,24 @@ def test_steps_of_what_is_no_funnel_are_refused(api: Platform) -> None:
     assert (of_paths, error_of_paths["code"], error_of_paths["field"]) == (400, "invalid_parameter", "steps")
 
 
+def test_a_breakdown_goes_by_a_property_of_ones_own_and_visits_are_chosen_by_it(tmp_path: Path) -> None:
+    with platform(tmp_path) as api:
+        for number, plan in enumerate(["pro", "free", "free", 5, None]):
+            event = {"event_type": "page_view", "user_id": f"u{number}", "session_id": f"s{number}"}
+            requests.post(f"{api.url}/events", json={**event, "properties": {"plan": plan, "page": "/"}}, timeout=10)
+        requests.post(f"{api.url}/events", json={**event, "event_type": "purchase", "session_id": "s0"}, timeout=10)
+
+        answer = api.get("/analytics/breakdown", by="property.plan")
+        chosen = api.get("/analytics/sessions", **{"visit.property.plan": "free"})
+        status, error = refusal(api, "/analytics/breakdown?by=plan")
+
+    assert answer["columns"] == ["dimension", "dimension_value", "events", "sessions", "orders"]
+    assert [list(row.values())[1:] for row in answer["rows"]] == [["free", 2, 2, 0], ["5", 1, 1, 0], ["pro", 1, 1, 1]]
+    assert [row["sessions"] for row in chosen["rows"]] == [2]
+    assert (status, error["field"]) == (400, "by")
+    assert error["message"].endswith("a property of yours is property.plan")
+
+
 def test_an_unknown_question_is_not_found_and_the_known_ones_are_named(api: Platform) -> None:
     status, error = refusal(api, "/analytics/funel")
 
@@ -217,6 +235,9 @@ def test_an_unknown_question_is_not_found_and_the_known_ones_are_named(api: Plat
         ("visit.colour=red", "visit.colour"),
         ("visit.page=", "visit.page"),
         ("visit.page=/&visit.page=/cart", "visit.page"),
+        ("visit.property.=pro", "visit.property."),
+        ("visit.property.plan=", "visit.property.plan"),
+        ("by=device", "by"),
     ],
 )
 def test_a_wrong_parameter_is_refused(api: Platform, query: str, field: str) -> None:

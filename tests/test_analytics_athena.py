@@ -8,7 +8,7 @@ import pytest
 import sqlglot
 
 from clickstream.analytics import athena, engine, sources
-from clickstream.analytics.catalog import QUESTIONS
+from clickstream.analytics.catalog import QUESTIONS, Question
 from clickstream.analytics.scope import EVERYTHING, Scope
 from clickstream.timestamps import text
 from tests.support.event_sample import START_MS, sample_events, write_journal
@@ -25,7 +25,7 @@ def rows_after_round_trip(
     name: str, journal: str, *, times: int = 2, scope: Scope = EVERYTHING
 ) -> list[dict[str, object]]:
     """Run the Athena text, read back as Trino's dialect, on a table with every event twice and a text column."""
-    statement = athena.statement(name, scope, database="lake")
+    statement = athena.statement(Question(name), scope, database="lake")
     back = sqlglot.transpile(statement, read="trino", write="duckdb")[0]
     lake = f"SELECT * REPLACE (CAST(properties AS VARCHAR) AS properties), '2026-01-15' AS dt FROM ({journal})"
     with engine.connect() as connection:
@@ -38,7 +38,7 @@ def rows_after_round_trip(
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_the_athena_text_gives_the_same_rows(name: str, journal: str) -> None:
-    expected = engine.answer(name, journal).as_dict()["rows"]
+    expected = engine.answer(Question(name), journal).as_dict()["rows"]
 
     answer = rows_after_round_trip(name, journal)
 
@@ -50,7 +50,7 @@ def test_the_athena_text_gives_the_same_rows(name: str, journal: str) -> None:
 def test_rows_without_an_id_are_events_of_their_own_in_athena_too(tmp_path: Path) -> None:
     path = tmp_path / "events_backup.json"
     write_journal(path, [event | {"event_id": None} for event in sample_events(300, seed=3)])
-    expected = engine.answer("revenue", sources.journal(path)).as_dict()["rows"]
+    expected = engine.answer(Question("revenue"), sources.journal(path)).as_dict()["rows"]
 
     assert rows_after_round_trip("revenue", sources.journal(path), times=1) == expected
     assert sum(row["orders"] for row in expected) > 1
@@ -63,7 +63,7 @@ def test_rows_without_an_id_are_events_of_their_own_in_athena_too(tmp_path: Path
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_chosen_visits_are_the_same_in_athena(name: str, visit: dict[str, str], journal: str) -> None:
     scope = Scope(visit=visit)
-    expected = engine.answer(name, journal, scope).as_dict()["rows"]
+    expected = engine.answer(Question(name), journal, scope).as_dict()["rows"]
 
     answer = rows_after_round_trip(name, journal, scope=scope)
 
@@ -74,12 +74,12 @@ def test_chosen_visits_are_the_same_in_athena(name: str, visit: dict[str, str], 
 
 def test_a_span_limits_the_rows_and_the_partitions_that_are_read(journal: str) -> None:
     scope = Scope(START_MS + 86_400_000, START_MS + 2 * 86_400_000)
-    expected = engine.answer("revenue", journal, scope).as_dict()["rows"]
+    expected = engine.answer(Question("revenue"), journal, scope).as_dict()["rows"]
 
     answer = rows_after_round_trip("revenue", journal, scope=scope)
 
     assert [row["revenue_cents"] for row in answer] == [row["revenue_cents"] for row in expected]
-    statement = athena.statement("revenue", scope, database="lake")
+    statement = athena.statement(Question("revenue"), scope, database="lake")
     assert f"dt >= '{text(START_MS)[:10]}'" in statement  # one day earlier: a producer's clock may be ahead
 
 
@@ -109,7 +109,7 @@ def test_what_athena_may_read_differently_is_refused(question: str) -> None:
 
 
 def test_only_the_views_that_a_question_stands_on_are_sent() -> None:
-    statement = athena.statement("revenue", database="lake")
+    statement = athena.statement(Question("revenue"), database="lake")
 
     assert "session_funnel" not in statement
     assert "session_events" not in statement

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from clickstream.analytics import engine, sources
-from clickstream.analytics.catalog import QUESTIONS, question_sql
+from clickstream.analytics.catalog import QUESTIONS, Question
 from clickstream.analytics.columns import ColumnCopy
 from clickstream.analytics.scope import EVERYTHING, Scope
 from clickstream.analytics.views import Copied, over_copy
@@ -105,9 +105,9 @@ SPANS = {
 def test_answers_over_any_span_are_those_of_the_journal(
     journal: Journal, parts: Copied, name: str, span: Scope
 ) -> None:
-    answer = engine.answer(name, parts, span)
+    answer = engine.answer(Question(name), parts, span)
 
-    expected = engine.answer(name, sources.journal(journal.path), span)
+    expected = engine.answer(Question(name), sources.journal(journal.path), span)
     assert answer.rows == expected.rows
     assert answer.columns == expected.columns
     assert expected.rows or span == SPANS["before everything"]
@@ -116,7 +116,7 @@ def test_answers_over_any_span_are_those_of_the_journal(
 @pytest.mark.parametrize("span", SPANS.values(), ids=SPANS)
 def test_only_few_sessions_are_put_together_from_events(parts: Copied, span: Scope) -> None:
     with engine.connect() as connection:
-        over_copy(connection, parts, span, question_sql("sessions"))
+        over_copy(connection, parts, span, Question("sessions").sql)
         (loose,) = connection.execute("SELECT count(*) FROM loose_visits").fetchall()[0]
 
     assert len(parts.parts) > 5
@@ -129,15 +129,15 @@ def test_a_session_that_goes_on_behind_the_copy_is_one_session(tmp_path: Path) -
     events = visits_in_order_of_arrival(seed=6)
     made.append([json.dumps(event).encode() for event in events])
     with copied(made) as source:
-        before = engine.answer("sessions", source).rows
+        before = engine.answer(Question("sessions"), source).rows
     first = next(event for event in events if event.get("session_id") == "visit-100")
     made.append([json.dumps(first | {"event_id": "weeks later"}).encode()])
 
     with copied(made) as source:
-        after = engine.answer("sessions", source).rows
+        after = engine.answer(Question("sessions"), source).rows
     made.close()
 
-    assert after == engine.answer("sessions", sources.journal(made.path)).rows != before
+    assert after == engine.answer(Question("sessions"), sources.journal(made.path)).rows != before
     assert sum(row[1] for row in after) == sum(row[1] for row in before)
 
 
@@ -151,8 +151,8 @@ def test_a_time_that_cannot_be_read_counts_as_in_the_journal(tmp_path: Path) -> 
 
     for name in ("sessions", "paths", "breakdown", "retention"):
         with copied(made) as source:
-            answer = engine.answer(name, source, Scope(START_MS)).rows
-        assert answer == engine.answer(name, sources.journal(made.path), Scope(START_MS)).rows, name
+            answer = engine.answer(Question(name), source, Scope(START_MS)).rows
+        assert answer == engine.answer(Question(name), sources.journal(made.path), Scope(START_MS)).rows, name
     made.close()
 
 
@@ -173,9 +173,9 @@ def test_answers_over_chosen_visits_are_those_of_the_journal(
 ) -> None:
     scope = replace(SPANS[span], visit=visit)
 
-    answer = engine.answer(name, parts, scope)
+    answer = engine.answer(Question(name), parts, scope)
 
-    expected = engine.answer(name, sources.journal(journal.path), scope)
+    expected = engine.answer(Question(name), sources.journal(journal.path), scope)
     assert answer.rows == expected.rows
     assert answer.columns == expected.columns
 
@@ -183,9 +183,9 @@ def test_answers_over_chosen_visits_are_those_of_the_journal(
 def test_a_step_may_be_called_as_a_view_is(journal: Journal, parts: Copied) -> None:
     steps = ("page_view", "session_days", "/session_values")
 
-    answer = engine.answer("funnel", parts, steps=steps)
+    answer = engine.answer(Question("funnel", steps), parts)
 
-    assert answer.rows == engine.answer("funnel", sources.journal(journal.path), steps=steps).rows
+    assert answer.rows == engine.answer(Question("funnel", steps), sources.journal(journal.path)).rows
 
 
 def test_sessions_are_put_together_once_to_know_the_chosen_ones(tmp_path: Path) -> None:
@@ -196,8 +196,8 @@ def test_sessions_are_put_together_once_to_know_the_chosen_ones(tmp_path: Path) 
     windows = {}
     for scope in (EVERYTHING, Scope(visit={"device": "mobile"})):
         with copied(made) as source, engine.connect() as connection:
-            over_copy(connection, source, scope, question_sql("funnel"))
-            (_, plan), *_ = connection.execute(f"EXPLAIN {question_sql('funnel')}").fetchall()
+            over_copy(connection, source, scope, Question("funnel").sql)
+            (_, plan), *_ = connection.execute(f"EXPLAIN {Question('funnel').sql}").fetchall()
         windows[bool(scope.visit)] = plan.count("PARTITION BY")
     made.close()
 

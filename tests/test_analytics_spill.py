@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from clickstream.analytics import catalog, engine, sources
+from clickstream.analytics.catalog import Question
 from clickstream.analytics.columns import ColumnCopy
 from clickstream.analytics.scope import EVERYTHING
 from clickstream.backends.local import LocalBackend
@@ -23,8 +24,8 @@ def asked_for_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     shutil.copytree(catalog._SQL, sql)
     (sql / "top_pages.sql").write_text("SELECT current_setting('temp_directory') AS place, max(page) FROM events")
     copied = (sql / "copied_events.sql").read_text()
-    told = "current_setting('temp_directory') AS page, CAST(order_properties"
-    (sql / "copied_events.sql").write_text(copied.replace("CAST(order_properties", told, 1))
+    told = "current_setting('temp_directory') AS page, CAST(properties"
+    (sql / "copied_events.sql").write_text(copied.replace("CAST(properties", told, 1))
     monkeypatch.setattr(catalog, "_SQL", sql)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
@@ -39,7 +40,7 @@ def test_a_question_of_the_api_and_the_copying_spill_into_a_private_place_that_g
     backend = LocalBackend(path, quarantine, fsync="always", clock_ms=lambda: 0)
     backend.recover(lambda *_: None)
 
-    (places,) = backend.ask("top_pages", EVERYTHING, steps=(), limit=10).rows
+    (places,) = backend.ask(Question("top_pages"), EVERYTHING, limit=10).rows
     backend.close([])
 
     for place in map(Path, places):
@@ -60,7 +61,7 @@ def test_a_question_on_a_file_spills_into_a_directory_of_its_own(tmp_path: Path)
     path = tmp_path / "events_backup.json"
     write_journal(path, sample_events(10, seed=3))
 
-    places = {Path(engine.answer("top_pages", sources.journal(path)).rows[0][0]) for _ in range(2)}
+    places = {Path(engine.answer(Question("top_pages"), sources.journal(path)).rows[0][0]) for _ in range(2)}
 
     assert len(places) == 2
     assert {place.parent for place in places} == {tmp_path / "temporary"}

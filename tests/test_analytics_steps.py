@@ -10,6 +10,7 @@ import pytest
 import sqlglot
 
 from clickstream.analytics import athena, engine, sources
+from clickstream.analytics.catalog import Question
 from clickstream.analytics.columns import ColumnCopy
 from clickstream.analytics.scope import Scope
 from clickstream.analytics.steps import steps_of
@@ -69,10 +70,10 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Journal:
 def test_a_funnel_counts_the_sessions_that_took_its_steps_in_order(journal: Journal, steps: tuple[str, ...]) -> None:
     wanted = expected(steps)
 
-    of_journal = engine.answer("funnel", sources.journal(journal.path), steps=steps)
+    of_journal = engine.answer(Question("funnel", steps), sources.journal(journal.path))
     with ColumnCopy(journal.path, least_part_bytes=100_000, most_part_bytes=100_000).source(journal.end) as copied:
         assert len(copied.parts) > 3
-        of_copy = engine.answer("funnel", copied, steps=steps)
+        of_copy = engine.answer(Question("funnel", steps), copied)
 
     assert of_journal.columns == ["step", "sessions", "conversion"]
     assert of_journal.rows == of_copy.rows == [pytest.approx(row) for row in wanted]
@@ -82,7 +83,7 @@ def test_a_funnel_counts_the_sessions_that_took_its_steps_in_order(journal: Jour
 def test_with_the_steps_of_a_shop_it_is_the_funnel(journal: Journal) -> None:
     source = sources.journal(journal.path)
 
-    assert engine.answer("funnel", source, steps=SHOP).rows == engine.answer("funnel", source).rows
+    assert engine.answer(Question("funnel", SHOP), source).rows == engine.answer(Question("funnel"), source).rows
 
 
 @pytest.mark.parametrize("steps", FUNNELS, ids=",".join)
@@ -91,11 +92,11 @@ def test_chosen_visits_and_a_span_limit_it_in_journal_copy_and_athena_alike(
 ) -> None:
     scope = Scope(START_MS + 20_000_000, START_MS + 200_000_000, {"utm_source": "newsletter"})
     source = sources.journal(journal.path)
-    wanted = engine.answer("funnel", source, scope, steps=steps)
+    wanted = engine.answer(Question("funnel", steps), source, scope)
 
     with ColumnCopy(journal.path, least_part_bytes=100_000, most_part_bytes=100_000).source(journal.end) as copied:
-        of_copy = engine.answer("funnel", copied, scope, steps=steps)
-    statement = athena.statement("funnel", scope, steps=steps, database="lake")
+        of_copy = engine.answer(Question("funnel", steps), copied, scope)
+    statement = athena.statement(Question("funnel", steps), scope, database="lake")
     with engine.connect() as connection:
         connection.execute("CREATE SCHEMA lake")
         text = "SELECT * REPLACE (CAST(properties AS VARCHAR) AS properties), '2026-01-15' AS dt"
@@ -103,7 +104,7 @@ def test_chosen_visits_and_a_span_limit_it_in_journal_copy_and_athena_alike(
         by_athena = connection.execute(sqlglot.transpile(statement, read="trino", write="duckdb")[0]).fetchall()
 
     assert of_copy.rows == wanted.rows == [list(map(engine.json_value, row)) for row in by_athena]
-    assert wanted.rows != engine.answer("funnel", source, steps=steps).rows or steps[0] == "nobody.did"
+    assert wanted.rows != engine.answer(Question("funnel", steps), source).rows or steps[0] == "nobody.did"
 
 
 @pytest.mark.parametrize(
@@ -125,5 +126,5 @@ def test_what_is_no_funnel_is_refused(text: str, words: str) -> None:
 
 
 def test_steps_of_another_question_are_refused(journal: Journal, tmp_path: Path) -> None:
-    with pytest.raises(RequestRefused, match="steps are those of funnel: paths has none"):
-        engine.answer("paths", sources.journal(journal.path), steps=SHOP)
+    with pytest.raises(RequestRefused, match='only funnel has "steps"; paths has not'):
+        engine.answer(Question("paths", SHOP), sources.journal(journal.path))

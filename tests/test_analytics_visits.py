@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from clickstream.analytics import engine, sources
-from clickstream.analytics.catalog import QUESTIONS
-from clickstream.analytics.scope import VISIT_PROPERTIES, Scope, visit_of
+from clickstream.analytics.catalog import QUESTIONS, Question
+from clickstream.analytics.dimensions import KNOWN
+from clickstream.analytics.scope import Scope, visit_of
 from clickstream.errors import RequestRefused
 from tests.support.event_sample import person_of, sample_events, sessions_of, write_journal
 
@@ -102,31 +103,31 @@ def test_an_answer_is_that_over_the_events_of_the_chosen_visits(
     assert 0 < len(events) < len(EVENTS)
     write_journal(tmp_path / "chosen.json", events)
 
-    answer = engine.answer(name, journal, Scope(visit=visit))
+    answer = engine.answer(Question(name), journal, Scope(visit=visit))
 
-    assert answer.rows == engine.answer(name, sources.journal(tmp_path / "chosen.json")).rows
+    assert answer.rows == engine.answer(Question(name), sources.journal(tmp_path / "chosen.json")).rows
 
 
-@pytest.mark.parametrize("name", VISIT_PROPERTIES)
+@pytest.mark.parametrize("name", KNOWN)
 def test_a_visit_can_be_known_by_each_property(name: str, journal: str) -> None:
     value = max(str(value) for event in EVENTS if isinstance(value := said(event, name), str))
     saying = [group for group in SESSIONS if any(says(event, name, value) for event in group)]
 
-    answer = engine.answer("sessions", journal, Scope(visit={name: value})).rows
+    answer = engine.answer(Question("sessions"), journal, Scope(visit={name: value})).rows
 
     assert sum(row[1] for row in answer) == len(saying) > 0
 
 
 @pytest.mark.parametrize("value", ["x\0y", "\0", "💥" * 5000, "a" * 100_000])
 def test_an_odd_text_is_only_ever_a_text(value: str, journal: str) -> None:
-    assert engine.answer("sessions", journal, Scope(visit={"page": value})).rows == []
+    assert engine.answer(Question("sessions"), journal, Scope(visit={"page": value})).rows == []
 
 
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"visit.colour": "red"}, 'no visit is known by "colour"; known: event_type, page'),
-        ({"visit.": "red"}, 'no visit is known by ""'),
+        ({"visit.colour": "red"}, 'nothing is known by "colour"; known: event_type, page'),
+        ({"visit.": "red"}, 'nothing is known by ""'),
         ({"since": "x", "visit.page": ""}, "page needs a text that is not empty"),
     ],
 )

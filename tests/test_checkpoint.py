@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from clickstream.analytics.catalog import Question
 from clickstream.analytics.columns import ColumnCopy
 from clickstream.analytics.scope import Scope
 from clickstream.backends.local import LocalBackend
@@ -153,7 +154,7 @@ def test_a_changed_letter_inside_a_string_is_noticed_and_everything_is_read_agai
     assert again.condition()["integrity"] == "changed"
     assert again.statistics("all", NOW_MS)["total_events"] == 500
     assert any(b"/p/X" in record for record in again.events(Query(), limit=500, cursor=None).records)
-    assert again.ask("sessions", Scope(visit={"page": "/p/X"}), steps=(), limit=1).rows
+    assert again.ask(Question("sessions"), Scope(visit={"page": "/p/X"}), limit=1).rows
     again.close(ids)
 
 

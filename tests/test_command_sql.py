@@ -176,7 +176,7 @@ def test_a_file_that_may_not_be_read_is_not_called_missing(journal: str) -> None
 @pytest.mark.parametrize(
     ("visit", "words"),
     [
-        ("colour=red", 'no visit is known by "colour"; known: event_type, page'),
+        ("colour=red", 'nothing is known by "colour"; known: event_type, page'),
         ("device", "device needs a text that is not empty"),
         ("page=/\udcff", "page needs a text in UTF-8"),  # what Python makes of the byte FF in a command line
     ],
@@ -205,7 +205,7 @@ def test_steps_that_make_no_funnel_are_refused(journal: str, capsys: pytest.Capt
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert "steps are those of funnel: paths has none" in done.stderr
+    assert 'only funnel has "steps"; paths has not' in done.stderr
     assert "Traceback" not in done.stderr
 
 

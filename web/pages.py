@@ -11,7 +11,8 @@ from flask import Blueprint, Response, render_template, request
 
 from clickstream import __version__
 from clickstream.analytics.catalog import QUESTIONS
-from clickstream.analytics.scope import VISIT, VISIT_PROPERTIES
+from clickstream.analytics.dimensions import KNOWN
+from clickstream.analytics.scope import VISIT
 from clickstream.dashboard.snapshots import Snapshot
 from web.answers import deferred_answer, placeholder, secured
 from web.board import Board, board
@@ -54,9 +55,10 @@ def questions_page() -> Response:
         # What the address says is there from the beginning, so that nothing moves.
         ask=request.args.get("ask", ""),
         steps=request.args.get("steps", ""),
+        by=request.args.get("by", ""),
         visit=[(name, _label(name), text) for name, text in given],
         questions=[(name, _label(name), meaning) for name, meaning in QUESTIONS.items()],
-        visit_properties=[(name, _label(name)) for name in VISIT_PROPERTIES],
+        visit_properties=[(name, _label(name)) for name in KNOWN],
     )
     return _html_answer(html.encode(), zipped=takes_gzip())
 

@@ -6,9 +6,8 @@ from typing import Final
 
 from flask import Blueprint, Response, request
 
-from clickstream.analytics.catalog import FUNNEL, QUESTIONS
-from clickstream.analytics.scope import VISIT_PARAMETERS, visit_of
-from clickstream.analytics.steps import steps_of
+from clickstream.analytics.catalog import options_of, question_of
+from clickstream.analytics.scope import visit_of, visit_parameters
 from clickstream.errors import RequestRefused
 from clickstream.query import time_parameter
 from web.answers import error_answer
@@ -32,15 +31,12 @@ def get_questions() -> Response:
 @questions.get("/api/questions/<name>")
 def get_answer(name: str) -> Response:
     """The API's answer to one question, with at most MOST_ROWS rows."""
-    if name not in QUESTIONS:  # nothing else becomes a path of the API
-        return error_answer(404, "not_found", f'no question "{name[:40]}"; there are {", ".join(QUESTIONS)}')
     try:
-        visit_of(request.args)
-        given = _parameters(known=("since", "until", *(["steps"] if name == FUNNEL else []), *VISIT_PARAMETERS))
+        question_of(name, request.args)  # nothing but the name of a question becomes a path of the API
+        visit = visit_of(request.args)
+        given = _parameters(known=(*options_of(name), "since", "until", *visit_parameters(visit)))
         for parameter, value in given:
-            if parameter == "steps":
-                steps_of(value)
-            elif parameter in ("since", "until"):
+            if parameter in ("since", "until"):
                 time_parameter(parameter, value)
     except RequestRefused as problem:
         return _refusal(problem)

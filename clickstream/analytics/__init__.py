@@ -4,6 +4,8 @@ sql/            events -> session_events -> session_* are views; part_* and copi
                 every other file is one question
 catalog.py      the questions, and the views they stand on
 steps.py        a funnel of one's own steps
+breakdown.py    a breakdown by one thing alone
+dimensions.py   what events say that breakdowns go by and visits are chosen by
 scope.py        what a question is asked of: a span of time, all visits or chosen ones
 views.py        makes the views over a source of events, or over the copy
 sources.py      where events are read from: a journal, NDJSON, the lake's Parquet

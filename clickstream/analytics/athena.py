@@ -8,12 +8,11 @@ sqlglot is needed only here, by whoever develops or operates the AWS side (requi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from sqlglot import exp, parse_one
 
-from clickstream.analytics.catalog import question_sql
+from clickstream.analytics.catalog import Question
 from clickstream.analytics.scope import EVERYTHING, Scope
 from clickstream.analytics.sources import FIELDS
 from clickstream.analytics.views import events_view, views
@@ -40,16 +39,14 @@ class NotPortable(ClickstreamError):
     """The SQL uses a construct that is not known to mean the same in Athena."""
 
 
-def statement(
-    name: str, scope: Scope = EVERYTHING, *, steps: Sequence[str] = (), database: str, table: str = "events"
-) -> str:
-    """The question `name` over the lake's `database`.`table` as one Athena statement; raises NotPortable.
+def statement(question: Question, scope: Scope = EVERYTHING, *, database: str, table: str = "events") -> str:
+    """`question` over the lake's `database`.`table` as one Athena statement; raises NotPortable.
 
     Each event counts once, however often it was delivered. `since_ms` also limits the partitions that are
     read, and so the price; `until_ms` cannot, because an event may arrive any time after it happened.
     """
     events = events_view(_source(database, table, scope.since_ms), scope)
-    return translate(question_sql(name, steps), {"events": events, **views(scope)})
+    return translate(question.sql, {"events": events, **views(scope)})
 
 
 def _source(database: str, table: str, since_ms: int | None) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from clickstream.analytics.steps import funnel_sql
+from clickstream.analytics.breakdown import breakdown_sql
+from clickstream.analytics.dimensions import name_of
+from clickstream.analytics.steps import funnel_sql, steps_of
 from clickstream.errors import RequestRefused
 
 _SQL: Final = Path(__file__).parent / "sql"
@@ -25,6 +28,8 @@ VIEWS: Final = (
 )
 
 FUNNEL: Final = "funnel"
+BREAKDOWN: Final = "breakdown"
+OPTIONS: Final = {"steps": FUNNEL, "by": BREAKDOWN}  # what only one question has, as parameters call it
 QUESTIONS: Final = {
     FUNNEL: "sessions that reached each step in order",
     "traffic": "events, page views and people by day",
@@ -35,22 +40,47 @@ QUESTIONS: Final = {
     "top_products": "products by views and units bought",
     "revenue": "orders and revenue by day and currency",
     "conversion_by_hour": "sessions and buyers by hour",
-    "breakdown": "events, sessions and orders by device, browser, country, campaign",
+    BREAKDOWN: "events, sessions and orders by device, browser, country, campaign, or a property of yours",
 }
 
 
-def question_sql(name: str, steps: Sequence[str] = ()) -> str:
-    """The SQL of one question, of FUNNEL with `steps` where some are given.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One of QUESTIONS; a FUNNEL may have `steps` of its own, a BREAKDOWN may go `by` one thing alone.
 
-    Raises KeyError for a name that is not in QUESTIONS, RequestRefused for steps of another question.
+    Raises RequestRefused for a name that is not in QUESTIONS, and for what that question does not have.
     """
-    if name not in QUESTIONS:
-        raise KeyError(name)
-    if not steps:
-        return _read(name)
-    if name != FUNNEL:
-        raise RequestRefused("invalid_parameter", f"steps are those of {FUNNEL}: {name} has none", field="steps")
-    return funnel_sql(steps)
+
+    name: str
+    steps: tuple[str, ...] = ()
+    by: str = ""
+
+    def __post_init__(self) -> None:
+        if self.name not in QUESTIONS:
+            there_are = f'no question "{self.name[:40]}"; there are {", ".join(QUESTIONS)}'
+            raise RequestRefused("not_found", there_are, field="name")
+        for option, asked in OPTIONS.items():
+            if getattr(self, option) and self.name != asked:
+                only = f'only {asked} has "{option}"; {self.name} has not'
+                raise RequestRefused("invalid_parameter", only, field=option)
+
+    @property
+    def sql(self) -> str:
+        """Its SQL over VIEWS."""
+        if self.steps:
+            return funnel_sql(self.steps)
+        return breakdown_sql(self.by) if self.by else _read(self.name)
+
+
+def question_of(name: str, parameters: Mapping[str, str]) -> Question:
+    """The question that a request asks by `name` and those of OPTIONS among its parameters; raises RequestRefused."""
+    steps = steps_of(parameters["steps"]) if "steps" in parameters else ()
+    return Question(name, steps, name_of(parameters["by"]) if "by" in parameters else "")
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    """Which of OPTIONS the question `name` has."""
+    return tuple(option for option, question in OPTIONS.items() if question == name)
 
 
 def view_sql(name: str) -> str:

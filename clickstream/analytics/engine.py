@@ -6,14 +6,14 @@ import datetime as dt
 import errno
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from clickstream.analytics.catalog import QUESTIONS, question_sql
+from clickstream.analytics.catalog import Question
 from clickstream.analytics.scope import EVERYTHING, Scope
 from clickstream.analytics.views import Copied, over_copy, over_source
 from clickstream.errors import ClickstreamError, RequestRefused
@@ -55,39 +55,29 @@ class Table:
 
 
 def answer(
-    name: str,
+    question: Question,
     source: str | Copied,
     scope: Scope = EVERYTHING,
     *,
-    steps: Sequence[str] = (),
     limit: int | None = None,
     threads: int = 2,
     spill: Path | None = None,
 ) -> Table:
-    """The answer to the question `name` over those events of `source` that are in `scope`.
+    """The answer to `question` over those events of `source` that are in `scope`.
 
-    `source` is SQL from sources.py, or the Parquet copy of a journal. `steps` are those of a funnel that is not the
-    shop's. At most `limit` rows. What does not fit into memory goes to `spill`, else to a directory of its own.
-    Raises RequestRefused for a name that is not a question.
+    `source` is SQL from sources.py, or the Parquet copy of a journal. At most `limit` rows. What does not fit into
+    memory goes to `spill`, else to a directory of its own.
     """
-    require_question(name)
-    question = question_sql(name, steps)
     with _private(spill) as directory, connect(threads, directory) as connection, readable():
         if isinstance(source, Copied):
-            over_copy(connection, source, scope, question)
+            over_copy(connection, source, scope, question.sql)
         else:
             over_source(connection, source, scope)
-        result = connection.execute(question)
+        result = connection.execute(question.sql)
         columns = [column[0] for column in result.description or []]
         found = result.fetchall() if limit is None else result.fetchmany(limit + 1)
     rows = [[json_value(cell) for cell in row] for row in found[:limit]]
-    return Table(name, columns, rows, truncated=len(rows) < len(found))
-
-
-def require_question(name: str) -> None:
-    """Raise RequestRefused, with the names that there are, for a name that is not in QUESTIONS."""
-    if name not in QUESTIONS:
-        raise RequestRefused("not_found", f'no question "{name[:40]}"; there are {", ".join(QUESTIONS)}', field="name")
+    return Table(question.name, columns, rows, truncated=len(rows) < len(found))
 
 
 @contextmanager

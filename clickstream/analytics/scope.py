@@ -7,29 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from clickstream.analytics.dimensions import said, wrong_with_name
 from clickstream.analytics.sources import literal
 from clickstream.errors import RequestRefused
 from clickstream.timestamps import text
 
-# What an event can say of its visit, as SQL over the view `events`.
-_SAID: Final = {
-    "event_type": "event_type",
-    "page": "page",
-    "product": "coalesce(product_name, product_id)",
-    "referrer": "referrer",
-    **{name: name for name in ("device", "browser", "os", "country", "utm_source", "utm_medium", "utm_campaign")},
-}
-VISIT_PROPERTIES: Final = tuple(_SAID)
 VISIT: Final = "visit."
 _HOST: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
-VISIT_PARAMETERS: Final = tuple(VISIT + name for name in VISIT_PROPERTIES)
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Events from `since_ms` up to, not including, `until_ms` (None: from the first, to the last), of chosen visits.
 
-    A visit is chosen when its events of that time say all that `visit` names of VISIT_PROPERTIES, each by any of them.
+    A visit is chosen when its events of that time say all that `visit` names of dimensions.py, each by any of them.
     An event that belongs to no visit is chosen when it says all of it by itself.
     """
 
@@ -85,12 +76,12 @@ class Scope:
 
 def _condition(name: str, value: str) -> str:
     """SQL that is true when an event says `value`; a referrer also by its host, which is what /stats shows."""
-    said = f"{_SAID[name]} = {literal(value)}"
+    is_said = f"{said(name)} = {literal(value)}"
     if name != "referrer" or not _HOST.fullmatch(value):
-        return said
+        return is_said
     host = value.lower().removeprefix("www.").replace(".", "[.]")
     address = rf"(?i)^([a-z][a-z0-9+.-]*:)?//([^/?#]*@)?(www[.])?{host}(:[0-9]*)?([/?#]|$)"
-    return f"({said} OR regexp_matches(referrer, {literal(address)}))"
+    return f"({is_said} OR regexp_matches(referrer, {literal(address)}))"
 
 
 EVERYTHING: Final = Scope()
@@ -108,10 +99,15 @@ def visit_of(parameters: Mapping[str, str]) -> dict[str, str]:
     return visit
 
 
+def visit_parameters(visit: Mapping[str, str]) -> tuple[str, ...]:
+    """The parameters of a request that ask for `visit`, and what people are told of all that could."""
+    return (*(VISIT + name for name in visit), f"{VISIT}NAME")
+
+
 def wrong_with(name: str, value: str) -> str:
     """Why no visit can be asked for by `name` and `value`; empty when it can."""
-    if name not in VISIT_PROPERTIES:
-        return f'no visit is known by "{name[:40]}"; known: {", ".join(VISIT_PROPERTIES)}'
+    if reason := wrong_with_name(name):
+        return reason
     if not value:
         return f"{name} needs a text that is not empty"
     if any("\ud800" <= character <= "\udfff" for character in value):  # bytes of a command line that are no UTF-8

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from clickstream.analytics.catalog import Question
 from clickstream.analytics.engine import Table, answer
 from clickstream.analytics.scope import Scope
 from clickstream.aws.clients import client, producer
@@ -154,9 +155,9 @@ class AwsBackend:
         records = self._lake.records()
         return encoded(records if query.is_everything else filter(query.matches, records), form, _workplace)
 
-    def ask(self, name: str, scope: Scope, *, steps: Sequence[str], limit: int) -> Table:
+    def ask(self, question: Question, scope: Scope, *, limit: int) -> Table:
         """Over everything that has reached the lake."""
-        return answer(name, self._lake_copy.source(scope.since_ms), scope, steps=steps, limit=limit)
+        return answer(question, self._lake_copy.source(scope.since_ms), scope, limit=limit)
 
     def hurry(self) -> None:
         """Wait no longer than a second for AWS from now on: what it does not confirm goes to the spill journal."""

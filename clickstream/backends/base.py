@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from clickstream.analytics.catalog import Question
 from clickstream.analytics.engine import Table
 from clickstream.analytics.scope import Scope
 from clickstream.events import AnyEvent
@@ -61,8 +62,8 @@ class Backend(Protocol):
         """All matching events kept by now in one of export.MEDIA_TYPES; consumed on any thread, then closed."""
         ...
 
-    def ask(self, name: str, scope: Scope, *, steps: Sequence[str], limit: int) -> Table:
-        """The answer to one of catalog.QUESTIONS over events kept by now; on a worker thread, one at a time."""
+    def ask(self, question: Question, scope: Scope, *, limit: int) -> Table:
+        """The answer over events kept by now; on a worker thread, one at a time."""
         ...
 
     def hurry(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from clickstream.analytics.catalog import Question
 from clickstream.analytics.columns import ColumnCopy
 from clickstream.analytics.engine import SourceUnreadable, Table, answer
 from clickstream.analytics.scope import Scope
@@ -187,24 +188,24 @@ class LocalBackend:
         """The journal up to its durable offset at this moment."""
         return export(JournalReader(self._journal), query, form, self._columns.workplace)
 
-    def ask(self, name: str, scope: Scope, *, steps: Sequence[str], limit: int) -> Table:
+    def ask(self, question: Question, scope: Scope, *, limit: int) -> Table:
         """Over the Parquet copy and the journal's younger part; a copy that cannot be read is made anew once."""
         try:
             try:
-                return self._ask(name, scope, steps, limit)
+                return self._ask(question, scope, limit)
             except SourceUnreadable as problem:
                 _log.warning("making the Parquet copy anew error=%s", problem)
                 self._columns.discard()
-                return self._ask(name, scope, steps, limit)
+                return self._ask(question, scope, limit)
         except OSError as problem:
             reason = os.strerror(problem.errno) if problem.errno else str(problem)
             raise Unavailable(
                 f"a question needs room beside the journal: {reason}; make room there, or check the disk, and ask again"
             ) from problem
 
-    def _ask(self, name: str, scope: Scope, steps: Sequence[str], limit: int) -> Table:
+    def _ask(self, question: Question, scope: Scope, limit: int) -> Table:
         with self._columns.workplace() as work, self._columns.source(self._journal.end) as source:
-            return answer(name, source, scope, steps=steps, limit=limit, spill=work)
+            return answer(question, source, scope, limit=limit, spill=work)
 
     def hurry(self) -> None:
         """Nothing to do: only this machine's disk is waited for."""

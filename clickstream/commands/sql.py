@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from clickstream.analytics.catalog import QUESTIONS
-from clickstream.analytics.scope import VISIT_PROPERTIES, Scope, wrong_with
+from clickstream.analytics.catalog import QUESTIONS, Question
+from clickstream.analytics.dimensions import KNOWN, PROPERTY, name_of
+from clickstream.analytics.scope import Scope, wrong_with
 from clickstream.analytics.steps import steps_of
 from clickstream.errors import RequestRefused, failure
 from clickstream.event_files import is_parquet, may_hold_events, why_no_events
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default={},
         metavar="NAME=TEXT",
         help="only visits in which an event says so, such as device=mobile; several NAMEs: visits that say all of it; "
-        f"NAME is one of {', '.join(VISIT_PROPERTIES)}",
+        f"NAME is one of {', '.join(KNOWN)}, or {PROPERTY} and the name of a property of yours",
     )
     parser.add_argument(
         "--steps",
@@ -59,15 +60,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STEP,STEP",
         help="of funnel: types of events, or pages such as /pricing (default page_view,add_to_cart,checkout,purchase)",
     )
+    parser.add_argument(
+        "--by",
+        type=by_argument,
+        metavar="NAME",
+        help=f"of breakdown: only by this, one of the NAMEs of --visit, such as {PROPERTY}plan",
+    )
     parser.add_argument("--format", choices=_FORMATS, default="table", help="(default %(default)s)")
     parser.add_argument("--athena", action="store_true", help="print the statement for Athena instead of answering")
     parser.add_argument("--database", default="clickstream", help="Glue database for --athena (default %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the answer; 1 when the file cannot be read. Raises RequestRefused when that needs too much memory."""
+    """Print the answer; 1 when the file cannot be read.
+
+    Raises RequestRefused when that needs too much memory, and for what the question does not have.
+    """
+    question = Question(args.name, args.steps, args.by or "")
     if args.athena:
-        return _print_statement(args)
+        return _print_statement(question, args)
     file: Path = args.settings().events_file if args.file is None else args.file
     if complaint := _complaint(file):
         print(complaint, file=sys.stderr)
@@ -76,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         with settled(file) as whole:
-            table = engine.answer(args.name, sources.of_file(whole), _scope(args), steps=args.steps)
+            table = engine.answer(question, sources.of_file(whole), _scope(args))
     except engine.SourceUnreadable as problem:
         print(_unreadable(file, problem), file=sys.stderr)
         return 1
@@ -118,13 +129,13 @@ def _unreadable(path: Path, problem: SourceUnreadable) -> str:
     return f"{path} is damaged: {problem}\n{module('clickstream', 'verify', str(path))} says where."
 
 
-def _print_statement(args: argparse.Namespace) -> int:
+def _print_statement(question: Question, args: argparse.Namespace) -> int:
     try:
         from clickstream.analytics import athena  # noqa: PLC0415 (sqlglot is not among the product's packages)
     except ModuleNotFoundError as missing:
         print(f"--athena needs {missing.name}: {module('pip', 'install', missing.name or 'sqlglot')}", file=sys.stderr)
         return 1
-    print(athena.statement(args.name, _scope(args), steps=args.steps, database=args.database))
+    print(athena.statement(question, _scope(args), database=args.database))
     return 0
 
 
@@ -198,6 +209,14 @@ def steps_argument(value: str) -> tuple[str, ...]:
     """The steps of a funnel, for argparse."""
     try:
         return steps_of(value)
+    except RequestRefused as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
+
+
+def by_argument(value: str) -> str:
+    """What a breakdown goes by, for argparse."""
+    try:
+        return name_of(value)
     except RequestRefused as problem:
         raise argparse.ArgumentTypeError(str(problem)) from None
 

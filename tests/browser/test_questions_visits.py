@@ -15,7 +15,7 @@ import requests
 from playwright.sync_api import Page, Route, expect
 
 from clickstream.analytics.catalog import QUESTIONS
-from clickstream.analytics.scope import VISIT_PROPERTIES
+from clickstream.analytics.dimensions import KNOWN
 from tests.browser import audits
 from tests.browser.asking import SHOWN, answered, choose, said, show, tables
 from tests.browser.shop import Shop, view
@@ -226,7 +226,7 @@ def test_the_names_are_those_of_the_api(past: Shop, tab: Page) -> None:
 
     values = [option.get_attribute("value") for option in tab.locator("#visit-name option").all()]
 
-    assert values == list(VISIT_PROPERTIES)
+    assert values == list(KNOWN)
 
 
 def test_what_a_sender_wrote_is_only_a_text_here_and_in_the_commands(shop: Shop, tab: Page, tmp_path: Path) -> None:

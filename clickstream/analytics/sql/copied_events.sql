@@ -3,7 +3,7 @@
 -- In the order of types, so that a question about purchases reads only the row groups that hold some; and of sessions,
 -- which saves about a tenth of the time of grouping by them.
 SELECT
-  * REPLACE (CAST(order_properties AS VARCHAR) AS order_properties),
+  * REPLACE (CAST(properties AS VARCHAR) AS properties),
   CAST(md5(session_id) AS UUID) AS session_key,
   CAST(md5(coalesce(user_id, anonymous_id)) AS UUID) AS person
 FROM events

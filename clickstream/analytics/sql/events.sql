@@ -23,7 +23,7 @@ WITH named AS (
     CAST(json_extract(properties, '$.utm_medium') AS VARCHAR) AS utm_medium,
     CAST(json_extract(properties, '$.utm_campaign') AS VARCHAR) AS utm_campaign,
     CAST(json_extract(properties, '$.order_id') AS VARCHAR) AS order_id,
-    CASE WHEN event_type = 'purchase' THEN properties END AS order_properties,
+    properties,
     CASE
       WHEN event_type <> 'purchase' THEN NULL
       WHEN regexp_matches(json_extract_string(properties, '$.currency'), '^[A-Za-z]{3}$')
@@ -39,7 +39,7 @@ WITH named AS (
 ), written AS (
   SELECT
     event_id, event_type, user_id, anonymous_id, session_id, event_time, received_time, quantity,
-    order_properties, currency, amount_text,
+    properties, currency, amount_text,
     CASE WHEN page LIKE '"_%"' THEN json_extract_string(page, '$') END AS page,
     CASE WHEN referrer LIKE '"_%"' THEN json_extract_string(referrer, '$') END AS referrer,
     CASE WHEN product_id LIKE '"_%"' THEN json_extract_string(product_id, '$') END AS product_id,
@@ -68,7 +68,7 @@ WITH named AS (
 SELECT
   event_id, event_type, user_id, anonymous_id, session_id, event_time, received_time, page, referrer,
   product_id, product_name, quantity, device, browser, os, country, utm_source, utm_medium, utm_campaign,
-  order_id, order_properties, currency,
+  order_id, properties, currency,
   CAST(CASE
     WHEN amount * 100 - whole_cents > 0.5 THEN whole_cents + 1
     WHEN amount * 100 - whole_cents = 0.5 AND whole_cents % 2 <> 0 THEN whole_cents + 1

@@ -7,7 +7,7 @@ WITH viewed AS (
 ), purchases AS (
   SELECT
     product_name, product_id, quantity,
-    TRY_CAST(json_extract(order_properties, '$.items') AS JSON[]) AS items
+    TRY_CAST(json_extract(properties, '$.items') AS JSON[]) AS items
   FROM chosen_events
   WHERE event_type = 'purchase'
 ), listed AS (

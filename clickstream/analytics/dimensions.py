@@ -1,0 +1,55 @@
+"""What events say that visits are chosen by and answers are broken down by, as SQL over the view `events`."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from clickstream.analytics.sources import literal
+from clickstream.errors import RequestRefused
+
+PROPERTY: Final = "property."  # what stands before the name of a property of one's own
+_COLUMNS: Final = {
+    "event_type": "event_type",
+    "page": "page",
+    "product": "coalesce(product_name, product_id)",
+    "referrer": "referrer",
+    **{name: name for name in ("device", "browser", "os", "country", "utm_source", "utm_medium", "utm_campaign")},
+}
+KNOWN: Final = tuple(_COLUMNS)
+# What a JSON path can hold between quotes, in DuckDB and in Athena alike.
+_OWN: Final = re.compile(r"[^\"'\\\[\]*\x00-\x1f\x7f\ud800-\udfff]{1,128}")
+
+
+def wrong_with_name(name: str) -> str:
+    """Why no event can say anything under `name`; empty when it can."""
+    if name in _COLUMNS:
+        return ""
+    if not name.startswith(PROPERTY):
+        own = f"a property of yours is {PROPERTY}{name[:40] or 'NAME'}"
+        return f'nothing is known by "{name[:40]}"; known: {", ".join(KNOWN)}; {own}'
+    if not _OWN.fullmatch(name.removeprefix(PROPERTY)):
+        return f"{PROPERTY} needs the name of a property: 1 to 128 characters, none of them a quote, bracket, * or \\"
+    return ""
+
+
+def name_of(text: str) -> str:
+    """`text`, where it is what something can be known by; raises RequestRefused."""
+    if reason := wrong_with_name(text):
+        raise RequestRefused("invalid_parameter", reason, field="by")
+    return text
+
+
+def said(name: str) -> str:
+    """SQL of the text that an event says under `name`, null where it says none.
+
+    Of a property of one's own a text that is not empty counts, and a number, true or false as JSON writes it.
+    """
+    if name in _COLUMNS:
+        return _COLUMNS[name]
+    path = literal(f'$."{name.removeprefix(PROPERTY)}"')
+    found = f"CAST(json_extract(properties, {path}) AS VARCHAR)"
+    return (
+        f"CASE WHEN {found} LIKE '\"_%\"' THEN json_extract_string(properties, {path}) "
+        f"WHEN regexp_matches({found}, '^[-0-9tf]') THEN {found} END"
+    )

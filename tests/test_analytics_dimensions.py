@@ -1,0 +1,199 @@
+"""Breakdowns by one thing, and visits chosen by a property of one's own, against plain Python."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+import sqlglot
+
+from clickstream.analytics import athena, engine, sources
+from clickstream.analytics.catalog import Question, question_of
+from clickstream.analytics.columns import ColumnCopy
+from clickstream.analytics.dimensions import KNOWN
+from clickstream.analytics.scope import EVERYTHING, Scope, visit_of
+from clickstream.errors import RequestRefused
+from clickstream.journal import Journal, layout
+from tests.support.event_sample import START_MS, person_of, sample_events, sessions_of
+
+Event = dict[str, Any]
+TEXTS = ["pro", "free", "5", 'a "quote" \\ and {', "größe \N{SNOWMAN}", "{not an object}", "null", "O'Neill"]
+VALUES = [*TEXTS, "", 5, -2.5, True, False, None, {"plan": "pro"}, ["pro"], "pro", "pro", "free"]
+NAMES = ["plan", "my key", "a.b", "$current_url", "größe", "it's", "Plan", "0"]
+
+
+def events_with_own_properties() -> list[Event]:
+    chance = random.Random(8)
+    events = sample_events(2500, seed=17)
+    for number, event in enumerate(events):
+        for name in NAMES:
+            if chance.random() < (0.5 if name == "plan" else 0.05):
+                event["properties"][name] = chance.choice(VALUES)
+        for name in ("referrer", "browser", "os", "country", "utm_source", "utm_medium", "utm_campaign"):
+            if chance.random() < 0.1:
+                event["properties"][name] = chance.choice(VALUES)
+        if number % 9 == 0:  # of nobody
+            for name in ("user_id", "anonymous_id", "session_id"):
+                event.pop(name, None)
+    return events
+
+
+EVENTS = events_with_own_properties()
+
+
+def is_nobodys(event: Event) -> bool:
+    return not event.get("session_id") and person_of(event) is None
+
+
+SESSIONS = list(sessions_of([event for event in EVENTS if not is_nobodys(event)]).values())
+GROUPS = [*SESSIONS, *([event] for event in EVENTS if is_nobodys(event))]
+
+
+def said(event: Event, by: str) -> str | None:
+    """What an event says under a name of its properties or of KNOWN, as text."""
+    properties = event["properties"]
+    if by == "event_type":
+        return str(event["event_type"])
+    if by == "product":
+        found = properties.get("product_name") or properties.get("product_id")
+    else:
+        found = properties.get(by.removeprefix("property."))
+    if isinstance(found, str):
+        return found or None
+    if found is None or isinstance(found, dict | list) or not by.startswith("property."):
+        return None
+    return json.dumps(found)
+
+
+def broken_down(by: str, groups: list[list[Event]]) -> list[list[Any]]:
+    events: Counter[str] = Counter()
+    sessions: Counter[str] = Counter()
+    orders: Counter[str] = Counter()
+    for group in groups:
+        values = Counter(value for event in group if (value := said(event, by)) is not None)
+        events.update(values)
+        bought = sum(event["event_type"] == "purchase" for event in group)
+        for value in values:
+            sessions[value] += not is_nobodys(group[0])
+            orders[value] += bought
+    ranked = sorted(events, key=lambda value: (-events[value], value))[:100]
+    return [[by, value, events[value], sessions[value], orders[value]] for value in ranked]
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Journal:
+    made = Journal(tmp_path_factory.mktemp("own") / "events_backup.json")
+    made.resume_at(layout.START, layout.START_CRC)
+    made.append([json.dumps(event, ensure_ascii=False).encode() for event in EVENTS])
+    made.close()
+    return made
+
+
+def answers(journal: Journal, question: Question, scope: Scope = EVERYTHING) -> list[list[list[Any]]]:
+    """The rows that journal, copy and Athena's statement give."""
+    source = sources.journal(journal.path)
+    with ColumnCopy(journal.path, least_part_bytes=100_000, most_part_bytes=150_000).source(journal.end) as copied:
+        assert len(copied.parts) > 2
+        of_copy = engine.answer(question, copied, scope).rows
+    statement = sqlglot.transpile(athena.statement(question, scope, database="lake"), read="trino", write="duckdb")[0]
+    with engine.connect() as connection:
+        connection.execute("CREATE SCHEMA lake")
+        text = "SELECT * REPLACE (CAST(properties AS VARCHAR) AS properties), '2026-01-15' AS dt"
+        connection.execute(f"CREATE TABLE lake.events AS {text} FROM ({source})")
+        by_athena = connection.execute(statement).fetchall()
+    return [
+        engine.answer(question, source, scope).rows,
+        of_copy,
+        [list(map(engine.json_value, row)) for row in by_athena],
+    ]
+
+
+@pytest.mark.parametrize("by", [*KNOWN, *(f"property.{name}" for name in NAMES), "property.page"])
+def test_a_breakdown_by_one_thing_counts_who_says_it(journal: Journal, by: str) -> None:
+    wanted = broken_down(by, GROUPS)
+
+    of_journal, of_copy, by_athena = answers(journal, Question("breakdown", by=by))
+
+    assert of_journal == of_copy == by_athena == wanted
+    assert len(wanted) > 1
+
+
+@pytest.mark.parametrize("by", ["device", "utm_source"])
+def test_it_says_of_what_every_breakdown_has_the_same(journal: Journal, by: str) -> None:
+    source = sources.journal(journal.path)
+    everything = engine.answer(Question("breakdown"), source).rows
+
+    assert engine.answer(Question("breakdown", by=by), source).rows == [row for row in everything if row[0] == by]
+
+
+@pytest.mark.parametrize(
+    "visit",
+    [
+        {"property.plan": "pro"},
+        {"property.plan": "5"},
+        {"property.plan": "true", "event_type": "purchase"},
+        {"property.my key": TEXTS[3]},
+        {"property.größe": TEXTS[4], "property.plan": "free"},
+    ],
+    ids="+".join,
+)
+@pytest.mark.parametrize("question", [Question("breakdown", by="property.plan"), Question("sessions")], ids=str)
+def test_visits_are_chosen_by_a_property_of_ones_own(
+    journal: Journal, visit: dict[str, str], question: Question
+) -> None:
+    chosen = [
+        group
+        for group in GROUPS
+        if all(any(said(event, name) == value for event in group) for name, value in visit.items())
+    ]
+    assert 0 < len(chosen) < len(GROUPS)
+
+    of_journal, of_copy, by_athena = answers(journal, question, Scope(visit=visit))
+
+    assert of_copy == by_athena == of_journal
+    if question.by:
+        assert of_journal == broken_down(question.by, chosen)
+    else:
+        assert sum(row[1] for row in of_journal) == sum(not is_nobodys(group[0]) for group in chosen)
+
+
+def test_a_span_limits_it_in_all_three_alike(journal: Journal) -> None:
+    scope = Scope(START_MS + 20_000_000, START_MS + 200_000_000, {"property.plan": "free"})
+
+    of_journal, of_copy, by_athena = answers(journal, Question("breakdown", by="property.plan"), scope)
+
+    assert of_journal == of_copy == by_athena
+    assert 0 < sum(row[2] for row in of_journal) < sum(row[2] for row in broken_down("property.plan", GROUPS))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "words", "field"),
+    [
+        ("breakdown", {"by": "plan"}, 'nothing is known by "plan"; known: event_type, page', "by"),
+        ("breakdown", {"by": ""}, 'nothing is known by ""', "by"),
+        ("breakdown", {"by": "property."}, "property. needs the name of a property", "by"),
+        ("breakdown", {"by": 'property.a"b'}, "none of them a quote", "by"),
+        ("breakdown", {"by": "property.a*"}, "none of them a quote", "by"),
+        ("breakdown", {"by": "property." + "x" * 129}, "1 to 128 characters", "by"),
+        ("breakdown", {"by": "property.\udcff"}, "1 to 128 characters", "by"),
+        ("paths", {"by": "device"}, 'only breakdown has "by"; paths has not', "by"),
+        ("breakdown", {"steps": "click,purchase"}, 'only funnel has "steps"; breakdown has not', "steps"),
+    ],
+)
+def test_what_nothing_can_be_broken_down_by_is_refused(
+    name: str, parameters: dict[str, str], words: str, field: str
+) -> None:
+    with pytest.raises(RequestRefused, match=words.replace("*", r"\*")) as refused:
+        question_of(name, parameters)
+
+    assert refused.value.field == field
+
+
+def test_a_visit_of_no_property_is_refused() -> None:
+    with pytest.raises(RequestRefused, match="needs the name of a property") as refused:
+        visit_of({"visit.property.": "pro"})
+
+    assert refused.value.field == "visit.property."
