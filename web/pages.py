@@ -11,7 +11,7 @@ from flask import Blueprint, Response, render_template, request
 
 from clickstream import __version__
 from clickstream.analytics.catalog import QUESTIONS
-from clickstream.analytics.dimensions import KNOWN
+from clickstream.analytics.dimensions import KNOWN, PROPERTY
 from clickstream.analytics.scope import VISIT
 from clickstream.dashboard.snapshots import Snapshot
 from web.answers import deferred_answer, placeholder, secured
@@ -49,13 +49,15 @@ def questions_page() -> Response:
     """The page that asks `/analytics`; what it asks for stands in its address, which its script reads."""
     # Of a name that stands twice the later text, as visits.js reads them.
     given = [(name.removeprefix(VISIT), texts[-1]) for name, texts in request.args.lists() if name.startswith(VISIT)]
+    by = request.args.get("by", "")
     html = _rendered(
         "questions.html",
         events_file=board().settings.events_file,
         # What the address says is there from the beginning, so that nothing moves.
         ask=request.args.get("ask", ""),
         steps=request.args.get("steps", ""),
-        by=request.args.get("by", ""),
+        by=by,
+        own=by.removeprefix(PROPERTY) if by.startswith(PROPERTY) else "",
         visit=[(name, _label(name), text) for name, text in given],
         questions=[(name, _label(name), meaning) for name, meaning in QUESTIONS.items()],
         visit_properties=[(name, _label(name)) for name in KNOWN],
@@ -65,6 +67,8 @@ def questions_page() -> Response:
 
 def _label(name: str) -> str:
     """What the page calls a question or a property of visits; its scripts say the same."""
+    if name.startswith(PROPERTY):
+        return name.removeprefix(PROPERTY)
     if name == "os":
         return "Operating system"
     words = name.replace("_", " ")

@@ -1,8 +1,8 @@
 // What an answer looks like: for each question its first sentence, its picture and its tables.
 
+import { inSentence, label } from "./dimensions.js";
 import { heatTable, rowsTable, timeBars } from "./pictures.js";
 import * as ui from "./ui.js";
-import { propertyName } from "./visits.js";
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
@@ -119,7 +119,7 @@ function cohortsOf(rows) {
   });
 }
 
-function drawRetention(rows, isChosen) {
+function drawRetention(rows, { isChosen }) {
   const cohorts = cohortsOf(rows);
   const days = Array.from({ length: Math.max(...rows.map((row) => row.day_number)) + 1 }, (_, day) => day);
   const everybody = sum(cohorts, "people");
@@ -238,17 +238,18 @@ function drawHours(rows) {
   };
 }
 
-function drawBreakdown(rows) {
+function drawBreakdown(rows, { by }) {
   const dimensions = groups(rows, "dimension");
-  const leading = dimensions.slice(0, 3).map(([name, found]) => `${propertyName(name).toLowerCase()} ${found[0].dimension_value}`);
+  const leading = dimensions.slice(0, 3).map(([name, found]) => `${label(name).toLowerCase()} ${found[0].dimension_value}`);
+  const of = by ? firstHundred(rows, "values") : "At most 20 values of each.";
   return {
-    sentence: `Most events come from ${leading.join(", ")}.`,
+    sentence: by ? `Of ${some(sum(rows, "events"), "event")} with ${inSentence(by)}, ${ui.share(rows[0].events, sum(rows, "events"))} say ${rows[0].dimension_value}.` : `Most events come from ${leading.join(", ")}.`,
     parts: dimensions.map(([name, found]) => rowsTable({
-      caption: propertyName(name), isCaptionShown: true,
+      caption: label(name), isCaptionShown: true,
       columns: [{ ...first("dimension_value", "Value"), visit: name }, number("events", "Events", bar("events", found)), number("sessions", "Sessions"), number("orders", "Orders")],
       rows: found,
     })),
-    note: "At most 20 values of each; an event that does not say one is in no row of it. Orders are all those of the sessions in a row.",
+    note: `${of} An event that does not say one is in no row${by ? "" : " of it"}. Orders are all those of the sessions in a row.`.trim(),
   };
 }
 
@@ -272,15 +273,15 @@ const SHAPES = {
   breakdown: { draw: drawBreakdown, nothing: "No event in this span says its device, browser, country or campaign", isGrid: true },
 };
 
-/** `answer`, of chosen visits or of all, as nodes, or, where there is nothing to show, what that means in `nothing`. */
-export function drawn({ name, rows }, isChosen) {
+/** `answer`, of chosen visits where `asked.isChosen`, and `asked.by` one thing, as nodes, or, where there is nothing to show, what that means in `nothing`. */
+export function drawn({ name, rows }, asked) {
   const shape = Object.hasOwn(SHAPES, name) ? SHAPES[name] : { draw: drawAny, nothing: "No events in this span" };
-  if (rows.length === 0 || shape.isEmpty?.(rows)) return { nothing: shape.nothing };
-  const { sentence, parts, note } = shape.draw(rows, isChosen);
+  if (rows.length === 0 || shape.isEmpty?.(rows)) return { nothing: asked.by ? `No event in this span says ${inSentence(asked.by)}` : shape.nothing };
+  const { sentence, parts, note } = shape.draw(rows, asked);
   return {
     nodes: [
       ...(sentence ? [ui.make("p", { class: "sentence" }, sentence)] : []),
-      ui.make("div", { class: shape.isGrid ? "answer-parts answer-grid" : "answer-parts" }, ...parts.filter(Boolean)),
+      ui.make("div", { class: shape.isGrid && parts.length > 1 ? "answer-parts answer-grid" : "answer-parts" }, ...parts.filter(Boolean)),
       ...(note ? [ui.make("p", { class: "note" }, note)] : []),
     ],
   };

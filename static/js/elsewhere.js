@@ -12,8 +12,8 @@ export function commands(name, bounds, rest) {
   const query = new URLSearchParams([...Object.entries(bounds), ...rest, ["limit", "10000"]]).toString().replaceAll("%3A", ":").replaceAll("%2C", ",").replaceAll("%2F", "/");
   const token = NEEDS_TOKEN ? '-H "Authorization: Bearer $READ_TOKEN" ' : "";
   const options = [...Object.entries(bounds), ...rest].map(([parameter, text]) => {
-    const [option, of] = parameter.split("."); // visit.page=/ is --visit page=/
-    return ` --${option} ${word(of ? `${of}=${text}` : text)}`;
+    const [option, ...of] = parameter.split("."); // visit.page=/ is --visit page=/
+    return ` --${option} ${word(of.length > 0 ? `${of.join(".")}=${text}` : text)}`;
   });
   return {
     curl: `curl ${token}'${API_URL}/analytics/${name}?${query}'`,

@@ -2,6 +2,7 @@
 
 import { drawn } from "./answers.js";
 import { ask, NoAnswer } from "./asking.js";
+import { chooser } from "./dimensions.js";
 import { commands, csv, download } from "./elsewhere.js";
 import * as spans from "./span.js";
 import * as ui from "./ui.js";
@@ -10,13 +11,14 @@ import * as visits from "./visits.js";
 const { byId, say } = ui;
 const STILL_ASKING_MS = 1500;
 const FUNNEL = "funnel"; // what is asked when the address does not say
+const BREAKDOWN = "breakdown";
 const TYPING_MS = 700; // a date is typed part by part, and each part is one
 
 // ---- what is asked
 
 const readView = () => {
   const query = new URLSearchParams(location.search);
-  return { ask: query.get("ask") ?? "", span: spans.read(query), visit: visits.read(query), steps: query.get("steps") ?? "" };
+  return { ask: query.get("ask") ?? "", span: spans.read(query), visit: visits.read(query), steps: query.get("steps") ?? "", by: query.get("by") ?? "" };
 };
 let view = readView();
 let questions = [...byId("questions").querySelectorAll("a")].map((link) => ({ name: link.dataset.ask, description: link.lastElementChild.textContent }));
@@ -24,8 +26,8 @@ let isListed = false; // by the API: until then they are those that the dashboar
 
 const chosen = () => view.ask || questions[0].name;
 
-/** What the API is told beside the span: the steps of a funnel of one's own, and the chosen visits. */
-const rest = (name, { steps, visit }) => [...(steps && name === FUNNEL ? [["steps", steps]] : []), ...visits.parameters(visit)];
+/** What the API is told beside the span: the steps of a funnel of one's own, what a breakdown goes by, and the chosen visits. */
+const rest = (name, { steps, by, visit }) => [...(steps && name === FUNNEL ? [["steps", steps]] : []), ...(by && name === BREAKDOWN ? [["by", by]] : []), ...visits.parameters(visit)];
 
 function address({ ask: name, span, ...others }) {
   const query = new URLSearchParams(name ? { ask: name } : {});
@@ -124,13 +126,15 @@ function drawControls(wrong) {
   visits.draw(view.visit);
   ui.show(byId("steps"), name === FUNNEL);
   if (document.activeElement !== byId("steps-text")) byId("steps-text").value = view.steps.replaceAll(",", ", ");
+  ui.show(byId("breakdown-by"), name === BREAKDOWN);
+  if (!byId("breakdown-by").contains(document.activeElement)) byChoice.write(view.by);
   say(byId("span-problem"), wrong);
   ui.show(byId("span-problem"), wrong !== "");
   if (wrong) say(byId("spoken"), wrong);
 }
 
 function drawAnswer(answer) {
-  const { nothing, nodes } = drawn(answer, view.visit.size > 0);
+  const { nothing, nodes } = drawn(answer, { isChosen: view.visit.size > 0, by: answer.name === BREAKDOWN ? view.by : "" });
   shown = { answer, address: address(view) };
   byId("answer").replaceChildren(...(nodes ?? [emptiness(nothing)]));
   setBusy(false);
@@ -194,6 +198,9 @@ function takeDays() {
   go({ span: since || until ? { name: "", since, until } : spans.preset("all") });
 }
 
+const byChoice = chooser(byId("by-name"), byId("by-own"));
+const visitChoice = chooser(byId("visit-name"), byId("visit-own"));
+
 const choose = (name, text) => go({ visit: new Map([...view.visit, [name, text]]) });
 
 let typing = 0;
@@ -230,7 +237,7 @@ function listen() {
   });
   byId("visits").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (byId("visit-text").value) choose(byId("visit-name").value, byId("visit-text").value);
+    if (byId("visit-text").value) choose(visitChoice.read(), byId("visit-text").value);
     byId("visit-text").value = "";
   });
   byId("visits").addEventListener("click", ({ target }) => {
@@ -243,7 +250,11 @@ function listen() {
     event.preventDefault();
     go({ steps: byId("steps-text").value.split(",").map((step) => step.trim()).join(",") });
   });
-  const suggest = () => spans.problem(view.span) || visits.suggest(byId("visit-name").value, spans.bounds(view.span));
+  byId("breakdown-by").addEventListener("submit", (event) => {
+    event.preventDefault();
+    go({ by: byChoice.read() });
+  });
+  const suggest = () => spans.problem(view.span) || visits.suggest(visitChoice.read(), spans.bounds(view.span));
   byId("visit-text").addEventListener("focus", suggest);
   byId("visit-name").addEventListener("change", suggest);
   byId("download").addEventListener("click", () => download(csv(shown.answer), `clickstream-${shown.answer.name}.csv`));

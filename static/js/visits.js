@@ -1,7 +1,8 @@
 // Which visits are asked about: those in which an event says so. In the address they stand as the API takes them.
 
 import { ask } from "./asking.js";
-import { attribute, byId, each, make, say, show, typeName } from "./ui.js";
+import { inSentence, label, OWN } from "./dimensions.js";
+import { attribute, byId, each, make, say, show } from "./ui.js";
 
 const PREFIX = "visit.";
 const STATISTICS = "/api/stats?window=all";
@@ -19,15 +20,13 @@ const KNOWN_BY = {
   ])),
 };
 
+const ownTexts = (by) => ({ path: (span) => `/api/questions/breakdown?${new URLSearchParams({ by })}&${span}`, texts: ({ rows }) => texts(rows, (row) => row.dimension_value) });
+
 /** What an address asks of a visit: a Map from names to texts. */
 export const read = (query) => new Map([...query].filter(([name]) => name.startsWith(PREFIX)).map(([name, text]) => [name.slice(PREFIX.length), text]));
 
 /** The same as parameters of an address or of the API. */
 export const parameters = (visit) => [...visit].map(([name, text]) => [PREFIX + name, text]);
-
-export const propertyName = (name) => typeName(name).replace(/^Utm/, "UTM").replace(/^Os$/, "Operating system");
-
-const uncapitalised = (name) => propertyName(name).replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
 
 /** `text` within a sentence: no longer than a line, and without what would turn around the words behind it. */
 function inline(text) {
@@ -36,16 +35,16 @@ function inline(text) {
 }
 
 /** In words, to follow what is asked; empty for all visits. */
-export const words = (visit) => (visit.size === 0 ? "" : `visits with ${[...visit].map(([name, text]) => `${uncapitalised(name)} ${inline(text)}`).join(" and ")}`);
+export const words = (visit) => (visit.size === 0 ? "" : `visits with ${[...visit].map(([name, text]) => `${inline(inSentence(name))} ${inline(text)}`).join(" and ")}`);
 
 /** Draw the chosen ones, each to be taken back. */
 export function draw(visit) {
   show(byId("chosen"), visit.size > 0);
   each(byId("chosen"), [...visit], newChip, (chip, [name, text]) => {
     const [shown] = chip.firstElementChild.children;
-    say(shown, `${propertyName(name)}: ${text}`);
+    say(shown, `${label(name)}: ${text}`);
     attribute(chip.firstElementChild, "data-drops", name);
-    attribute(chip.firstElementChild, "aria-label", `${propertyName(name)}: ${text}. Ask about other visits too`);
+    attribute(chip.firstElementChild, "aria-label", `${label(name)}: ${text}. Ask about other visits too`);
     attribute(chip.firstElementChild, "title", `${text}\nAsk about other visits too`);
   });
   say(byId("visit-lead"), visit.size > 0 ? "and" : "Only visits with");
@@ -69,8 +68,8 @@ const spanOf = ({ since = "", until = "" }) => `${since.slice(0, 13)} ${until}`;
 let suggestions = { of: "", answers: new Map() };
 
 async function found(name, bounds) {
-  if (!Object.hasOwn(KNOWN_BY, name)) return [];
-  const known = KNOWN_BY[name];
+  if (name === OWN) return []; // not named yet
+  const known = name.startsWith(OWN) ? ownTexts(name) : KNOWN_BY[name];
   const source = known.path("");
   const span = spanOf(bounds);
   if (suggestions.of !== span) suggestions = { of: span, answers: new Map() };

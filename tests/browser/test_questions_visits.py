@@ -15,7 +15,7 @@ import requests
 from playwright.sync_api import Page, Route, expect
 
 from clickstream.analytics.catalog import QUESTIONS
-from clickstream.analytics.dimensions import KNOWN
+from clickstream.analytics.dimensions import KNOWN, PROPERTY
 from tests.browser import audits
 from tests.browser.asking import SHOWN, answered, choose, said, show, tables
 from tests.browser.shop import Shop, view
@@ -208,7 +208,7 @@ def test_without_such_visits_all_of_them_are_offered(past: Shop, tab: Page) -> N
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("visit.colour=red", 'No visit is known by "colour"; known: event_type, page'),
+        ("visit.colour=red", 'Nothing is known by "colour"; known: event_type, page'),
         ("visit.page=", "Page needs a text that is not empty"),
     ],
 )
@@ -226,7 +226,7 @@ def test_the_names_are_those_of_the_api(past: Shop, tab: Page) -> None:
 
     values = [option.get_attribute("value") for option in tab.locator("#visit-name option").all()]
 
-    assert values == list(KNOWN)
+    assert values == [*KNOWN, PROPERTY]
 
 
 def test_what_a_sender_wrote_is_only_a_text_here_and_in_the_commands(shop: Shop, tab: Page, tmp_path: Path) -> None:

@@ -1,0 +1,162 @@
+"""Breakdowns by one thing, and visits chosen by a property of one's own, on the page of questions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import requests
+from playwright.sync_api import Page, expect
+
+from tests.browser.asking import SHOWN, answered, choose, said, show, tables
+from tests.browser.shop import Shop, view
+from tests.browser.test_budget import watch_paint
+from tests.support.dashboards import dashboard
+from tests.support.platform import platform
+
+pytestmark = pytest.mark.browser
+
+VALUES = "options => options.map(({ value }) => value)"
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A shop whose events say a plan, and on every third visit a seat count."""
+    directory = tmp_path_factory.mktemp("plans")
+    with platform(directory) as api, dashboard(directory, api.url) as url:
+        for number, plan in enumerate(["free"] * 6 + ["pro"] * 3 + ["O'Neill & co", HOSTILE]):
+            own = {"plan": plan, "device": "mobile" if number % 2 else "desktop"}
+            if number % 3 == 0:
+                own["seat count"] = number
+            event = view(user_id=f"u{number}", session_id=f"s{number}", properties={"page": "/", **own})
+            requests.post(f"{api.url}/events", json=event, timeout=10)
+        yield Shop(api.url, url)
+
+
+def go_by(tab: Page, what: str, name: str = "") -> None:
+    form = tab.get_by_role("form", name="What the breakdown goes by")
+    form.get_by_role("combobox", name="By").select_option(label=what)
+    if name:
+        form.get_by_role("combobox", name="Name of the property").fill(name)
+    form.get_by_role("button", name="Ask").click()
+
+
+def cells(tab: Page) -> list[list[str]]:
+    return [row for table in tables(tab) for row in table["rows"]]
+
+
+def test_a_breakdown_by_a_property_of_ones_own_is_asked_for_by_hand_and_stands_in_the_address(
+    plans: Shop, tab: Page
+) -> None:
+    show(tab, plans.url, "?ask=breakdown&span=24h")
+    go_by(tab, "Own property …", "plan")
+
+    expect(tab).to_have_url(re.compile(r"ask=breakdown&span=24h&by=property\.plan$"))
+    expect(tab.locator("#curl")).to_contain_text("by=property.plan")
+    answered(tab)
+    assert cells(tab) == SHOWN["breakdown"](said(tab))
+    assert [row[:2] for row in cells(tab)][:2] == [["free", "6"], ["pro", "3"]]
+    expect(tab.locator("#answer .sentence")).to_have_text("Of 11 events with plan, 54.5% say free.")
+    expect(tab.locator("#sql")).to_contain_text("--by property.plan")
+
+    tab.reload()
+    answered(tab)
+    expect(tab.locator("#by-name")).to_have_value("property.")
+    expect(tab.locator("#by-own")).to_have_value("plan")
+    choose(tab, "funnel")  # goes by nothing
+    expect(tab.locator("#breakdown-by")).to_be_hidden()
+    assert "by=" not in tab.url
+    choose(tab, "breakdown")
+    expect(tab.locator("#by-own")).to_have_value("plan")
+    go_by(tab, "Device")
+    expect(tab.locator("#by-own")).to_be_hidden()
+    expect(tab.locator("#answer .sentence")).to_have_text("Of 11 events with device, 54.5% say desktop.")
+    go_by(tab, "Device, browser, campaign …")
+    expect(tab.locator("#curl")).not_to_contain_text("by=")
+
+
+def test_what_an_answer_names_chooses_visits_by_a_click(plans: Shop, tab: Page) -> None:
+    show(tab, plans.url, "?ask=breakdown&span=24h&by=property.plan")
+
+    tab.get_by_role("button", name="O'Neill & co").click()
+
+    expect(tab).to_have_url(re.compile(r"visit\.property\.plan=O%27Neill\+%26\+co$"))
+    answered(tab)
+    assert cells(tab) == [["O'Neill & co", "1", "1", "0"]]
+    expect(tab.locator("#chosen")).to_contain_text("plan: O'Neill & co")
+    expect(tab.locator("#meaning")).to_contain_text("visits with plan O'Neill & co")
+    expect(tab.locator("#sql")).to_contain_text("--visit 'property.plan=O'\\''Neill & co'")
+    tab.reload()
+    expect(tab.locator("#chosen")).to_contain_text("plan: O'Neill & co")
+
+
+def test_visits_are_chosen_by_a_property_of_ones_own_by_hand_with_suggestions(plans: Shop, tab: Page) -> None:
+    show(tab, plans.url, "?ask=traffic&span=24h")
+    form = tab.get_by_role("form", name="Visits")
+    form.get_by_role("combobox", name=re.compile("property$")).select_option(label="Own property …")
+    form.get_by_role("combobox", name="Name of the property").focus()
+    names = tab.locator("#own-names option")
+    expect(names.first).to_be_attached()
+    assert names.evaluate_all("options => options.map(({ value }) => value)") == [
+        "device",
+        "page",
+        "plan",
+        "seat count",
+    ]
+    form.get_by_role("combobox", name="Name of the property").fill("seat count")
+    form.get_by_role("combobox", name="that is exactly").focus()
+    texts = tab.locator("#visit-texts option")
+    expect(texts.first).to_be_attached()
+    assert texts.evaluate_all(VALUES) == ["0", "3", "6", "9"]
+
+    form.get_by_role("combobox", name="that is exactly").fill("3")
+    form.get_by_role("button", name="Add").click()
+
+    expect(tab).to_have_url(re.compile(r"visit\.property\.seat\+count=3$"))
+    answered(tab)
+    assert [row["events"] for row in said(tab)] == [1]
+    expect(tab.locator("#chosen")).to_contain_text("seat count: 3")
+
+
+def test_a_property_without_a_name_is_not_asked_for(plans: Shop, tab: Page) -> None:
+    show(tab, plans.url, "?ask=breakdown&span=24h")
+    before = tab.url
+
+    go_by(tab, "Own property …")
+
+    assert tab.locator("#by-own").evaluate("field => field.validity.valueMissing")
+    assert tab.url == before
+
+
+def test_what_nobody_says_is_told_and_what_cannot_be_asked_too(plans: Shop, tab: Page) -> None:
+    tab.goto(f"{plans.url}/questions?ask=breakdown&span=24h&by=property.colour")
+    expect(tab.locator("#answer")).to_contain_text("No event in this span says colour.")
+
+    tab.goto(f"{plans.url}/questions?ask=breakdown&span=24h&by=colour")
+    expect(tab.locator("#problem")).to_contain_text("a property of yours is property.colour")
+
+
+def test_what_senders_wrote_is_only_ever_text(plans: Shop, tab: Page) -> None:
+    show(tab, plans.url, "?ask=breakdown&span=24h&by=property.plan&visit.property.plan=" + HOSTILE.replace("=", "%3D"))
+
+    expect(tab.locator("#chosen")).to_contain_text(f"plan: {HOSTILE}")
+    assert tab.locator("#answer img, #chosen img").count() == 0
+    assert cells(tab)[0][0] == HOSTILE
+
+
+@pytest.mark.parametrize("query", ["ask=breakdown&by=property.plan", "ask=breakdown&by=device", "ask=breakdown"])
+def test_nothing_moves_when_the_answer_comes(plans: Shop, tab: Page, query: str) -> None:
+    watch_paint(tab)
+    show(tab, plans.url, f"?{query}&span=24h")
+
+    assert tab.evaluate("shift") <= 0.02
+
+
+def test_it_fits_a_phone(plans: Shop, tab: Page) -> None:
+    tab.set_viewport_size({"width": 390, "height": 844})
+    show(tab, plans.url, "?ask=breakdown&span=24h&by=property.plan")
+
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    assert tab.locator("#by-own").evaluate("field => field.getBoundingClientRect().height") >= 40
