@@ -13,7 +13,7 @@ from api.parts import parts
 from api.turns import turns
 from clickstream.analytics import dimensions
 from clickstream.analytics.catalog import BREAKDOWN, FUNNEL, QUESTIONS, options_of, question_of
-from clickstream.analytics.scope import Scope, visit_of, visit_parameters
+from clickstream.analytics.scope import VISIT, WITHOUT, Scope, choosing_parameters, texts_of
 from clickstream.query import time_parameter
 
 MOST_ROWS: Final = 10_000
@@ -50,12 +50,13 @@ def get_answer(name: str) -> Response:
 
 def _answer(name: str) -> Response:
     """The answer, computed by DuckDB at this moment."""
-    question, visit = question_of(name, request.args), visit_of(request.args)
-    only_parameters(*options_of(name), "since", "until", "limit", *visit_parameters(visit))
+    question = question_of(name, request.args)
+    visit, without = texts_of(VISIT, request.args), texts_of(WITHOUT, request.args)
+    only_parameters(*options_of(name), "since", "until", "limit", *choosing_parameters(request.args))
     since_ms, until_ms = (
         time_parameter(bound, request.args[bound]) if bound in request.args else None for bound in ("since", "until")
     )
-    scope = Scope(since_ms, until_ms, visit)
+    scope = Scope(since_ms, until_ms, visit, without)
     limit = integer_parameter("limit", default=1000, least=1, most=MOST_ROWS)
     backend, pipe, asked_s = ready_backend(), parts().pipeline, time.perf_counter()
 

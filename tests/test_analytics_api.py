@@ -208,11 +208,13 @@ def test_a_breakdown_goes_by_a_property_of_ones_own_and_visits_are_chosen_by_it(
 
         answer = api.get("/analytics/breakdown", by="property.plan")
         chosen = api.get("/analytics/sessions", **{"visit.property.plan": "free"})
+        others = api.get("/analytics/sessions", **{"without.property.plan": "free"})
         status, error = refusal(api, "/analytics/breakdown?by=plan")
 
     assert answer["columns"] == ["dimension", "dimension_value", "events", "sessions", "orders"]
     assert [list(row.values())[1:] for row in answer["rows"]] == [["free", 2, 2, 0], ["5", 1, 1, 0], ["pro", 1, 1, 1]]
     assert [row["sessions"] for row in chosen["rows"]] == [2]
+    assert [row["sessions"] for row in others["rows"]] == [3]
     assert (status, error["field"]) == (400, "by")
     assert error["message"].endswith("a property of yours is property.plan")
 
@@ -236,6 +238,8 @@ def test_an_unknown_question_is_not_found_and_the_known_ones_are_named(api: Plat
         ("visit.page=", "visit.page"),
         ("visit.page=/&visit.page=/cart", "visit.page"),
         ("visit.property.=pro", "visit.property."),
+        ("without.colour=red", "without.colour"),
+        ("without.page=", "without.page"),
         ("visit.property.plan=", "visit.property.plan"),
         ("by=device", "by"),
     ],

@@ -198,7 +198,7 @@ def test_sessions_are_put_together_once_to_know_the_chosen_ones(tmp_path: Path) 
         with copied(made) as source, engine.connect() as connection:
             over_copy(connection, source, scope, Question("funnel").sql)
             (_, plan), *_ = connection.execute(f"EXPLAIN {Question('funnel').sql}").fetchall()
-        windows[bool(scope.visit)] = plan.count("PARTITION BY")
+        windows[scope.chooses] = plan.count("PARTITION BY")
     made.close()
 
     assert 0 < windows[True] <= 2 * windows[False]  # the second time for events of nobody, which are few

@@ -14,7 +14,7 @@ from clickstream.analytics import athena, engine, sources
 from clickstream.analytics.catalog import Question, question_of
 from clickstream.analytics.columns import ColumnCopy
 from clickstream.analytics.dimensions import KNOWN
-from clickstream.analytics.scope import EVERYTHING, Scope, visit_of
+from clickstream.analytics.scope import EVERYTHING, VISIT, Scope, texts_of
 from clickstream.errors import RequestRefused
 from clickstream.journal import Journal, layout
 from tests.support.event_sample import START_MS, person_of, sample_events, sessions_of
@@ -130,28 +130,29 @@ def test_it_says_of_what_every_breakdown_has_the_same(journal: Journal, by: str)
 
 
 @pytest.mark.parametrize(
-    "visit",
+    "scope",
     [
-        {"property.plan": "pro"},
-        {"property.plan": "5"},
-        {"property.plan": "true", "event_type": "purchase"},
-        {"property.my key": TEXTS[3]},
-        {"property.größe": TEXTS[4], "property.plan": "free"},
+        Scope(visit={"property.plan": "pro"}),
+        Scope(visit={"property.plan": "5"}),
+        Scope(visit={"property.plan": "true", "event_type": "purchase"}),
+        Scope(visit={"property.my key": TEXTS[3]}),
+        Scope(visit={"property.größe": TEXTS[4], "property.plan": "free"}),
+        Scope(without={"property.plan": "pro"}),
+        Scope(visit={"property.plan": "free"}, without={"property.my key": "free", "device": "tablet"}),
     ],
-    ids="+".join,
+    ids=lambda scope: "+".join([*scope.visit, *("not " + name for name in scope.without)]),
 )
 @pytest.mark.parametrize("question", [Question("breakdown", by="property.plan"), Question("sessions")], ids=str)
-def test_visits_are_chosen_by_a_property_of_ones_own(
-    journal: Journal, visit: dict[str, str], question: Question
-) -> None:
+def test_visits_are_chosen_by_a_property_of_ones_own(journal: Journal, scope: Scope, question: Question) -> None:
     chosen = [
         group
         for group in GROUPS
-        if all(any(said(event, name) == value for event in group) for name, value in visit.items())
+        if all(any(said(event, name) == value for event in group) for name, value in scope.visit.items())
+        if not any(said(event, name) == value for event in group for name, value in scope.without.items())
     ]
     assert 0 < len(chosen) < len(GROUPS)
 
-    of_journal, of_copy, by_athena = answers(journal, question, Scope(visit=visit))
+    of_journal, of_copy, by_athena = answers(journal, question, scope)
 
     assert of_copy == by_athena == of_journal
     if question.by:
@@ -194,6 +195,6 @@ def test_what_nothing_can_be_broken_down_by_is_refused(
 
 def test_a_visit_of_no_property_is_refused() -> None:
     with pytest.raises(RequestRefused, match="needs the name of a property") as refused:
-        visit_of({"visit.property.": "pro"})
+        texts_of(VISIT, {"visit.property.": "pro"})
 
     assert refused.value.field == "visit.property."

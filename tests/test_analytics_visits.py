@@ -12,7 +12,7 @@ import pytest
 from clickstream.analytics import engine, sources
 from clickstream.analytics.catalog import QUESTIONS, Question
 from clickstream.analytics.dimensions import KNOWN
-from clickstream.analytics.scope import Scope, visit_of
+from clickstream.analytics.scope import VISIT, WITHOUT, Scope, texts_of
 from clickstream.errors import RequestRefused
 from tests.support.event_sample import person_of, sample_events, sessions_of, write_journal
 
@@ -66,25 +66,29 @@ def said(event: Event, name: str) -> object:
     return properties.get(name)
 
 
-def chosen(visit: dict[str, str]) -> list[Event]:
-    """The events of EVENTS that `visit` is about."""
+def chosen(scope: Scope) -> list[Event]:
+    """The events of EVENTS that are in the visits of `scope`."""
     kept = [
         event
         for group in [*SESSIONS, *([event] for event in EVENTS if is_nobodys(event))]
-        if all(any(says(event, name, value) for event in group) for name, value in visit.items())
+        if all(any(says(event, name, value) for event in group) for name, value in scope.visit.items())
+        if not any(says(event, name, value) for event in group for name, value in scope.without.items())
         for event in group
     ]
     return sorted(kept, key=lambda event: event["received_at"])
 
 
-VISITS = [
-    {"event_type": "custom.type"},
-    {"page": "/p/3", "device": "mobile"},
-    {"product": "Trail Runner 2", "utm_source": "newsletter", "country": "AT"},
-    {"referrer": "https://example.org/", "event_type": "purchase"},
-    {"referrer": "example.org", "event_type": "checkout"},
-    {"browser": HOSTILE},
-]
+SCOPES = {
+    "custom": Scope(visit={"event_type": "custom.type"}),
+    "page and device": Scope(visit={"page": "/p/3", "device": "mobile"}),
+    "campaign": Scope(visit={"product": "Trail Runner 2", "utm_source": "newsletter", "country": "AT"}),
+    "address": Scope(visit={"referrer": "https://example.org/", "event_type": "purchase"}),
+    "host": Scope(visit={"referrer": "example.org", "event_type": "checkout"}),
+    "hostile": Scope(visit={"browser": HOSTILE}),
+    "without": Scope(without={"page": "/p/3"}),
+    "without two": Scope(without={"event_type": "purchase", "referrer": "example.org"}),
+    "with and without": Scope(visit={"device": "mobile"}, without={"browser": HOSTILE, "country": "AT"}),
+}
 
 
 @pytest.fixture(scope="module")
@@ -94,16 +98,16 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> str:
     return sources.journal(path)
 
 
-@pytest.mark.parametrize("visit", VISITS, ids="+".join)
+@pytest.mark.parametrize("scope", SCOPES.values(), ids=SCOPES)
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_an_answer_is_that_over_the_events_of_the_chosen_visits(
-    journal: str, name: str, visit: dict[str, str], tmp_path: Path
+    journal: str, name: str, scope: Scope, tmp_path: Path
 ) -> None:
-    events = chosen(visit)
+    events = chosen(scope)
     assert 0 < len(events) < len(EVENTS)
     write_journal(tmp_path / "chosen.json", events)
 
-    answer = engine.answer(Question(name), journal, Scope(visit=visit))
+    answer = engine.answer(Question(name), journal, scope)
 
     assert answer.rows == engine.answer(Question(name), sources.journal(tmp_path / "chosen.json")).rows
 
@@ -129,11 +133,13 @@ def test_an_odd_text_is_only_ever_a_text(value: str, journal: str) -> None:
         ({"visit.colour": "red"}, 'nothing is known by "colour"; known: event_type, page'),
         ({"visit.": "red"}, 'nothing is known by ""'),
         ({"since": "x", "visit.page": ""}, "page needs a text that is not empty"),
+        ({"without.colour": "red"}, 'nothing is known by "colour"'),
     ],
 )
 def test_what_no_visit_can_say_is_refused(parameters: dict[str, str], words: str) -> None:
     with pytest.raises(RequestRefused) as refused:
-        visit_of(parameters)
+        for prefix in (VISIT, WITHOUT):
+            texts_of(prefix, parameters)
 
     assert words in str(refused.value)
     assert refused.value.field == list(parameters)[-1]

@@ -190,6 +190,21 @@ def test_a_visit_that_cannot_be_asked_for_is_refused(
     assert words in capsys.readouterr().err
 
 
+def test_visits_are_left_out_and_a_breakdown_goes_by_one_thing(
+    journal: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask("breakdown", "--file", journal, "--by", "property.device", "--without", "device=mobile", "--format", "json")
+
+    assert [row["dimension_value"] for row in json.loads(capsys.readouterr().out)["rows"]] == ["desktop"]
+
+    with pytest.raises(SystemExit):
+        ask("breakdown", "--file", journal, "--by", "colour")
+    assert 'nothing is known by "colour"' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        ask("breakdown", "--file", journal, "--without", "device=mobile", "--without", "device=tablet")
+    assert "device stands twice: it has one value" in capsys.readouterr().err
+
+
 def test_steps_that_make_no_funnel_are_refused(journal: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         ask("funnel", "--file", journal, "--steps", "click,,purchase")

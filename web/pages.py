@@ -12,7 +12,7 @@ from flask import Blueprint, Response, render_template, request
 from clickstream import __version__
 from clickstream.analytics.catalog import QUESTIONS
 from clickstream.analytics.dimensions import KNOWN, PROPERTY
-from clickstream.analytics.scope import VISIT
+from clickstream.analytics.scope import VISIT, WITHOUT
 from clickstream.dashboard.snapshots import Snapshot
 from web.answers import deferred_answer, placeholder, secured
 from web.board import Board, board
@@ -48,7 +48,7 @@ def page() -> Response:
 def questions_page() -> Response:
     """The page that asks `/analytics`; what it asks for stands in its address, which its script reads."""
     # Of a name that stands twice the later text, as visits.js reads them.
-    given = [(name.removeprefix(VISIT), texts[-1]) for name, texts in request.args.lists() if name.startswith(VISIT)]
+    given = [(name, texts[-1]) for name, texts in request.args.lists() if name.startswith((VISIT, WITHOUT))]
     by = request.args.get("by", "")
     html = _rendered(
         "questions.html",
@@ -58,7 +58,7 @@ def questions_page() -> Response:
         steps=request.args.get("steps", ""),
         by=by,
         own=by.removeprefix(PROPERTY) if by.startswith(PROPERTY) else "",
-        visit=[(name, _label(name), text) for name, text in given],
+        visit=[(name, _chip(name), text) for name, text in given],
         questions=[(name, _label(name), meaning) for name, meaning in QUESTIONS.items()],
         visit_properties=[(name, _label(name)) for name in KNOWN],
     )
@@ -73,6 +73,17 @@ def _label(name: str) -> str:
         return "Operating system"
     words = name.replace("_", " ")
     return f"UTM{words[3:]}" if words.startswith("utm") else words[:1].upper() + words[1:]
+
+
+def _chip(parameter: str) -> str:
+    """What the page calls that which is said, or must not be, in chosen visits."""
+    prefix, _, name = parameter.partition(".")
+    return f"Without {_in_sentence(name)}" if prefix + "." == WITHOUT else _label(name)
+
+
+def _in_sentence(name: str) -> str:
+    label = _label(name)
+    return label if name.startswith(PROPERTY) or label.startswith("UTM") else label[:1].lower() + label[1:]
 
 
 def _page_answer(here: Board, html: str, snapshot: Snapshot | None, *, zipped: bool) -> Response:

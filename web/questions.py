@@ -7,7 +7,7 @@ from typing import Final
 from flask import Blueprint, Response, request
 
 from clickstream.analytics.catalog import options_of, question_of
-from clickstream.analytics.scope import visit_of, visit_parameters
+from clickstream.analytics.scope import VISIT, WITHOUT, choosing_parameters, texts_of
 from clickstream.errors import RequestRefused
 from clickstream.query import time_parameter
 from web.answers import error_answer
@@ -33,8 +33,9 @@ def get_answer(name: str) -> Response:
     """The API's answer to one question, with at most MOST_ROWS rows."""
     try:
         question_of(name, request.args)  # nothing but the name of a question becomes a path of the API
-        visit = visit_of(request.args)
-        given = _parameters(known=(*options_of(name), "since", "until", *visit_parameters(visit)))
+        for prefix in (VISIT, WITHOUT):
+            texts_of(prefix, request.args)
+        given = _parameters(known=(*options_of(name), "since", "until", *choosing_parameters(request.args)))
         for parameter, value in given:
             if parameter in ("since", "until"):
                 time_parameter(parameter, value)

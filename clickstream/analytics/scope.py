@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,7 +12,8 @@ from clickstream.analytics.sources import literal
 from clickstream.errors import RequestRefused
 from clickstream.timestamps import text
 
-VISIT: Final = "visit."
+VISIT: Final = "visit."  # what stands before a name in a request's parameter
+WITHOUT: Final = "without."
 _HOST: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
@@ -20,13 +21,19 @@ _HOST: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 class Scope:
     """Events from `since_ms` up to, not including, `until_ms` (None: from the first, to the last), of chosen visits.
 
-    A visit is chosen when its events of that time say all that `visit` names of dimensions.py, each by any of them.
-    An event that belongs to no visit is chosen when it says all of it by itself.
+    A visit is chosen when its events of that time say all that `visit` names of dimensions.py, each by any of them, and
+    none of them anything of `without`. An event that belongs to no visit is chosen by what it says itself.
     """
 
     since_ms: int | None = None
     until_ms: int | None = None
     visit: Mapping[str, str] = field(default_factory=dict)
+    without: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def chooses(self) -> bool:
+        """False when it holds all visits."""
+        return bool(self.visit or self.without)
 
     @property
     def is_bounded(self) -> bool:
@@ -45,14 +52,15 @@ class Scope:
         return self.holds(last, first)
 
     def chosen_events(self, events: str, keys: str = "") -> str:
-        """SQL of the rows of `events`, with session_key and person, that are in chosen visits; without `visit`, of all.
+        """SQL of the rows of `events`, with session_key and person, that are in chosen visits.
 
         `keys` is a table of what `chosen_keys` selects, where there is one.
         """
-        if not self.visit:
+        if not self.chooses:
             return f"SELECT * FROM {events}"  # noqa: S608 (here and below: names of our own, and quoted literals)
         # An event of no session has no person; that is said because sessions are put together by person: so none are.
-        alone = " AND ".join(["person IS NULL", "session_key IS NULL", *self._conditions()])
+        unsaid = [f"{_number(condition)} = 0" for condition in _conditions(self.without)]
+        alone = " AND ".join(["person IS NULL", "session_key IS NULL", *_conditions(self.visit), *unsaid])
         return (
             f"SELECT e.* FROM {events} AS e JOIN {keys or f'({self.chosen_keys(events)})'} AS chosen "  # noqa: S608
             f"ON chosen.session_key = e.session_key UNION ALL "
@@ -61,17 +69,25 @@ class Scope:
 
     def chosen_keys(self, events: str) -> str:
         """SQL of the session_key of each visit in `events` that is chosen."""
-        conditions = self._conditions()
-        said = [f"max(CASE WHEN {one} THEN 1 ELSE 0 END) AS said_{number}" for number, one in enumerate(conditions)]
+        conditions = [*_conditions(self.visit), *_conditions(self.without)]
+        said = [f"max({_number(condition)}) AS said_{number}" for number, condition in enumerate(conditions)]
+        # Who must say something is among those who say any of it; who only must not is among all.
+        of_interest = f" AND ({' OR '.join(conditions)})" if self.visit else ""
         told = (
             f"SELECT session_key, {', '.join(said)} FROM {events} "  # noqa: S608
-            f"WHERE session_key IS NOT NULL AND ({' OR '.join(conditions)}) GROUP BY session_key"
+            f"WHERE session_key IS NOT NULL{of_interest} GROUP BY session_key"
         )
-        all_said = " AND ".join(f"said_{number} = 1" for number in range(len(said)))
-        return f"SELECT session_key FROM ({told}) AS told WHERE {all_said}"  # noqa: S608
+        wanted = [f"said_{number} = {int(number < len(self.visit))}" for number in range(len(said))]
+        return f"SELECT session_key FROM ({told}) AS told WHERE {' AND '.join(wanted)}"  # noqa: S608
 
-    def _conditions(self) -> list[str]:
-        return [_condition(name, value) for name, value in self.visit.items()]
+
+def _conditions(texts: Mapping[str, str]) -> list[str]:
+    return [_condition(name, value) for name, value in texts.items()]
+
+
+def _number(condition: str) -> str:
+    """SQL of 1 where `condition` holds, and 0 where it does not or is unknown."""
+    return f"CASE WHEN {condition} THEN 1 ELSE 0 END"
 
 
 def _condition(name: str, value: str) -> str:
@@ -87,21 +103,21 @@ def _condition(name: str, value: str) -> str:
 EVERYTHING: Final = Scope()
 
 
-def visit_of(parameters: Mapping[str, str]) -> dict[str, str]:
-    """What a request's parameters `visit.NAME` ask of a visit; raises RequestRefused for what no visit can say."""
-    visit: dict[str, str] = {}
+def texts_of(prefix: str, parameters: Mapping[str, str]) -> dict[str, str]:
+    """What a request says of visits behind `prefix`, VISIT or WITHOUT; raises RequestRefused for what none can say."""
+    texts: dict[str, str] = {}
     for parameter, value in parameters.items():
-        if parameter.startswith(VISIT):
-            name = parameter.removeprefix(VISIT)
+        if parameter.startswith(prefix):
+            name = parameter.removeprefix(prefix)
             if reason := wrong_with(name, value):
                 raise RequestRefused("invalid_parameter", reason, field=parameter[:40])
-            visit[name] = value
-    return visit
+            texts[name] = value
+    return texts
 
 
-def visit_parameters(visit: Mapping[str, str]) -> tuple[str, ...]:
-    """The parameters of a request that ask for `visit`, and what people are told of all that could."""
-    return (*(VISIT + name for name in visit), f"{VISIT}NAME")
+def choosing_parameters(parameters: Iterable[str]) -> tuple[str, ...]:
+    """Those of `parameters` that choose visits, and what people are told of all that could."""
+    return (*(name for name in parameters if name.startswith((VISIT, WITHOUT))), f"{VISIT}NAME", f"{WITHOUT}NAME")
 
 
 def wrong_with(name: str, value: str) -> str:

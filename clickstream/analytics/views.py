@@ -77,7 +77,7 @@ def over_copy(connection: duckdb.DuckDBPyConnection, copied: Copied, scope: Scop
         over_loose_events(connection, "SELECT * FROM events", needed, scope)
         _view(connection, CHOSEN_EVENTS, _chosen_events(scope))
         return
-    if scope.visit:
+    if scope.chooses:
         connection.execute(f"CREATE TEMP TABLE chosen AS {scope.chosen_keys('events')}")
     if needed:
         opened = _open(connection, copied, scope)
@@ -86,9 +86,9 @@ def over_copy(connection: duckdb.DuckDBPyConnection, copied: Copied, scope: Scop
             _view(connection, name, f"{_whole(copied, name, scope)} UNION ALL BY NAME {_loose(name)}")
     elif CHOSEN_SESSION_EVENTS in named:
         over_loose_events(connection, "SELECT * FROM events", needed, scope)
-    elif scope.visit:
+    elif scope.chooses:
         over_loose_events(connection, "SELECT * FROM events WHERE session_key IS NULL", needed, scope)
-    _view(connection, CHOSEN_EVENTS, _CHOSEN_BY_ID if scope.visit else "SELECT * FROM events")
+    _view(connection, CHOSEN_EVENTS, _CHOSEN_BY_ID if scope.chooses else "SELECT * FROM events")
 
 
 def over_loose_events(
@@ -97,7 +97,7 @@ def over_loose_events(
     """Make the views `names` of SESSION_VIEWS, called so behind `prefix`, over rows of sql/copied_events.sql."""
     _view(connection, "loose_events", events)
     _view(connection, "session_events", view_sql("copied_session_events"))
-    if scope.visit:  # sessions are put together once to know the chosen ones, not once more for each view
+    if scope.chooses:  # sessions are put together once to know the chosen ones, not once more for each view
         connection.execute(f"CREATE TEMP TABLE chosen_loose AS {scope.chosen_keys('session_events')}")
     _view(connection, CHOSEN_SESSION_EVENTS, scope.chosen_events("session_events", "chosen_loose"))
     for name in names:
@@ -121,7 +121,7 @@ def parquet(files: Iterable[Path], *, filename: bool = False) -> str:
 
 
 def _chosen_events(scope: Scope) -> str:
-    return "SELECT * FROM chosen_session_events" if scope.visit else "SELECT * FROM events"
+    return "SELECT * FROM chosen_session_events" if scope.chooses else "SELECT * FROM events"
 
 
 def _open(connection: duckdb.DuckDBPyConnection, copied: Copied, scope: Scope) -> list[Path]:
@@ -134,7 +134,7 @@ def _open(connection: duckdb.DuckDBPyConnection, copied: Copied, scope: Scope) -
     _view(connection, "cut_visits", f"SELECT * FROM visits WHERE {cut}")  # noqa: S608 (here and below: our own names)
     connection.execute(f"CREATE TEMP TABLE opened AS {view_sql('copied_opened')}")
     connection.execute("CREATE TEMP TABLE loose_visits AS SELECT visit FROM shared UNION ALL SELECT visit FROM opened")
-    if scope.visit:
+    if scope.chooses:
         _view(connection, "chosen_visits", "SELECT v.visit FROM visits AS v SEMI JOIN chosen AS c USING (session_key)")
     names = connection.execute("SELECT DISTINCT filename FROM opened").fetchall()
     return [Path(name).parent for (name,) in names]
@@ -152,7 +152,7 @@ def _loose_events(copied: Copied, opened: list[Path], scope: Scope) -> str:
 
 def _whole(copied: Copied, name: str, scope: Scope) -> str:
     table, keys = (VISITS, "visit, session_key") if name == SPANS else (name, "visit, started_at, ended_at")
-    chosen = "SEMI JOIN chosen_visits AS c ON c.visit = w.visit " if scope.visit else ""
+    chosen = "SEMI JOIN chosen_visits AS c ON c.visit = w.visit " if scope.chooses else ""
     return (
         f"SELECT w.* EXCLUDE ({keys}) FROM ({parquet(tables(copied.parts, table))}) AS w {chosen}"  # noqa: S608
         f"ANTI JOIN loose_visits AS l ON l.visit = w.visit WHERE {scope.holds('w.started_at', 'w.ended_at')}"

@@ -54,6 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"NAME is one of {', '.join(KNOWN)}, or {PROPERTY} and the name of a property of yours",
     )
     parser.add_argument(
+        "--without",
+        type=visit_argument,
+        action=_Visit,
+        default={},
+        metavar="NAME=TEXT",
+        help="only visits in which no event says so, such as property.is_bot=true; NAME as for --visit",
+    )
+    parser.add_argument(
         "--steps",
         type=steps_argument,
         default=(),
@@ -99,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _scope(args: argparse.Namespace) -> Scope:
-    return Scope(args.since, args.until, args.visit)
+    return Scope(args.since, args.until, args.visit, args.without)
 
 
 def _complaint(path: Path) -> str | None:

@@ -27,7 +27,7 @@ let isListed = false; // by the API: until then they are those that the dashboar
 const chosen = () => view.ask || questions[0].name;
 
 /** What the API is told beside the span: the steps of a funnel of one's own, what a breakdown goes by, and the chosen visits. */
-const rest = (name, { steps, by, visit }) => [...(steps && name === FUNNEL ? [["steps", steps]] : []), ...(by && name === BREAKDOWN ? [["by", by]] : []), ...visits.parameters(visit)];
+const rest = (name, { steps, by, visit }) => [...(steps && name === FUNNEL ? [["steps", steps]] : []), ...(by && name === BREAKDOWN ? [["by", by]] : []), ...visit];
 
 function address({ ask: name, span, ...others }) {
   const query = new URLSearchParams(name ? { ask: name } : {});
@@ -201,7 +201,7 @@ function takeDays() {
 const byChoice = chooser(byId("by-name"), byId("by-own"));
 const visitChoice = chooser(byId("visit-name"), byId("visit-own"));
 
-const choose = (name, text) => go({ visit: new Map([...view.visit, [name, text]]) });
+const choose = (parameter, text) => go({ visit: new Map([...view.visit, [parameter, text]]) });
 
 let typing = 0;
 
@@ -231,13 +231,13 @@ function listen() {
       byId("visit-name").focus();
     }
     if (button.dataset.visit) {
-      choose(button.dataset.visit, button.textContent);
-      byId("chosen").querySelector(`[data-drops="${button.dataset.visit}"]`).focus();
+      choose(visits.WITH + button.dataset.visit, button.textContent);
+      byId("chosen").querySelector(`[data-drops="${CSS.escape(visits.WITH + button.dataset.visit)}"]`).focus();
     }
   });
   byId("visits").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (byId("visit-text").value) choose(visitChoice.read(), byId("visit-text").value);
+    if (byId("visit-text").value) choose(byId("visit-how").value + visitChoice.read(), byId("visit-text").value);
     byId("visit-text").value = "";
   });
   byId("visits").addEventListener("click", ({ target }) => {

@@ -1,10 +1,11 @@
-// Which visits are asked about: those in which an event says so. In the address they stand as the API takes them.
+// Which visits are asked about: those in which an event says so, or none does. In the address they stand as the API takes them.
 
 import { ask } from "./asking.js";
 import { inSentence, label, OWN } from "./dimensions.js";
 import { attribute, byId, each, make, say, show } from "./ui.js";
 
-const PREFIX = "visit.";
+export const WITH = "visit.";
+export const WITHOUT = "without.";
 const STATISTICS = "/api/stats?window=all";
 const MOST_SUGGESTIONS = 50;
 const MOST_LETTERS = 80;
@@ -22,11 +23,12 @@ const KNOWN_BY = {
 
 const ownTexts = (by) => ({ path: (span) => `/api/questions/breakdown?${new URLSearchParams({ by })}&${span}`, texts: ({ rows }) => texts(rows, (row) => row.dimension_value) });
 
-/** What an address asks of a visit: a Map from names to texts. */
-export const read = (query) => new Map([...query].filter(([name]) => name.startsWith(PREFIX)).map(([name, text]) => [name.slice(PREFIX.length), text]));
+/** What an address asks of a visit: a Map from its parameters, which are those of the API, to texts. */
+export const read = (query) => new Map([...query].filter(([parameter]) => parameter.startsWith(WITH) || parameter.startsWith(WITHOUT)));
 
-/** The same as parameters of an address or of the API. */
-export const parameters = (visit) => [...visit].map(([name, text]) => [PREFIX + name, text]);
+const isUnsaid = (parameter) => parameter.startsWith(WITHOUT);
+const nameOf = (parameter) => parameter.slice(parameter.indexOf(".") + 1);
+const chip = (parameter) => (isUnsaid(parameter) ? `Without ${inSentence(nameOf(parameter))}` : label(nameOf(parameter)));
 
 /** `text` within a sentence: no longer than a line, and without what would turn around the words behind it. */
 function inline(text) {
@@ -35,19 +37,25 @@ function inline(text) {
 }
 
 /** In words, to follow what is asked; empty for all visits. */
-export const words = (visit) => (visit.size === 0 ? "" : `visits with ${[...visit].map(([name, text]) => `${inline(inSentence(name))} ${inline(text)}`).join(" and ")}`);
+export function words(visit) {
+  const said = [...visit].map(([parameter, text]) => [isUnsaid(parameter), `${inline(inSentence(nameOf(parameter)))} ${inline(text)}`]);
+  const listed = (isWithout, before, between) => {
+    const texts = said.filter(([isOne]) => isOne === isWithout).map(([, one]) => one);
+    return texts.length > 0 ? ` ${before} ${texts.join(between)}` : "";
+  };
+  return visit.size === 0 ? "" : `visits${listed(false, "with", " and ")}${listed(true, "without", " or ")}`;
+}
 
 /** Draw the chosen ones, each to be taken back. */
 export function draw(visit) {
   show(byId("chosen"), visit.size > 0);
-  each(byId("chosen"), [...visit], newChip, (chip, [name, text]) => {
-    const [shown] = chip.firstElementChild.children;
-    say(shown, `${label(name)}: ${text}`);
-    attribute(chip.firstElementChild, "data-drops", name);
-    attribute(chip.firstElementChild, "aria-label", `${label(name)}: ${text}. Ask about other visits too`);
-    attribute(chip.firstElementChild, "title", `${text}\nAsk about other visits too`);
+  each(byId("chosen"), [...visit], newChip, ({ firstElementChild: button }, [parameter, text]) => {
+    say(button.firstElementChild, `${chip(parameter)}: ${text}`);
+    attribute(button, "data-drops", parameter);
+    attribute(button, "aria-label", `${chip(parameter)}: ${text}. Ask about other visits too`);
+    attribute(button, "title", `${text}\nAsk about other visits too`);
   });
-  say(byId("visit-lead"), visit.size > 0 ? "and" : "Only visits with");
+  say(byId("visit-lead"), visit.size > 0 ? "and" : "Only visits");
 }
 
 const newChip = () => make("li", {}, make("button", { type: "button", class: "chosen" }, make("span"), make("span", { "aria-hidden": "true" }, "×")));

@@ -95,7 +95,7 @@ def test_what_an_answer_names_chooses_visits_by_a_click(plans: Shop, tab: Page) 
 def test_visits_are_chosen_by_a_property_of_ones_own_by_hand_with_suggestions(plans: Shop, tab: Page) -> None:
     show(tab, plans.url, "?ask=traffic&span=24h")
     form = tab.get_by_role("form", name="Visits")
-    form.get_by_role("combobox", name=re.compile("property$")).select_option(label="Own property …")
+    form.get_by_role("combobox", name="property", exact=True).select_option(label="Own property …")
     form.get_by_role("combobox", name="Name of the property").focus()
     names = tab.locator("#own-names option")
     expect(names.first).to_be_attached()
@@ -118,6 +118,33 @@ def test_visits_are_chosen_by_a_property_of_ones_own_by_hand_with_suggestions(pl
     answered(tab)
     assert [row["events"] for row in said(tab)] == [1]
     expect(tab.locator("#chosen")).to_contain_text("seat count: 3")
+
+
+def test_visits_in_which_something_is_said_are_left_out_by_hand(plans: Shop, tab: Page) -> None:
+    show(tab, plans.url, "?ask=breakdown&span=24h&by=property.plan&visit.device=desktop")
+    form = tab.get_by_role("form", name="Visits")
+    form.get_by_role("combobox", name="and", exact=True).select_option(label="without")
+    form.get_by_role("combobox", name="property", exact=True).select_option(label="Own property …")
+    form.get_by_role("combobox", name="Name of the property").fill("plan")
+    form.get_by_role("combobox", name="that is exactly").fill("free")
+    form.get_by_role("button", name="Add").click()
+
+    expect(tab).to_have_url(re.compile(r"visit\.device=desktop&without\.property\.plan=free$"))
+    answered(tab)
+    assert cells(tab) == SHOWN["breakdown"](said(tab))
+    assert [row[:2] for row in cells(tab)] == [["pro", "2"], [HOSTILE, "1"]]
+    expect(tab.locator("#meaning")).to_contain_text("visits with device desktop without plan free")
+    expect(tab.locator("#sql")).to_contain_text("--visit device=desktop --without property.plan=free")
+    tab.reload()
+    assert tab.locator("#chosen button span:first-child").all_text_contents() == [
+        "Device: desktop",
+        "Without plan: free",
+    ]
+
+    tab.locator("#chosen").get_by_role("button", name="Without plan: free").click()
+    expect(tab).to_have_url(re.compile("visit.device=desktop$"))
+    answered(tab)
+    assert cells(tab)[0][:2] == ["free", "3"]
 
 
 def test_a_property_without_a_name_is_not_asked_for(plans: Shop, tab: Page) -> None:

@@ -31,7 +31,7 @@ def add(tab: Page, name: str, text: str) -> None:
     tab.locator("#visit-name").select_option(name)
     tab.locator("#visit-text").fill(text)
     tab.locator("#visits").get_by_role("button", name="Add").click()
-    expect(tab.locator(f"#chosen [data-drops={name}]")).to_contain_text(text)
+    expect(tab.locator(f'#chosen [data-drops="visit.{name}"]')).to_contain_text(text)
     answered(tab)
 
 
@@ -92,7 +92,7 @@ def test_what_an_answer_names_chooses_the_visits_that_say_it(past: Shop, tab: Pa
 
     expect(tab.locator("#chosen")).to_contain_text(text)
     answered(tab)
-    expect(tab.locator(f"#chosen [data-drops={visit}]")).to_be_focused()
+    expect(tab.locator(f'#chosen [data-drops="visit.{visit}"]')).to_be_focused()
     assert len(chosen(tab)) == 1
     requests_made = requests.get(
         f"{past.api_url}/analytics/sessions", params={f"visit.{visit}": text}, timeout=20
@@ -112,13 +112,14 @@ def test_a_name_that_stands_twice_means_the_later_one(past: Shop, tab: Page) -> 
 def test_what_is_chosen_by_hand_and_by_a_click_has_a_name(past: Shop, tab: Page) -> None:
     show(tab, past.url, "?ask=top_pages&span=30d")
 
-    expect(tab.locator("#visit-name")).to_have_accessible_name("Only visits with property")
+    expect(tab.locator("#visit-how")).to_have_accessible_name("Only visits")
+    expect(tab.locator("#visit-name")).to_have_accessible_name("property")
     expect(tab.locator("#visit-text")).to_have_accessible_name("that is exactly")
     button = tab.locator("#answer [data-visit=page]", has_text="/checkout")
     expect(button).to_have_accessible_name("/checkout")
     expect(button).to_have_accessible_description(re.compile("Ask only about visits with it"))
     add(tab, "device", "mobile")
-    expect(tab.locator("#visit-name")).to_have_accessible_name("and property")
+    expect(tab.locator("#visit-how")).to_have_accessible_name("and")
 
 
 def test_people_who_came_back_did_so_in_a_chosen_visit(shop: Shop, tab: Page) -> None:
