@@ -241,7 +241,7 @@ def test_an_unknown_question_is_not_found_and_the_known_ones_are_named(api: Plat
         ("without.colour=red", "without.colour"),
         ("without.page=", "without.page"),
         ("visit.property.plan=", "visit.property.plan"),
-        ("by=device", "by"),
+        ("by=colour", "by"),
     ],
 )
 def test_a_wrong_parameter_is_refused(api: Platform, query: str, field: str) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import sqlglot
 
 from clickstream.analytics import athena, engine, sources
 from clickstream.analytics.catalog import QUESTIONS, Question
-from clickstream.analytics.scope import EVERYTHING, Scope
+from clickstream.analytics.scope import Scope
 from clickstream.timestamps import text
+from tests.support.athena import by_athena
 from tests.support.event_sample import START_MS, sample_events, write_journal
 
 
@@ -21,26 +21,11 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> str:
     return sources.journal(path)
 
 
-def rows_after_round_trip(
-    name: str, journal: str, *, times: int = 2, scope: Scope = EVERYTHING
-) -> list[dict[str, object]]:
-    """Run the Athena text, read back as Trino's dialect, on a table with every event twice and a text column."""
-    statement = athena.statement(Question(name), scope, database="lake")
-    back = sqlglot.transpile(statement, read="trino", write="duckdb")[0]
-    lake = f"SELECT * REPLACE (CAST(properties AS VARCHAR) AS properties), '2026-01-15' AS dt FROM ({journal})"
-    with engine.connect() as connection:
-        connection.execute("CREATE SCHEMA lake")
-        connection.execute(f"CREATE TABLE lake.events AS {' UNION ALL '.join([lake] * times)}")
-        result = connection.execute(back)
-        columns = [column[0] for column in result.description or []]
-        return [dict(zip(columns, map(engine.json_value, row), strict=True)) for row in result.fetchall()]
-
-
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_the_athena_text_gives_the_same_rows(name: str, journal: str) -> None:
     expected = engine.answer(Question(name), journal).as_dict()["rows"]
 
-    answer = rows_after_round_trip(name, journal)
+    answer = by_athena(Question(name), journal).as_dict()["rows"]
 
     assert len(answer) == len(expected) > 0
     for row, wanted in zip(answer, expected, strict=True):
@@ -52,7 +37,7 @@ def test_rows_without_an_id_are_events_of_their_own_in_athena_too(tmp_path: Path
     write_journal(path, [event | {"event_id": None} for event in sample_events(300, seed=3)])
     expected = engine.answer(Question("revenue"), sources.journal(path)).as_dict()["rows"]
 
-    assert rows_after_round_trip("revenue", sources.journal(path), times=1) == expected
+    assert by_athena(Question("revenue"), sources.journal(path), times=1).as_dict()["rows"] == expected
     assert sum(row["orders"] for row in expected) > 1
 
 
@@ -65,7 +50,7 @@ def test_chosen_visits_are_the_same_in_athena(name: str, visit: dict[str, str], 
     scope = Scope(visit=visit)
     expected = engine.answer(Question(name), journal, scope).as_dict()["rows"]
 
-    answer = rows_after_round_trip(name, journal, scope=scope)
+    answer = by_athena(Question(name), journal, scope).as_dict()["rows"]
 
     assert len(answer) == len(expected)
     for row, wanted in zip(answer, expected, strict=True):
@@ -76,7 +61,7 @@ def test_a_span_limits_the_rows_and_the_partitions_that_are_read(journal: str) -
     scope = Scope(START_MS + 86_400_000, START_MS + 2 * 86_400_000)
     expected = engine.answer(Question("revenue"), journal, scope).as_dict()["rows"]
 
-    answer = rows_after_round_trip("revenue", journal, scope=scope)
+    answer = by_athena(Question("revenue"), journal, scope).as_dict()["rows"]
 
     assert [row["revenue_cents"] for row in answer] == [row["revenue_cents"] for row in expected]
     statement = athena.statement(Question("revenue"), scope, database="lake")

@@ -8,15 +8,15 @@ from collections import Counter
 from typing import Any
 
 import pytest
-import sqlglot
 
-from clickstream.analytics import athena, engine, sources
+from clickstream.analytics import engine, sources
 from clickstream.analytics.catalog import Question, question_of
 from clickstream.analytics.columns import ColumnCopy
 from clickstream.analytics.dimensions import KNOWN
 from clickstream.analytics.scope import EVERYTHING, VISIT, Scope, texts_of
 from clickstream.errors import RequestRefused
 from clickstream.journal import Journal, layout
+from tests.support.athena import by_athena
 from tests.support.event_sample import START_MS, person_of, sample_events, sessions_of
 
 Event = dict[str, Any]
@@ -98,26 +98,16 @@ def answers(journal: Journal, question: Question, scope: Scope = EVERYTHING) -> 
     with ColumnCopy(journal.path, least_part_bytes=100_000, most_part_bytes=150_000).source(journal.end) as copied:
         assert len(copied.parts) > 2
         of_copy = engine.answer(question, copied, scope).rows
-    statement = sqlglot.transpile(athena.statement(question, scope, database="lake"), read="trino", write="duckdb")[0]
-    with engine.connect() as connection:
-        connection.execute("CREATE SCHEMA lake")
-        text = "SELECT * REPLACE (CAST(properties AS VARCHAR) AS properties), '2026-01-15' AS dt"
-        connection.execute(f"CREATE TABLE lake.events AS {text} FROM ({source})")
-        by_athena = connection.execute(statement).fetchall()
-    return [
-        engine.answer(question, source, scope).rows,
-        of_copy,
-        [list(map(engine.json_value, row)) for row in by_athena],
-    ]
+    return [engine.answer(question, source, scope).rows, of_copy, by_athena(question, source, scope).rows]
 
 
 @pytest.mark.parametrize("by", [*KNOWN, *(f"property.{name}" for name in NAMES), "property.page"])
 def test_a_breakdown_by_one_thing_counts_who_says_it(journal: Journal, by: str) -> None:
     wanted = broken_down(by, GROUPS)
 
-    of_journal, of_copy, by_athena = answers(journal, Question("breakdown", by=by))
+    of_journal, of_copy, of_lake = answers(journal, Question("breakdown", by=by))
 
-    assert of_journal == of_copy == by_athena == wanted
+    assert of_journal == of_copy == of_lake == wanted
     assert len(wanted) > 1
 
 
@@ -152,9 +142,9 @@ def test_visits_are_chosen_by_a_property_of_ones_own(journal: Journal, scope: Sc
     ]
     assert 0 < len(chosen) < len(GROUPS)
 
-    of_journal, of_copy, by_athena = answers(journal, question, scope)
+    of_journal, of_copy, of_lake = answers(journal, question, scope)
 
-    assert of_copy == by_athena == of_journal
+    assert of_copy == of_lake == of_journal
     if question.by:
         assert of_journal == broken_down(question.by, chosen)
     else:
@@ -164,9 +154,9 @@ def test_visits_are_chosen_by_a_property_of_ones_own(journal: Journal, scope: Sc
 def test_a_span_limits_it_in_all_three_alike(journal: Journal) -> None:
     scope = Scope(START_MS + 20_000_000, START_MS + 200_000_000, {"property.plan": "free"})
 
-    of_journal, of_copy, by_athena = answers(journal, Question("breakdown", by="property.plan"), scope)
+    of_journal, of_copy, of_lake = answers(journal, Question("breakdown", by="property.plan"), scope)
 
-    assert of_journal == of_copy == by_athena
+    assert of_journal == of_copy == of_lake
     assert 0 < sum(row[2] for row in of_journal) < sum(row[2] for row in broken_down("property.plan", GROUPS))
 
 
@@ -180,8 +170,8 @@ def test_a_span_limits_it_in_all_three_alike(journal: Journal) -> None:
         ("breakdown", {"by": "property.a*"}, "none of them a quote", "by"),
         ("breakdown", {"by": "property." + "x" * 129}, "1 to 128 characters", "by"),
         ("breakdown", {"by": "property.\udcff"}, "1 to 128 characters", "by"),
-        ("paths", {"by": "device"}, 'only breakdown has "by"; paths has not', "by"),
-        ("breakdown", {"steps": "click,purchase"}, 'only funnel has "steps"; breakdown has not', "steps"),
+        ("paths", {"by": "device"}, 'only funnel and breakdown can have "by", paths can not', "by"),
+        ("breakdown", {"steps": "click,purchase"}, 'only funnel can have "steps", breakdown can not', "steps"),
     ],
 )
 def test_what_nothing_can_be_broken_down_by_is_refused(

@@ -7,19 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlglot
 
-from clickstream.analytics import athena, engine, sources
+from clickstream.analytics import engine, sources
 from clickstream.analytics.catalog import Question
 from clickstream.analytics.columns import ColumnCopy
 from clickstream.analytics.scope import Scope
-from clickstream.analytics.steps import steps_of
+from clickstream.analytics.steps import SHOP, steps_of
 from clickstream.errors import RequestRefused
 from clickstream.journal import Journal, layout
+from tests.support.athena import by_athena
 from tests.support.event_sample import START_MS, sample_events, sessions_of, time_of
 
 EVENTS = sample_events(3000, seed=13)
-SHOP = ("page_view", "add_to_cart", "checkout", "purchase")
 FUNNELS = [
     SHOP,
     ("search", "/p/3", "custom.type"),
@@ -48,13 +47,29 @@ def reached(session: list[dict[str, Any]], steps: tuple[str, ...]) -> int:
     return len(steps)
 
 
-def expected(steps: tuple[str, ...]) -> list[list[Any]]:
-    depths = [reached(session, steps) for session in sessions_of(EVENTS).values()]
+def expected(steps: tuple[str, ...], sessions: list[list[dict[str, Any]]]) -> list[list[Any]]:
+    depths = [reached(session, steps) for session in sessions]
     counts = [sum(depth > number for depth in depths) for number in range(len(steps))]
     return [
         [step, count, None if not number or not counts[number - 1] else count / counts[number - 1]]
         for number, (step, count) in enumerate(zip(steps, counts, strict=True))
     ]
+
+
+def says(event: dict[str, Any], by: str) -> str | None:
+    """What an event says under a name, of which all values of the sample are texts."""
+    text = event["event_type"] if by == "event_type" else event["properties"].get(by.removeprefix("property."))
+    return text or None
+
+
+def expected_by(by: str, steps: tuple[str, ...]) -> list[list[Any]]:
+    sessions: dict[str, list[list[dict[str, Any]]]] = {}
+    for session in sessions_of(EVENTS).values():
+        for value in {says(event, by) for event in session} - {None}:
+            sessions.setdefault(str(value), []).append(session)
+    funnels = [(value, expected(steps, those)) for value, those in sessions.items()]
+    found = sorted((one for one in funnels if one[1][0][1]), key=lambda one: (-one[1][0][1], one[0]))
+    return [[by, value, *row] for value, funnel in found[:20] for row in funnel]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +83,7 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Journal:
 
 @pytest.mark.parametrize("steps", FUNNELS, ids=",".join)
 def test_a_funnel_counts_the_sessions_that_took_its_steps_in_order(journal: Journal, steps: tuple[str, ...]) -> None:
-    wanted = expected(steps)
+    wanted = expected(steps, list(sessions_of(EVENTS).values()))
 
     of_journal = engine.answer(Question("funnel", steps), sources.journal(journal.path))
     with ColumnCopy(journal.path, least_part_bytes=100_000, most_part_bytes=100_000).source(journal.end) as copied:
@@ -86,6 +101,25 @@ def test_with_the_steps_of_a_shop_it_is_the_funnel(journal: Journal) -> None:
     assert engine.answer(Question("funnel", SHOP), source).rows == engine.answer(Question("funnel"), source).rows
 
 
+@pytest.mark.parametrize("steps", [(), *FUNNELS], ids=",".join)
+@pytest.mark.parametrize("by", ["device", "event_type", "property.page", "property.product_id"])
+def test_a_funnel_goes_by_what_events_say_in_journal_copy_and_athena_alike(
+    journal: Journal, steps: tuple[str, ...], by: str
+) -> None:
+    wanted = expected_by(by, steps or SHOP)
+    question = Question("funnel", steps, by)
+
+    source = sources.journal(journal.path)
+    of_journal = engine.answer(question, source)
+    with ColumnCopy(journal.path, least_part_bytes=100_000, most_part_bytes=100_000).source(journal.end) as copied:
+        of_copy = engine.answer(question, copied)
+
+    assert of_journal.columns == ["dimension", "dimension_value", "step", "sessions", "conversion"]
+    assert of_journal.rows == of_copy.rows == by_athena(question, source).rows
+    assert of_journal.rows == [pytest.approx(row) for row in wanted]
+    assert wanted or steps[:1] == ("nobody.did",)
+
+
 @pytest.mark.parametrize("steps", FUNNELS, ids=",".join)
 def test_chosen_visits_and_a_span_limit_it_in_journal_copy_and_athena_alike(
     journal: Journal, steps: tuple[str, ...]
@@ -96,14 +130,8 @@ def test_chosen_visits_and_a_span_limit_it_in_journal_copy_and_athena_alike(
 
     with ColumnCopy(journal.path, least_part_bytes=100_000, most_part_bytes=100_000).source(journal.end) as copied:
         of_copy = engine.answer(Question("funnel", steps), copied, scope)
-    statement = athena.statement(Question("funnel", steps), scope, database="lake")
-    with engine.connect() as connection:
-        connection.execute("CREATE SCHEMA lake")
-        text = "SELECT * REPLACE (CAST(properties AS VARCHAR) AS properties), '2026-01-15' AS dt"
-        connection.execute(f"CREATE TABLE lake.events AS {text} FROM ({source})")
-        by_athena = connection.execute(sqlglot.transpile(statement, read="trino", write="duckdb")[0]).fetchall()
 
-    assert of_copy.rows == wanted.rows == [list(map(engine.json_value, row)) for row in by_athena]
+    assert of_copy.rows == wanted.rows == by_athena(Question("funnel", steps), source, scope).rows
     assert wanted.rows != engine.answer(Question("funnel", steps), source).rows or steps[0] == "nobody.did"
 
 
@@ -126,5 +154,5 @@ def test_what_is_no_funnel_is_refused(text: str, words: str) -> None:
 
 
 def test_steps_of_another_question_are_refused(journal: Journal, tmp_path: Path) -> None:
-    with pytest.raises(RequestRefused, match='only funnel has "steps"; paths has not'):
+    with pytest.raises(RequestRefused, match='only funnel can have "steps", paths can not'):
         engine.answer(Question("paths", SHOP), sources.journal(journal.path))

@@ -220,7 +220,7 @@ def test_steps_that_make_no_funnel_are_refused(journal: str, capsys: pytest.Capt
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert 'only funnel has "steps"; paths has not' in done.stderr
+    assert 'only funnel can have "steps", paths can not' in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from clickstream.analytics.breakdown import breakdown_sql
 from clickstream.analytics.dimensions import name_of
-from clickstream.analytics.steps import funnel_sql, steps_of
+from clickstream.analytics.steps import SHOP, funnel_by_sql, funnel_sql, steps_of
 from clickstream.errors import RequestRefused
 
 _SQL: Final = Path(__file__).parent / "sql"
@@ -29,7 +29,7 @@ VIEWS: Final = (
 
 FUNNEL: Final = "funnel"
 BREAKDOWN: Final = "breakdown"
-OPTIONS: Final = {"steps": FUNNEL, "by": BREAKDOWN}  # what only one question has, as parameters call it
+OPTIONS: Final = {"steps": (FUNNEL,), "by": (FUNNEL, BREAKDOWN)}  # which questions have what, as parameters call it
 QUESTIONS: Final = {
     FUNNEL: "sessions that reached each step in order",
     "traffic": "events, page views and people by day",
@@ -46,7 +46,7 @@ QUESTIONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One of QUESTIONS; a FUNNEL may have `steps` of its own, a BREAKDOWN may go `by` one thing alone.
+    """One of QUESTIONS; a FUNNEL may have `steps` of its own, and go `by` one thing, a BREAKDOWN by that alone.
 
     Raises RequestRefused for a name that is not in QUESTIONS, and for what that question does not have.
     """
@@ -59,17 +59,17 @@ class Question:
         if self.name not in QUESTIONS:
             there_are = f'no question "{self.name[:40]}"; there are {", ".join(QUESTIONS)}'
             raise RequestRefused("not_found", there_are, field="name")
-        for option, asked in OPTIONS.items():
-            if getattr(self, option) and self.name != asked:
-                only = f'only {asked} has "{option}"; {self.name} has not'
+        for option, those in OPTIONS.items():
+            if getattr(self, option) and self.name not in those:
+                only = f'only {" and ".join(those)} can have "{option}", {self.name} can not'
                 raise RequestRefused("invalid_parameter", only, field=option)
 
     @property
     def sql(self) -> str:
         """Its SQL over VIEWS."""
-        if self.steps:
-            return funnel_sql(self.steps)
-        return breakdown_sql(self.by) if self.by else _read(self.name)
+        if self.by:
+            return breakdown_sql(self.by) if self.name == BREAKDOWN else funnel_by_sql(self.steps or SHOP, self.by)
+        return funnel_sql(self.steps) if self.steps else _read(self.name)
 
 
 def question_of(name: str, parameters: Mapping[str, str]) -> Question:
@@ -80,7 +80,7 @@ def question_of(name: str, parameters: Mapping[str, str]) -> Question:
 
 def options_of(name: str) -> tuple[str, ...]:
     """Which of OPTIONS the question `name` has."""
-    return tuple(option for option, question in OPTIONS.items() if question == name)
+    return tuple(option for option, those in OPTIONS.items() if name in those)
 
 
 def view_sql(name: str) -> str:

@@ -1,15 +1,18 @@
-"""A funnel of one's own steps, in place of those of a shop."""
+"""A funnel of one's own steps, in place of those of a shop, or of the sessions with each value of something."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
+from clickstream.analytics.dimensions import said
 from clickstream.analytics.sources import literal
 from clickstream.errors import RequestRefused
 
+SHOP: Final = ("page_view", "add_to_cart", "checkout", "purchase")
 _FEWEST: Final = 2
 _MOST: Final = 10
+_MOST_VALUES: Final = 20
 
 
 def steps_of(text: str) -> tuple[str, ...]:
@@ -47,6 +50,28 @@ def funnel_sql(steps: Sequence[str]) -> str:
     )
 
 
+def funnel_by_sql(steps: Sequence[str], by: str) -> str:
+    """SQL of `funnel_sql` for the sessions with each value that events say under `by`: the 20 with the most sessions.
+
+    A session counts at each value that one of its events says, whenever it says it.
+    """
+    reached = [_reached(number, step) for number, step in enumerate(steps)]
+    counted = [_counted_by(number, step) for number, step in enumerate(steps)]
+    return (
+        f"WITH {', '.join(reached)}, "  # noqa: S608 (as above)
+        f"told AS (SELECT DISTINCT session_key, {said(by)} AS said_value FROM chosen_session_events "
+        "WHERE session_key IS NOT NULL), "
+        "counted AS (SELECT t.said_value, count(*) AS sessions FROM told AS t "
+        "JOIN reached_0 AS r ON r.session_key = t.session_key WHERE t.said_value IS NOT NULL GROUP BY t.said_value), "
+        "ranked AS (SELECT said_value, row_number() OVER (ORDER BY sessions DESC, said_value) AS place FROM counted), "
+        f"frequent AS (SELECT said_value, place FROM ranked WHERE place <= {_MOST_VALUES}), "
+        f"steps AS ({' UNION ALL '.join(counted)}) "
+        f"SELECT {literal(by)} AS dimension, said_value AS dimension_value, step, sessions, "
+        "sessions * 1.0 / nullif(lag(sessions) OVER (PARTITION BY place ORDER BY position), 0) AS conversion "
+        "FROM steps ORDER BY place, position"
+    )
+
+
 def _reached(number: int, step: str) -> str:
     is_taken = f"e.event_type = {literal(step)}"
     if step.startswith("/"):
@@ -63,3 +88,12 @@ def _reached(number: int, step: str) -> str:
 
 def _counted(number: int, step: str) -> str:
     return f"SELECT {number} AS position, {literal(step)} AS step, count(*) AS sessions FROM reached_{number}"  # noqa: S608
+
+
+def _counted_by(number: int, step: str) -> str:
+    return (
+        f"SELECT f.place, f.said_value, {number} AS position, {literal(step)} AS step, "  # noqa: S608 (as above)
+        "count(r.session_key) AS sessions "
+        "FROM frequent AS f JOIN told AS t ON t.said_value = f.said_value "
+        f"LEFT JOIN reached_{number} AS r ON r.session_key = t.session_key GROUP BY f.place, f.said_value"
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from clickstream.analytics.catalog import QUESTIONS, Question
 from clickstream.analytics.dimensions import KNOWN, PROPERTY, name_of
 from clickstream.analytics.scope import Scope, wrong_with
-from clickstream.analytics.steps import steps_of
+from clickstream.analytics.steps import SHOP, steps_of
 from clickstream.errors import RequestRefused, failure
 from clickstream.event_files import is_parquet, may_hold_events, why_no_events
 from clickstream.journal.identity import Kind, identify
@@ -66,13 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=steps_argument,
         default=(),
         metavar="STEP,STEP",
-        help="of funnel: types of events, or pages such as /pricing (default page_view,add_to_cart,checkout,purchase)",
+        help=f"of funnel: types of events, or pages such as /pricing (default {','.join(SHOP)})",
     )
     parser.add_argument(
         "--by",
         type=by_argument,
         metavar="NAME",
-        help=f"of breakdown: only by this, one of the NAMEs of --visit, such as {PROPERTY}plan",
+        help=f"of breakdown: by this alone; of funnel: for each value of it; a NAME of --visit, such as {PROPERTY}plan",
     )
     parser.add_argument("--format", choices=_FORMATS, default="table", help="(default %(default)s)")
     parser.add_argument("--athena", action="store_true", help="print the statement for Athena instead of answering")

@@ -48,7 +48,8 @@ const dayColumn = () => ({ name: "Day", isUnbroken: true, text: (row) => utcDay(
 const STEP_NAMES = new Map([["page_view", "Viewed a page"], ["add_to_cart", "Added to the cart"], ["checkout", "Began the checkout"], ["purchase", "Bought"]]);
 const stepName = ({ step }) => STEP_NAMES.get(step) ?? (step.startsWith("/") ? step : ui.typeName(step)); // a page is called as it is
 
-function drawFunnel(rows) {
+function drawFunnel(rows, { by }) {
+  if (by) return drawFunnels(rows, by);
   const viewed = rows[0].sessions;
   const steps = rows.map((row, index) => ({ ...row, before: rows[index - 1]?.sessions }));
   const lost = steps.slice(1).filter(({ before, sessions }) => before > sessions).sort((a, b) => (b.before - b.sessions) - (a.before - a.sessions))[0];
@@ -64,6 +65,28 @@ function drawFunnel(rows) {
       ],
       rows: steps,
     })],
+  };
+}
+
+/** The funnel of each value, a row each: what it lost from step to step stands beside the others. */
+function drawFunnels(rows, by) {
+  const values = groups(rows, "dimension_value").map(([value, steps]) => ({ value, steps, began: steps[0].sessions, took: steps.at(-1).sessions }));
+  const best = values.reduce((most, one) => (one.took / one.began > most.took / most.began ? one : most));
+  const [, ...later] = values[0].steps;
+  const done = values[0].steps.at(-1).step === "purchase" ? "bought" : "took all steps";
+  return {
+    sentence: best.took === 0 ? `Nobody ${done}.` : `Best with ${inSentence(by)} ${best.value}: ${ui.share(best.took, best.began)} of ${some(best.began, "session")} ${done}.`,
+    parts: [rowsTable({
+      caption: `Sessions that took the steps in this order, by ${label(by)}`,
+      columns: [
+        { ...first("value", label(by)), visit: by },
+        { name: "Took all steps", text: ({ took, began }) => ui.share(took, began), bar: ({ took, began }) => took / began },
+        { name: stepName(values[0].steps[0]), text: ({ began }) => ui.exact(began) },
+        ...later.map((step, index) => ({ name: stepName(step), text: ({ steps }) => ui.exact(steps[index + 1].sessions), title: ({ steps }) => `${ui.percent(steps[index + 1].conversion)} of the step before` })),
+      ],
+      rows: values,
+    })],
+    note: `${values.length >= 20 ? "The 20 values with the most sessions; there may be more. " : ""}A session counts at each value that one of its events says.`,
   };
 }
 
@@ -261,7 +284,7 @@ function drawAny(rows) {
 }
 
 const SHAPES = {
-  funnel: { draw: drawFunnel, nothing: "No session took the first step in this span", isEmpty: (rows) => rows.every((row) => row.sessions === 0) },
+  funnel: { draw: drawFunnel, nothing: "No session took the first step in this span", nothingBy: (name) => `No session with ${name} took the first step in this span`, isEmpty: (rows) => rows.every((row) => row.sessions === 0) },
   traffic: { draw: drawTraffic, nothing: "No events in this span" },
   sessions: { draw: drawSessions, nothing: "No sessions in this span" },
   retention: { draw: drawRetention, nothing: "Nobody was seen in this span" },
@@ -270,13 +293,13 @@ const SHAPES = {
   top_products: { draw: drawTopProducts, nothing: "No product was viewed or bought in this span" },
   revenue: { draw: drawRevenue, nothing: "Nothing was bought in this span" },
   conversion_by_hour: { draw: drawHours, nothing: "No session saw a page in this span" },
-  breakdown: { draw: drawBreakdown, nothing: "No event in this span says its device, browser, country or campaign", isGrid: true },
+  breakdown: { draw: drawBreakdown, nothing: "No event in this span says its device, browser, country or campaign", nothingBy: (name) => `No event in this span says ${name}`, isGrid: true },
 };
 
 /** `answer`, of chosen visits where `asked.isChosen`, and `asked.by` one thing, as nodes, or, where there is nothing to show, what that means in `nothing`. */
 export function drawn({ name, rows }, asked) {
   const shape = Object.hasOwn(SHAPES, name) ? SHAPES[name] : { draw: drawAny, nothing: "No events in this span" };
-  if (rows.length === 0 || shape.isEmpty?.(rows)) return { nothing: asked.by ? `No event in this span says ${inSentence(asked.by)}` : shape.nothing };
+  if (rows.length === 0 || shape.isEmpty?.(rows)) return { nothing: asked.by ? shape.nothingBy(inSentence(asked.by)) : shape.nothing };
   const { sentence, parts, note } = shape.draw(rows, asked);
   return {
     nodes: [

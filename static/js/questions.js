@@ -11,7 +11,7 @@ import * as visits from "./visits.js";
 const { byId, say } = ui;
 const STILL_ASKING_MS = 1500;
 const FUNNEL = "funnel"; // what is asked when the address does not say
-const BREAKDOWN = "breakdown";
+const HAVE_BY = new Map([[FUNNEL, "all together"], ["breakdown", "device, browser, campaign …"]]); // what each goes by when nothing is said
 const TYPING_MS = 700; // a date is typed part by part, and each part is one
 
 // ---- what is asked
@@ -27,7 +27,7 @@ let isListed = false; // by the API: until then they are those that the dashboar
 const chosen = () => view.ask || questions[0].name;
 
 /** What the API is told beside the span: the steps of a funnel of one's own, what a breakdown goes by, and the chosen visits. */
-const rest = (name, { steps, by, visit }) => [...(steps && name === FUNNEL ? [["steps", steps]] : []), ...(by && name === BREAKDOWN ? [["by", by]] : []), ...visit];
+const rest = (name, { steps, by, visit }) => [...(steps && name === FUNNEL ? [["steps", steps]] : []), ...(by && HAVE_BY.has(name) ? [["by", by]] : []), ...visit];
 
 function address({ ask: name, span, ...others }) {
   const query = new URLSearchParams(name ? { ask: name } : {});
@@ -126,15 +126,16 @@ function drawControls(wrong) {
   visits.draw(view.visit);
   ui.show(byId("steps"), name === FUNNEL);
   if (document.activeElement !== byId("steps-text")) byId("steps-text").value = view.steps.replaceAll(",", ", ");
-  ui.show(byId("breakdown-by"), name === BREAKDOWN);
-  if (!byId("breakdown-by").contains(document.activeElement)) byChoice.write(view.by);
+  ui.show(byId("by"), HAVE_BY.has(name));
+  say(byId("by-name").options[0], HAVE_BY.get(name) ?? "");
+  if (!byId("by").contains(document.activeElement)) byChoice.write(view.by);
   say(byId("span-problem"), wrong);
   ui.show(byId("span-problem"), wrong !== "");
   if (wrong) say(byId("spoken"), wrong);
 }
 
 function drawAnswer(answer) {
-  const { nothing, nodes } = drawn(answer, { isChosen: view.visit.size > 0, by: answer.name === BREAKDOWN ? view.by : "" });
+  const { nothing, nodes } = drawn(answer, { isChosen: view.visit.size > 0, by: HAVE_BY.has(answer.name) ? view.by : "" });
   shown = { answer, address: address(view) };
   byId("answer").replaceChildren(...(nodes ?? [emptiness(nothing)]));
   setBusy(false);
@@ -250,7 +251,7 @@ function listen() {
     event.preventDefault();
     go({ steps: byId("steps-text").value.split(",").map((step) => step.trim()).join(",") });
   });
-  byId("breakdown-by").addEventListener("submit", (event) => {
+  byId("by").addEventListener("submit", (event) => {
     event.preventDefault();
     go({ by: byChoice.read() });
   });

@@ -36,7 +36,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 
 def go_by(tab: Page, what: str, name: str = "") -> None:
-    form = tab.get_by_role("form", name="What the breakdown goes by")
+    form = tab.get_by_role("form", name="What it goes by")
     form.get_by_role("combobox", name="By").select_option(label=what)
     if name:
         form.get_by_role("combobox", name="Name of the property").fill(name)
@@ -65,16 +65,39 @@ def test_a_breakdown_by_a_property_of_ones_own_is_asked_for_by_hand_and_stands_i
     answered(tab)
     expect(tab.locator("#by-name")).to_have_value("property.")
     expect(tab.locator("#by-own")).to_have_value("plan")
-    choose(tab, "funnel")  # goes by nothing
-    expect(tab.locator("#breakdown-by")).to_be_hidden()
+    choose(tab, "paths")  # goes by nothing
+    expect(tab.locator("#by")).to_be_hidden()
     assert "by=" not in tab.url
     choose(tab, "breakdown")
     expect(tab.locator("#by-own")).to_have_value("plan")
     go_by(tab, "Device")
     expect(tab.locator("#by-own")).to_be_hidden()
     expect(tab.locator("#answer .sentence")).to_have_text("Of 11 events with device, 54.5% say desktop.")
-    go_by(tab, "Device, browser, campaign …")
+    go_by(tab, "device, browser, campaign …")
     expect(tab.locator("#curl")).not_to_contain_text("by=")
+
+
+def test_a_funnel_goes_by_a_property_of_ones_own(plans: Shop, tab: Page) -> None:
+    show(tab, plans.url, "?ask=funnel&span=24h&steps=/,page_view")
+    go_by(tab, "Own property …", "plan")
+
+    expect(tab).to_have_url(re.compile(r"ask=funnel&span=24h&steps=%2F%2Cpage_view&by=property\.plan$"))
+    answered(tab)
+    rows = said(tab)
+    found = [[row["dimension_value"], str(row["sessions"])] for row in rows if row["step"] == "/"]
+    assert [[row[0], row[2]] for row in cells(tab)] == found
+    assert found[:2] == [["free", "6"], ["pro", "3"]]
+    assert [[row[1], row[3]] for row in cells(tab)] == [["100.0%", sessions] for _, sessions in found]
+    expect(tab.locator("#answer .sentence")).to_have_text("Best with plan free: 100.0% of 6 sessions took all steps.")
+    expect(tab.locator("#sql")).to_contain_text("--steps /,page_view --by property.plan")
+
+    go_by(tab, "all together")
+    expect(tab.locator("#answer .sentence")).to_contain_text("of 11 sessions took all steps.")
+
+    tab.goto(f"{plans.url}/questions?ask=funnel&span=24h&steps=/,purchase&by=property.plan")
+    expect(tab.locator("#answer .sentence")).to_have_text("Nobody bought.")
+    tab.goto(f"{plans.url}/questions?ask=funnel&span=24h&by=property.colour")
+    expect(tab.locator("#answer")).to_contain_text("No session with colour took the first step in this span.")
 
 
 def test_what_an_answer_names_chooses_visits_by_a_click(plans: Shop, tab: Page) -> None:

@@ -1,0 +1,22 @@
+"""What Athena would answer: its statement, read back as Trino's dialect, runs in DuckDB."""
+
+from __future__ import annotations
+
+import sqlglot
+
+from clickstream.analytics import athena, engine
+from clickstream.analytics.catalog import Question
+from clickstream.analytics.engine import Table
+from clickstream.analytics.scope import EVERYTHING, Scope
+
+
+def by_athena(question: Question, source: str, scope: Scope = EVERYTHING, *, times: int = 2) -> Table:
+    """The answer over a lake to which each event of `source` was delivered so many times, its properties as text."""
+    statement = athena.statement(question, scope, database="lake")
+    lake = f"SELECT * REPLACE (CAST(properties AS VARCHAR) AS properties), '2026-01-15' AS dt FROM ({source})"
+    with engine.connect() as connection:
+        connection.execute("CREATE SCHEMA lake")
+        connection.execute(f"CREATE TABLE lake.events AS {' UNION ALL '.join([lake] * times)}")
+        result = connection.execute(sqlglot.transpile(statement, read="trino", write="duckdb")[0])
+        columns = [column[0] for column in result.description or []]
+        return Table(question.name, columns, [list(map(engine.json_value, row)) for row in result.fetchall()])
