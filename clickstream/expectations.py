@@ -15,7 +15,7 @@ import msgspec
 from clickstream.arrivals import Arrivals, Envelope, Refusal
 from clickstream.errors import RequestRefused, Unavailable
 from clickstream.events import AnyEvent
-from clickstream.query import Query, is_same, product_of, written
+from clickstream.query import Query, is_bot, is_same, product_of, written
 from clickstream.timestamps import text
 
 MAX_WAIT_S: Final = 60.0
@@ -199,6 +199,10 @@ def _differences(event: dict[str, Any], query: Query) -> list[Answer]:
     if query.product is not None and (found := product_of(properties)) != query.product:
         told = _told("product", {} if found is None else {"product": found}, "product", query.product)
         fields.append({"field": "product", "expected": query.product, "found": found, "message": told})
+    if query.is_bot is not None and is_bot(event) is not query.is_bot:
+        expected, found = written(query.is_bot), written(is_bot(event))
+        told = f"is_bot is {found}, not {expected}"
+        fields.append({"field": "is_bot", "expected": expected, "found": found, "message": told})
     return [*fields, *_untimely(event, query)] + [
         {
             "field": f"property.{name}",

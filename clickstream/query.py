@@ -14,7 +14,7 @@ from clickstream.timestamps import parse_since, parse_until
 
 _PROPERTY: Final = "property."
 _NAMES: Final = ("event_id", "event_type", "user_id", "anonymous_id", "session_id")
-FILTERS: Final = (*_NAMES, "product", "since", "until", f"{_PROPERTY}NAME")  # as they are told to people
+FILTERS: Final = (*_NAMES, "product", "is_bot", "since", "until", f"{_PROPERTY}NAME")  # as they are told to people
 _BOUNDS: Final = {"since": parse_since, "until": parse_until}
 _times: Final = TimeReader(0)
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -30,6 +30,7 @@ class Query:
     since_ms: int | None = None
     until_ms: int | None = None
     product: str | None = None  # by the name that the top lists count it under
+    is_bot: bool | None = None  # whether its sender said that it is a robot
 
     @property
     def is_everything(self) -> bool:
@@ -57,6 +58,8 @@ class Query:
                 return False
         if self.product is not None and product_of(event.get("properties") or {}) != self.product:
             return False
+        if self.is_bot is not None and is_bot(event) is not self.is_bot:
+            return False
         if self.since_ms is None and self.until_ms is None:
             return True
         return not self.bounds_missed(event)
@@ -78,11 +81,16 @@ def from_parameters(parameters: Mapping[str, str], *, also: frozenset[str]) -> Q
     properties: dict[str, object] = {}
     times: dict[str, int] = {}
     product: str | None = None
+    bot: bool | None = None
     for name, value in parameters.items():
         if name in _NAMES:
             fields[name] = value
         elif name == "product":
             product = value
+        elif name == "is_bot":
+            if value not in ("true", "false"):
+                raise RequestRefused("invalid_parameter", f"is_bot={value[:40]} is neither true nor false", field=name)
+            bot = value == "true"
         elif name.startswith(_PROPERTY) and len(name) > len(_PROPERTY):
             properties[name[len(_PROPERTY) :]] = meant(value)
         elif name in _BOUNDS:
@@ -90,7 +98,7 @@ def from_parameters(parameters: Mapping[str, str], *, also: frozenset[str]) -> Q
         elif name not in also:
             known = ", ".join([*sorted(also), *FILTERS])
             raise RequestRefused("invalid_parameter", f"{name} is not a parameter here; known: {known}", field=name)
-    return Query(fields, properties, times.get("since"), times.get("until"), product)
+    return Query(fields, properties, times.get("since"), times.get("until"), product, bot)
 
 
 def _happened_ms(event: Mapping[str, Any]) -> int | None:
@@ -100,6 +108,11 @@ def _happened_ms(event: Mapping[str, Any]) -> int | None:
         if isinstance(stamp, str) and (ms := _times.usable_ms(stamp)) is not None:
             return ms
     return None
+
+
+def is_bot(event: Mapping[str, Any]) -> bool:
+    """Whether the sender of an event said that it is a robot."""
+    return event.get("is_bot") is True
 
 
 def product_of(properties: Mapping[str, Any]) -> object:

@@ -35,6 +35,8 @@ def events_with_own_properties() -> list[Event]:
         for name in ("referrer", "browser", "os", "country", "utm_source", "utm_medium", "utm_campaign"):
             if chance.random() < 0.1:
                 event["properties"][name] = chance.choice(VALUES)
+        if chance.random() < 0.1:
+            event["is_bot"] = chance.choice([True, True, "maybe"])
         if number % 9 == 0:  # of nobody
             for name in ("user_id", "anonymous_id", "session_id"):
                 event.pop(name, None)
@@ -57,6 +59,8 @@ def said(event: Event, by: str) -> str | None:
     properties = event["properties"]
     if by == "event_type":
         return str(event["event_type"])
+    if by == "is_bot":
+        return {True: "true", None: None}.get(event.get("is_bot"), event.get("is_bot"))
     if by == "product":
         found = properties.get("product_name") or properties.get("product_id")
     else:
@@ -128,6 +132,7 @@ def test_it_says_of_what_every_breakdown_has_the_same(journal: Journal, by: str)
         Scope(visit={"property.my key": TEXTS[3]}),
         Scope(visit={"property.größe": TEXTS[4], "property.plan": "free"}),
         Scope(without={"property.plan": "pro"}),
+        Scope(without={"is_bot": "true"}),
         Scope(visit={"property.plan": "free"}, without={"property.my key": "free", "device": "tablet"}),
     ],
     ids=lambda scope: "+".join([*scope.visit, *("not " + name for name in scope.without)]),

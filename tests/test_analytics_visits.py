@@ -36,6 +36,8 @@ def events_of_everybody() -> list[Event]:
         properties["country"] = chance.choice(["AT", "DE", "FR"]) if number % 7 == 0 else None
         if number % 50 == 0:
             properties |= {"browser": HOSTILE, "os": "Linux", "utm_medium": "mail", "utm_campaign": "spring"}
+        if number % 11 == 0:
+            event["is_bot"] = True
         if number % 9 == 0:
             for name in ("user_id", "anonymous_id", "session_id"):
                 event.pop(name, None)
@@ -60,6 +62,8 @@ def says(event: Event, name: str, value: str) -> bool:
 def said(event: Event, name: str) -> object:
     if name == "event_type":
         return event["event_type"]
+    if name == "is_bot":
+        return "true" if event.get("is_bot") else None
     properties = event["properties"]
     if name == "product":
         return properties.get("product_name") or properties.get("product_id")
@@ -86,6 +90,7 @@ SCOPES = {
     "host": Scope(visit={"referrer": "example.org", "event_type": "checkout"}),
     "hostile": Scope(visit={"browser": HOSTILE}),
     "without": Scope(without={"page": "/p/3"}),
+    "without robots": Scope(without={"is_bot": "true"}),
     "without two": Scope(without={"event_type": "purchase", "referrer": "example.org"}),
     "with and without": Scope(visit={"device": "mobile"}, without={"browser": HOSTILE, "country": "AT"}),
 }

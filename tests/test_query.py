@@ -72,6 +72,22 @@ def test_all_conditions_must_hold(parameters: dict[str, str], expected: bool) ->
 
 
 @pytest.mark.parametrize(
+    ("mark", "expected"),
+    [({"is_bot": True}, True), ({}, False), ({"is_bot": False}, False), ({"is_bot": "true"}, False)],
+)
+def test_robots_are_those_that_are_marked_so(mark: dict[str, Any], expected: bool) -> None:
+    assert matches({**EVENT, **mark}, is_bot="true") is expected
+    assert matches({**EVENT, **mark}, is_bot="false") is not expected
+
+
+def test_a_robot_is_true_or_false() -> None:
+    with pytest.raises(RequestRefused, match="is_bot=yes is neither true nor false") as caught:
+        from_parameters({"is_bot": "yes"}, also=frozenset())
+
+    assert caught.value.field == "is_bot"
+
+
+@pytest.mark.parametrize(
     ("properties", "expected"),
     [
         ({"product_name": "Poles", "product_id": "p-1"}, True),

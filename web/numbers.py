@@ -21,7 +21,7 @@ from web.static_answer import takes_gzip
 PATIENCE_S: Final = 0.08
 WINDOWS: Final = (*SPANS, "all")
 _FILTERS: Final = frozenset(
-    {"limit", "cursor", "event_id", "event_type", "user_id", "session_id", "anonymous_id", "product"}
+    {"limit", "cursor", "event_id", "event_type", "user_id", "session_id", "anonymous_id", "product", "is_bot"}
     | {"since", "until", "code"}
 )
 

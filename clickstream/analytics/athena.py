@@ -14,7 +14,7 @@ from sqlglot import exp, parse_one
 
 from clickstream.analytics.catalog import Question
 from clickstream.analytics.scope import EVERYTHING, Scope
-from clickstream.analytics.sources import FIELDS
+from clickstream.analytics.sources import FIELDS, IS_BOT_OF_EXTRA
 from clickstream.analytics.views import events_view, views
 from clickstream.errors import ClickstreamError
 from clickstream.timestamps import DAY_MS, parse, text
@@ -54,7 +54,8 @@ def _source(database: str, table: str, since_ms: int | None) -> str:
     # A producer's clock may be a day ahead, so an event may have arrived a day before its own time.
     arrived = "" if since_ms is None else f" WHERE dt >= '{text(max(since_ms - DAY_MS, _FIRST_MS))[:10]}'"
     return (
-        f"SELECT {fields} FROM (SELECT {fields}, row_number() OVER (PARTITION BY event_id ORDER BY received_at) "  # noqa: S608 (names of our own template)
+        f"SELECT {fields}, {IS_BOT_OF_EXTRA} FROM (SELECT {fields}, extra, "  # noqa: S608 (names of our own template)
+        "row_number() OVER (PARTITION BY event_id ORDER BY received_at) "
         f'AS copy_number FROM "{database}"."{table}"{arrived}) AS copies '
         "WHERE copy_number = 1 OR event_id IS NULL"
     )

@@ -14,6 +14,7 @@ _COLUMNS: Final = {
     "page": "page",
     "product": "coalesce(product_name, product_id)",
     "referrer": "referrer",
+    "is_bot": "is_bot",
     **{name: name for name in ("device", "browser", "os", "country", "utm_source", "utm_medium", "utm_campaign")},
 }
 KNOWN: Final = tuple(_COLUMNS)

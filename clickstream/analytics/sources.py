@@ -23,12 +23,15 @@ FIELDS: Final = (
     "properties",
 )
 
+_IS_BOT: Final = "is_bot"  # a field that the server adds; in the lake it stands in `extra`
 # A stored event may be 256 KiB as sent. DuckDB sets aside several buffers of twice this size for each thread.
 LONGEST_EVENT: Final = 8 * 1024 * 1024
-_COLUMNS: Final = ", ".join(f"'{name}': '{'JSON' if name == 'properties' else 'VARCHAR'}'" for name in FIELDS)
+_READ: Final = (*FIELDS, _IS_BOT)
+_COLUMNS: Final = ", ".join(f"'{name}': '{'JSON' if name == 'properties' else 'VARCHAR'}'" for name in _READ)
 _SELECTED: Final = ", ".join(f'"{name}"' for name in FIELDS)
+IS_BOT_OF_EXTRA: Final = f"json_extract_string(extra, '$.{_IS_BOT}') AS {_IS_BOT}"
 _PATTERN: Final = re.compile(r"[*?[]")
-_NOTHING: Final = ", ".join(f'CAST(NULL AS VARCHAR) AS "{name}"' for name in FIELDS)
+_NOTHING: Final = ", ".join(f'CAST(NULL AS VARCHAR) AS "{name}"' for name in _READ)
 
 
 def journal(path: Path) -> str:
@@ -49,8 +52,8 @@ def lake(files: str | list[str]) -> str:
     """
     names = literal(files) if isinstance(files, str) else f"[{', '.join(map(only, files))}]"
     return (
-        f"SELECT {_SELECTED} FROM ("  # noqa: S608 (the only foreign text is a quoted literal)
-        f"SELECT {_SELECTED}, row_number() OVER (PARTITION BY event_id ORDER BY received_at) AS copy_number "
+        f"SELECT {_SELECTED}, {IS_BOT_OF_EXTRA} FROM ("  # noqa: S608 (the only foreign text is a quoted literal)
+        f"SELECT {_SELECTED}, extra, row_number() OVER (PARTITION BY event_id ORDER BY received_at) AS copy_number "
         f"FROM read_parquet({names}, hive_partitioning = true, union_by_name = true)) AS copies "
         "WHERE copy_number = 1 OR event_id IS NULL"
     )
@@ -83,6 +86,6 @@ def only(path: str | Path) -> str:
 def _json(paths: Sequence[Path], shape: str) -> str:
     names = ", ".join(map(only, paths))
     return (
-        f"SELECT {_SELECTED} FROM read_json([{names}], format = '{shape}', "  # noqa: S608 (as above)
+        f"SELECT {_SELECTED}, {_IS_BOT} FROM read_json([{names}], format = '{shape}', "  # noqa: S608 (as above)
         f"columns = {{{_COLUMNS}}}, maximum_object_size = {LONGEST_EVENT})"
     )

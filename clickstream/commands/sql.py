@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=_Visit,
         default={},
         metavar="NAME=TEXT",
-        help="only visits in which no event says so, such as property.is_bot=true; NAME as for --visit",
+        help="only visits in which no event says so, such as is_bot=true; NAME as for --visit",
     )
     parser.add_argument(
         "--steps",

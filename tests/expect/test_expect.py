@@ -120,6 +120,15 @@ def test_another_product_is_said(api: Platform) -> None:
     assert expect(api, timeout="0", product="Poles")[0] == 200
 
 
+def test_that_no_robot_came_is_said(api: Platform) -> None:
+    send(api, purchase(product_name="Poles"))
+
+    status, answer = expect(api, timeout="0", is_bot="true")
+
+    difference = {"field": "is_bot", "expected": "true", "found": "false", "message": "is_bot is false, not true"}
+    assert (status, answer["near_misses"][0]["differs"]) == (404, [difference])
+
+
 def test_a_scope_sees_only_its_own_events_and_rejections(api: Platform) -> None:
     send(api, purchase(order_id="a"), test_id="test-a")
     send(api, purchase(order_id="b"), {"event_type": 7}, test_id="test-b")
@@ -212,8 +221,8 @@ def test_an_expectation_of_nothing_is_refused_and_one_of_anything_is_not(api: Pl
 
     assert forgotten == 400
     assert answer["error"]["message"] == (
-        "name what is expected (event_id, event_type, user_id, anonymous_id, session_id, product, since, until, "
-        "property.NAME), or min=1 for any event"
+        "name what is expected (event_id, event_type, user_id, anonymous_id, session_id, product, is_bot, since, "
+        "until, property.NAME), or min=1 for any event"
     )
     assert expect(api, min="1", timeout="0")[0] == 200
     assert expect(api, test_id="nobody", timeout="0")[0] == 404

@@ -13,7 +13,9 @@ from clickstream.analytics.scope import EVERYTHING, Scope
 def by_athena(question: Question, source: str, scope: Scope = EVERYTHING, *, times: int = 2) -> Table:
     """The answer over a lake to which each event of `source` was delivered so many times, its properties as text."""
     statement = athena.statement(question, scope, database="lake")
-    lake = f"SELECT * REPLACE (CAST(properties AS VARCHAR) AS properties), '2026-01-15' AS dt FROM ({source})"
+    texts = "* EXCLUDE (is_bot) REPLACE (CAST(properties AS VARCHAR) AS properties)"
+    extra = "CAST(json_object('is_bot', is_bot) AS VARCHAR) AS extra"
+    lake = f"SELECT {texts}, {extra}, '2026-01-15' AS dt FROM ({source})"
     with engine.connect() as connection:
         connection.execute("CREATE SCHEMA lake")
         connection.execute(f"CREATE TABLE lake.events AS {' UNION ALL '.join([lake] * times)}")

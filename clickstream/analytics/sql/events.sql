@@ -8,6 +8,7 @@ WITH named AS (
     user_id,
     anonymous_id,
     session_id,
+    is_bot,
     TRY_CAST(substr("timestamp", 1, 10) || ' ' || replace(substr("timestamp", 12, 12), 'Z', '') AS TIMESTAMP) AS event_time,
     TRY_CAST(substr(received_at, 1, 10) || ' ' || replace(substr(received_at, 12, 12), 'Z', '') AS TIMESTAMP) AS received_time,
     CAST(json_extract(properties, '$.page') AS VARCHAR) AS page,
@@ -38,7 +39,7 @@ WITH named AS (
   FROM raw_events
 ), written AS (
   SELECT
-    event_id, event_type, user_id, anonymous_id, session_id, event_time, received_time, quantity,
+    event_id, event_type, user_id, anonymous_id, session_id, is_bot, event_time, received_time, quantity,
     properties, currency, amount_text,
     CASE WHEN page LIKE '"_%"' THEN json_extract_string(page, '$') END AS page,
     CASE WHEN referrer LIKE '"_%"' THEN json_extract_string(referrer, '$') END AS referrer,
@@ -66,7 +67,7 @@ WITH named AS (
   FROM plausible
 )
 SELECT
-  event_id, event_type, user_id, anonymous_id, session_id, event_time, received_time, page, referrer,
+  event_id, event_type, user_id, anonymous_id, session_id, is_bot, event_time, received_time, page, referrer,
   product_id, product_name, quantity, device, browser, os, country, utm_source, utm_medium, utm_campaign,
   order_id, properties, currency,
   CAST(CASE
