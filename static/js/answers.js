@@ -6,6 +6,7 @@ import * as ui from "./ui.js";
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
+const MOST_DAYS_LATER = 30; // as the answer has them
 const MOST_CURRENCIES = 4;
 const DAYS_ARE_UTC = "Days are UTC: the first and the last may lie in the span in part only.";
 const utcDays = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
@@ -46,7 +47,7 @@ const dayColumn = () => ({ name: "Day", isUnbroken: true, text: (row) => utcDay(
 // ---- the questions; `nothing` is what an empty answer means, `isEmpty` when it is one though it has rows
 
 const STEP_NAMES = new Map([["page_view", "Viewed a page"], ["add_to_cart", "Added to the cart"], ["checkout", "Began the checkout"], ["purchase", "Bought"]]);
-const stepName = ({ step }) => STEP_NAMES.get(step) ?? (step.startsWith("/") ? step : ui.typeName(step)); // a page is called as it is
+const stepName = ({ step }) => STEP_NAMES.get(step) ?? step; // others are called as they were asked for
 
 function drawFunnel(rows, { by }) {
   if (by) return drawFunnels(rows, by);
@@ -130,21 +131,22 @@ function drawSessions(rows) {
 }
 
 /**
- * The cohorts of an answer, each with `told(day)`: how many of it were `back` and how many could be, or null. Nothing is
- * known of days after the last one on which anybody came: they are left empty, not 0.
+ * The cohorts of an answer, each with `told(day)`: how many of it were `back` and how many could be, or null; and for how
+ * many days that is known of any. Of days after the last one on which anybody came nothing is: they are left empty, not 0.
  */
 function cohortsOf(rows) {
   const end = Math.max(...rows.map((row) => Date.parse(row.cohort) + row.day_number * DAY_MS));
-  return groups(rows, "cohort").map(([day, found]) => {
+  const cohorts = groups(rows, "cohort").map(([day, found]) => {
     const people = found[0].cohort_people;
     const back = new Map(found.map((row) => [row.day_number, row.people]));
     return { day, people, told: (later) => (Date.parse(day) + later * DAY_MS <= end ? { back: back.get(later) ?? 0, of: people } : null) };
   });
+  return { cohorts, known: Math.min(MOST_DAYS_LATER, Math.round((end - Date.parse(rows[0].cohort)) / DAY_MS)) + 1 };
 }
 
 function drawRetention(rows, { isChosen }) {
-  const cohorts = cohortsOf(rows);
-  const days = Array.from({ length: Math.max(...rows.map((row) => row.day_number)) + 1 }, (_, day) => day);
+  const { cohorts, known } = cohortsOf(rows);
+  const days = Array.from({ length: known }, (_, day) => day);
   const everybody = sum(cohorts, "people");
   const all = days.map((day) => {
     const told = cohorts.map((cohort) => cohort.told(day)).filter(Boolean);

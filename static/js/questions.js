@@ -70,10 +70,25 @@ async function start() {
     const others = rest(name, view);
     for (const [id, command] of Object.entries(commands(name, bounds, others))) say(byId(id), command);
     const answer = await ask(`/api/questions/${encodeURIComponent(name)}?${new URLSearchParams([...Object.entries(bounds), ...others])}`, mine.signal);
-    if (request === mine) drawAnswer(answer);
+    if (request !== mine) return;
+    drawAnswer(answer);
+    const doubt = await doubtOf(answer);
+    if (doubt && request === mine) byId("answer").append(ui.make("p", { class: "note", id: "doubt" }, doubt));
   } catch (error) {
     if (request === mine) drawProblem(error);
   }
+}
+
+/** What is to be said about steps that nobody took: of a type that never came, and one that looks like it; else nothing. */
+async function doubtOf({ name, rows }) {
+  const untaken = new Set(name === FUNNEL ? rows.filter(({ sessions, step }) => sessions === 0 && !step.startsWith("/")).map(({ step }) => step) : []);
+  if (untaken.size === 0) return "";
+  const types = await visits.knownTypes().catch(() => [...untaken]);
+  const bare = (type) => type.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
+  return [...untaken].filter((step) => !types.includes(step)).map((step) => {
+    const near = types.find((type) => bare(type) === bare(step));
+    return `No event of the type ${step} has ever come${near ? `: did you mean ${near}?` : "."}`;
+  }).join(" ");
 }
 
 /** Ask again, but not for a page that nobody sees. */

@@ -21,6 +21,9 @@ const KNOWN_BY = {
   ])),
 };
 
+/** The types of events that ever came, the most frequent first. */
+export const knownTypes = () => found("event_type", {});
+
 const ownTexts = (by) => ({ path: (span) => `/api/questions/breakdown?${new URLSearchParams({ by })}&${span}`, texts: ({ rows }) => texts(rows, (row) => row.dimension_value) });
 
 /** What an address asks of a visit: a Map from its parameters, which are those of the API, to texts. */

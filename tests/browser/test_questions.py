@@ -21,6 +21,7 @@ from tests.browser.shop import UNKNOWN, Shop, view
 from tests.support.dashboards import dashboard
 from tests.support.platform import platform
 from tests.support.processes import ROOT, environment, python
+from tests.support.shop import stamp
 
 pytestmark = pytest.mark.browser
 
@@ -167,6 +168,18 @@ def test_days_out_of_order_grey_what_is_no_answer_to_them_until_they_are_in_orde
     expect(tab.locator("#meaning")).to_have_text(
         f"pages by views, entries and exits, {first:%b %-d, %Y} to Jan 1, 2030"
     )
+
+
+def test_that_nobody_came_back_is_not_told_as_if_nobody_could(shop: Shop, tab: Page) -> None:
+    for days in (9, 4, 1):
+        at = stamp(NOW - timedelta(days=days))
+        shop.send(view(user_id=f"u{days}", session_id=f"s{days}", timestamp=at))
+
+    show(tab, shop.url, "?ask=retention&span=30d")
+
+    expect(tab.locator("#answer .sentence")).to_have_text("Of 3 people 0.0% came back the next day, 0.0% after a week.")
+    assert [len([cell for cell in row if cell]) for row in tables(tab)[0]["rows"]] == [11, 11, 6, 3]
+    assert tables(tab)[0]["rows"][1][2:5] == ["100", "0.0", "0.0"]
 
 
 def test_back_and_forward_go_through_what_was_asked(past: Shop, tab: Page) -> None:

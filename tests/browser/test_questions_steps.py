@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.asking import SHOWN, answered, choose, said, show, tables
-from tests.browser.shop import Shop
+from tests.browser.shop import Shop, view
 from tests.browser.test_budget import watch_paint
 
 pytestmark = pytest.mark.browser
@@ -50,6 +50,23 @@ def test_the_steps_of_a_funnel_are_asked_for_by_hand_and_stand_in_the_address(pa
     assert first_cells(tab) == ["/", "/products", "Added to the cart"]
 
 
+def test_a_type_that_never_came_is_told_with_the_one_that_looks_like_it(shop: Shop, tab: Page) -> None:
+    shop.send(view(event_type="sign_up"), view(), view(user_id="other", session_id="other"))
+    show(tab, shop.url, "?ask=funnel&span=24h&steps=page_view,Signup,purchase")
+
+    expect(tab.locator("#doubt")).to_have_text(
+        "No event of the type Signup has ever come: did you mean sign_up? No event of the type purchase has ever come."
+    )
+    assert first_cells(tab) == ["Viewed a page", "Signup", "Bought"]
+    ask_for(tab, "page_view, sign_up")
+    expect(tab.locator("#answer .sentence")).to_contain_text("took all steps.")
+    assert first_cells(tab) == ["Viewed a page", "sign_up"]
+    assert tab.locator("#doubt").count() == 0
+
+    show(tab, shop.url, "?ask=funnel&span=24h&steps=Signup,purchase")
+    expect(tab.locator("#doubt")).to_contain_text("did you mean sign_up?")
+
+
 def test_without_steps_it_is_the_funnel_of_a_shop(past: Shop, tab: Page) -> None:
     show(tab, past.url, "?ask=funnel&span=30d&steps=search,purchase")
     ask_for(tab, "")
@@ -77,7 +94,7 @@ def test_what_is_no_funnel_is_said_and_can_be_mended(past: Shop, tab: Page, step
     ask_for(tab, "page_view, add_to_wishlist, constructor, /my_page")
     answered(tab)
     expect(tab.locator("#problem")).to_be_hidden()
-    assert first_cells(tab) == ["Viewed a page", "Add to wishlist", "Constructor", "/my_page"]
+    assert first_cells(tab) == ["Viewed a page", "add_to_wishlist", "constructor", "/my_page"]
 
 
 def test_steps_that_nobody_took_are_said_to_be_so(past: Shop, tab: Page) -> None:
