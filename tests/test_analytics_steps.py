@@ -63,13 +63,14 @@ def says(event: dict[str, Any], by: str) -> str | None:
 
 
 def expected_by(by: str, steps: tuple[str, ...]) -> list[list[Any]]:
-    sessions: dict[str, list[list[dict[str, Any]]]] = {}
+    sessions: dict[str | None, list[list[dict[str, Any]]]] = {}
     for session in sessions_of(EVENTS).values():
-        for value in {says(event, by) for event in session} - {None}:
-            sessions.setdefault(str(value), []).append(session)
-    funnels = [(value, expected(steps, those)) for value, those in sessions.items()]
-    found = sorted((one for one in funnels if one[1][0][1]), key=lambda one: (-one[1][0][1], one[0]))
-    return [[by, value, *row] for value, funnel in found[:20] for row in funnel]
+        for value in ({says(event, by) for event in session} - {None}) or {None}:
+            sessions.setdefault(value, []).append(session)
+    none = [(None, expected(steps, sessions.pop(None, [])))]
+    funnels: list[tuple[str | None, list[list[Any]]]] = [(value, expected(steps, s)) for value, s in sessions.items()]
+    found = sorted(funnels, key=lambda one: (-one[1][0][1], one[0]))[:20] + none
+    return [[by, value, *row] for value, funnel in found if funnel[0][1] for row in funnel]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def test_with_the_steps_of_a_shop_it_is_the_funnel(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("steps", [(), *FUNNELS], ids=",".join)
-@pytest.mark.parametrize("by", ["device", "event_type", "property.page", "property.product_id"])
+@pytest.mark.parametrize("by", ["device", "event_type", "property.page", "property.product_id", "utm_source"])
 def test_a_funnel_goes_by_what_events_say_in_journal_copy_and_athena_alike(
     journal: Journal, steps: tuple[str, ...], by: str
 ) -> None:

@@ -13,6 +13,7 @@ SHOP: Final = ("page_view", "add_to_cart", "checkout", "purchase")
 _FEWEST: Final = 2
 _MOST: Final = 10
 _MOST_VALUES: Final = 20
+_NONE: Final = literal("-")
 
 
 def steps_of(text: str) -> tuple[str, ...]:
@@ -53,7 +54,8 @@ def funnel_sql(steps: Sequence[str]) -> str:
 def funnel_by_sql(steps: Sequence[str], by: str) -> str:
     """SQL of `funnel_sql` for the sessions with each value that events say under `by`: the 20 with the most sessions.
 
-    A session counts at each value that one of its events says, whenever it says it.
+    A session counts at each value that one of its events says, whenever it says it. Those that say none come last, with
+    null as their value.
     """
     reached = [_reached(number, step) for number, step in enumerate(steps)]
     counted = [_counted_by(number, step) for number, step in enumerate(steps)]
@@ -61,12 +63,18 @@ def funnel_by_sql(steps: Sequence[str], by: str) -> str:
         f"WITH {', '.join(reached)}, "  # noqa: S608 (as above)
         f"told AS (SELECT DISTINCT session_key, {said(by)} AS said_value FROM chosen_session_events "
         "WHERE session_key IS NOT NULL), "
-        "counted AS (SELECT t.said_value, count(*) AS sessions FROM told AS t "
-        "JOIN reached_0 AS r ON r.session_key = t.session_key WHERE t.said_value IS NOT NULL GROUP BY t.said_value), "
-        "ranked AS (SELECT said_value, row_number() OVER (ORDER BY sessions DESC, said_value) AS place FROM counted), "
-        f"frequent AS (SELECT said_value, place FROM ranked WHERE place <= {_MOST_VALUES}), "
+        "silent AS (SELECT session_key, count(said_value) AS told_values FROM told GROUP BY session_key), "
+        # A value stands behind a sign, for null is equal to nothing.
+        "marked AS (SELECT session_key, '=' || said_value AS mark FROM told WHERE said_value IS NOT NULL UNION ALL "
+        f"SELECT session_key, {_NONE} AS mark FROM silent WHERE told_values = 0), "
+        "began AS (SELECT m.mark, count(*) AS sessions FROM marked AS m "
+        "JOIN reached_0 AS r ON r.session_key = m.session_key GROUP BY m.mark), "
+        f"ranked AS (SELECT mark, row_number() OVER (ORDER BY CASE WHEN mark = {_NONE} THEN 1 ELSE 0 END, "
+        "sessions DESC, mark) AS place FROM began), "
+        f"frequent AS (SELECT mark, place FROM ranked WHERE place <= {_MOST_VALUES} OR mark = {_NONE}), "
         f"steps AS ({' UNION ALL '.join(counted)}) "
-        f"SELECT {literal(by)} AS dimension, said_value AS dimension_value, step, sessions, "
+        f"SELECT {literal(by)} AS dimension, CASE WHEN mark <> {_NONE} THEN substr(mark, 2) END AS dimension_value, "
+        "step, sessions, "
         "sessions * 1.0 / nullif(lag(sessions) OVER (PARTITION BY place ORDER BY position), 0) AS conversion "
         "FROM steps ORDER BY place, position"
     )
@@ -92,8 +100,8 @@ def _counted(number: int, step: str) -> str:
 
 def _counted_by(number: int, step: str) -> str:
     return (
-        f"SELECT f.place, f.said_value, {number} AS position, {literal(step)} AS step, "  # noqa: S608 (as above)
+        f"SELECT f.place, f.mark, {number} AS position, {literal(step)} AS step, "  # noqa: S608 (as above)
         "count(r.session_key) AS sessions "
-        "FROM frequent AS f JOIN told AS t ON t.said_value = f.said_value "
-        f"LEFT JOIN reached_{number} AS r ON r.session_key = t.session_key GROUP BY f.place, f.said_value"
+        "FROM frequent AS f JOIN marked AS m ON m.mark = f.mark "
+        f"LEFT JOIN reached_{number} AS r ON r.session_key = m.session_key GROUP BY f.place, f.mark"
     )

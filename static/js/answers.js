@@ -7,6 +7,7 @@ import * as ui from "./ui.js";
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 const MOST_DAYS_LATER = 30; // as the answer has them
+const MOST_VALUES = 20; // of a funnel by them
 const MOST_CURRENCIES = 4;
 const DAYS_ARE_UTC = "Days are UTC: the first and the last may lie in the span in part only.";
 const utcDays = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
@@ -72,7 +73,7 @@ function drawFunnel(rows, { by }) {
 /** The funnel of each value, a row each: what it lost from step to step stands beside the others. */
 function drawFunnels(rows, by) {
   const values = groups(rows, "dimension_value").map(([value, steps]) => ({ value, steps, began: steps[0].sessions, took: steps.at(-1).sessions }));
-  const best = values.reduce((most, one) => (one.took / one.began > most.took / most.began ? one : most));
+  const best = values.filter(({ value }) => value !== null).reduce((most, one) => (one.took / one.began > most.took / most.began ? one : most));
   const [, ...later] = values[0].steps;
   const done = values[0].steps.at(-1).step === "purchase" ? "bought" : "took all steps";
   return {
@@ -80,14 +81,14 @@ function drawFunnels(rows, by) {
     parts: [rowsTable({
       caption: `Sessions that took the steps in this order, by ${label(by)}`,
       columns: [
-        { ...first("value", label(by)), visit: by },
+        { name: label(by), text: ({ value }) => value ?? "none says it", isNothing: ({ value }) => value === null, visit: by },
         { name: "Took all steps", text: ({ took, began }) => ui.share(took, began), bar: ({ took, began }) => took / began },
         { name: stepName(values[0].steps[0]), text: ({ began }) => ui.exact(began) },
         ...later.map((step, index) => ({ name: stepName(step), text: ({ steps }) => ui.exact(steps[index + 1].sessions), title: ({ steps }) => `${ui.percent(steps[index + 1].conversion)} of the step before` })),
       ],
       rows: values,
     })],
-    note: `${values.length >= 20 ? "The 20 values with the most sessions; there may be more. " : ""}A session counts at each value that one of its events says.`,
+    note: `${values.length >= MOST_VALUES ? "The 20 values with the most sessions; there may be more. " : ""}A session counts at each value that one of its events says.`,
   };
 }
 
@@ -286,7 +287,7 @@ function drawAny(rows) {
 }
 
 const SHAPES = {
-  funnel: { draw: drawFunnel, nothing: "No session took the first step in this span", nothingBy: (name) => `No session with ${name} took the first step in this span`, isEmpty: (rows) => rows.every((row) => row.sessions === 0) },
+  funnel: { draw: drawFunnel, nothing: "No session took the first step in this span", nothingBy: (name) => `No session with ${name} took the first step in this span`, isEmpty: (rows) => rows.every((row) => row.sessions === 0 || row.dimension_value === null) },
   traffic: { draw: drawTraffic, nothing: "No events in this span" },
   sessions: { draw: drawSessions, nothing: "No sessions in this span" },
   retention: { draw: drawRetention, nothing: "Nobody was seen in this span" },

@@ -35,7 +35,7 @@ export function rowsTable({ caption, isCaptionShown = false, isTall = false, col
 function cell({ text, bar, title, isNothing, isUnbroken, visit }, row, index) {
   const said = text(row);
   if (index === 0) {
-    if (visit) return make("th", { scope: "row" }, make("button", { type: "button", class: "named choosing", "data-visit": visit, title: `${said}\nAsk only about visits with it` }, ...breakable(said)));
+    if (visit && !isNothing?.(row)) return make("th", { scope: "row" }, make("button", { type: "button", class: "named choosing", "data-visit": visit, title: `${said}\nAsk only about visits with it` }, ...breakable(said)));
     const name = make("span", { class: isNothing?.(row) ? "named nothing-named" : "named", title: title?.(row) ?? said }, ...breakable(said));
     return make("th", { scope: "row", class: isUnbroken ? "unbroken" : null }, name);
   }

@@ -91,6 +91,12 @@ def test_a_funnel_goes_by_a_property_of_ones_own(plans: Shop, tab: Page) -> None
     expect(tab.locator("#answer .sentence")).to_have_text("Best with plan free: 100.0% of 6 sessions took all steps.")
     expect(tab.locator("#sql")).to_contain_text("--steps /,page_view --by property.plan")
 
+    go_by(tab, "Own property …", "seat count")
+    expect(tab.locator("#answer .nothing-named")).to_have_text("none says it")  # which is no value to click on
+    answered(tab)
+    assert [[row[0], row[2]] for row in cells(tab)][3:] == [["9", "1"], ["none says it", "7"]]
+    assert tab.locator("#answer [data-visit]").count() == 4
+
     go_by(tab, "all together")
     expect(tab.locator("#answer .sentence")).to_contain_text("of 11 sessions took all steps.")
 
