@@ -72,12 +72,13 @@ def said(event: Event, by: str) -> str | None:
     return json.dumps(found)
 
 
-def broken_down(by: str, groups: list[list[Event]]) -> list[list[Any]]:
+def broken_down(by: str, groups: list[list[Event]], of: str = "") -> list[list[Any]]:
     events: Counter[str] = Counter()
     sessions: Counter[str] = Counter()
     orders: Counter[str] = Counter()
     for group in groups:
-        values = Counter(value for event in group if (value := said(event, by)) is not None)
+        counted = [event for event in group if of in ("", event["event_type"])]
+        values = Counter(value for event in counted if (value := said(event, by)) is not None)
         events.update(values)
         bought = sum(event["event_type"] == "purchase" for event in group)
         for value in values:
@@ -113,6 +114,16 @@ def test_a_breakdown_by_one_thing_counts_who_says_it(journal: Journal, by: str) 
 
     assert of_journal == of_copy == of_lake == wanted
     assert len(wanted) > 1
+
+
+@pytest.mark.parametrize(("by", "of"), [("property.plan", "purchase"), ("device", "custom.type"), ("page", "it's")])
+def test_it_counts_the_events_of_one_type(journal: Journal, by: str, of: str) -> None:
+    wanted = broken_down(by, GROUPS, of)
+
+    of_journal, of_copy, of_lake = answers(journal, Question("breakdown", by=by, of=of))
+
+    assert of_journal == of_copy == of_lake == wanted
+    assert bool(wanted) is (of != "it's")
 
 
 @pytest.mark.parametrize("by", ["device", "utm_source"])
@@ -176,6 +187,9 @@ def test_a_span_limits_it_in_all_three_alike(journal: Journal) -> None:
         ("breakdown", {"by": "property." + "x" * 129}, "1 to 128 characters", "by"),
         ("breakdown", {"by": "property.\udcff"}, "1 to 128 characters", "by"),
         ("paths", {"by": "device"}, 'only funnel and breakdown can have "by", paths can not', "by"),
+        ("breakdown", {"of": "signup"}, '"of", a type of events, needs "by"', "of"),
+        ("breakdown", {"of": "", "by": "device"}, "of needs a type of events", "of"),
+        ("funnel", {"of": "signup", "by": "device"}, 'only breakdown can have "of", funnel can not', "of"),
         ("breakdown", {"steps": "click,purchase"}, 'only funnel can have "steps", breakdown can not', "steps"),
     ],
 )

@@ -57,6 +57,7 @@ def questions_page() -> Response:
         ask=request.args.get("ask", ""),
         steps=request.args.get("steps", ""),
         by=by,
+        of=request.args.get("of", ""),
         own=by.removeprefix(PROPERTY) if by.startswith(PROPERTY) else "",
         visit=[(name, _chip(name), text) for name, text in given],
         questions=[(name, _label(name), meaning) for name, meaning in QUESTIONS.items()],

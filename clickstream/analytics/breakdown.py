@@ -10,14 +10,15 @@ from clickstream.analytics.sources import literal
 _MOST_VALUES: Final = 100
 
 
-def breakdown_sql(by: str) -> str:
-    """SQL of the question `breakdown` by what events say under `by` alone: its 100 most frequent values.
+def breakdown_sql(by: str, of: str = "") -> str:
+    """SQL of the question `breakdown` by what events, only those of the type `of`, say under `by`: its 100 top values.
 
     As in sql/breakdown.sql, a session has the orders of all of its events at each value that one of them says, and an
     event without a session its own.
     """
+    counted = f" WHERE event_type = {literal(of)}" if of else ""
     return (
-        f"WITH told AS (SELECT session_key, event_type, {said(by)} AS said_value FROM chosen_session_events), "  # noqa: S608 (our own names, quoted literals)
+        f"WITH told AS (SELECT session_key, event_type, {said(by)} AS said_value FROM chosen_session_events{counted}), "  # noqa: S608 (our own names, quoted literals)
         "together AS (SELECT session_key, said_value, count(*) AS events, "
         "count(*) FILTER (WHERE event_type = 'purchase') AS own_orders "
         "FROM told WHERE said_value IS NOT NULL GROUP BY session_key, said_value), "

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from clickstream.analytics.breakdown import breakdown_sql
-from clickstream.analytics.dimensions import name_of
+from clickstream.analytics.dimensions import name_of, type_of
 from clickstream.analytics.steps import SHOP, funnel_by_sql, funnel_sql, steps_of
 from clickstream.errors import RequestRefused
 
@@ -29,7 +29,11 @@ VIEWS: Final = (
 
 FUNNEL: Final = "funnel"
 BREAKDOWN: Final = "breakdown"
-OPTIONS: Final = {"steps": (FUNNEL,), "by": (FUNNEL, BREAKDOWN)}  # which questions have what, as parameters call it
+OPTIONS: Final = {
+    "steps": (FUNNEL,),
+    "by": (FUNNEL, BREAKDOWN),
+    "of": (BREAKDOWN,),
+}  # which questions have what, as parameters call it
 QUESTIONS: Final = {
     FUNNEL: "sessions that reached each step in order",
     "traffic": "events, page views and people by day",
@@ -48,12 +52,15 @@ QUESTIONS: Final = {
 class Question:
     """One of QUESTIONS; a FUNNEL may have `steps` of its own, and go `by` one thing, a BREAKDOWN by that alone.
 
+    A BREAKDOWN by one thing may be that `of` the events of one type.
+
     Raises RequestRefused for a name that is not in QUESTIONS, and for what that question does not have.
     """
 
     name: str
     steps: tuple[str, ...] = ()
     by: str = ""
+    of: str = ""
 
     def __post_init__(self) -> None:
         if self.name not in QUESTIONS:
@@ -63,19 +70,27 @@ class Question:
             if getattr(self, option) and self.name not in those:
                 only = f'only {" and ".join(those)} can have "{option}", {self.name} can not'
                 raise RequestRefused("invalid_parameter", only, field=option)
+        if self.of and not self.by:
+            alone = '"of", a type of events, needs "by": what to break them down by'
+            raise RequestRefused("invalid_parameter", alone, field="of")
 
     @property
     def sql(self) -> str:
         """Its SQL over VIEWS."""
         if self.by:
-            return breakdown_sql(self.by) if self.name == BREAKDOWN else funnel_by_sql(self.steps or SHOP, self.by)
+            return (
+                breakdown_sql(self.by, self.of)
+                if self.name == BREAKDOWN
+                else funnel_by_sql(self.steps or SHOP, self.by)
+            )
         return funnel_sql(self.steps) if self.steps else _read(self.name)
 
 
 def question_of(name: str, parameters: Mapping[str, str]) -> Question:
     """The question that a request asks by `name` and those of OPTIONS among its parameters; raises RequestRefused."""
     steps = steps_of(parameters["steps"]) if "steps" in parameters else ()
-    return Question(name, steps, name_of(parameters["by"]) if "by" in parameters else "")
+    by = name_of(parameters["by"]) if "by" in parameters else ""
+    return Question(name, steps, by, type_of(parameters["of"]) if "of" in parameters else "")
 
 
 def options_of(name: str) -> tuple[str, ...]:

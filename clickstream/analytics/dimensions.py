@@ -41,6 +41,13 @@ def name_of(text: str) -> str:
     return text
 
 
+def type_of(text: str) -> str:
+    """`text`, where it can be a type of events; raises RequestRefused."""
+    if not text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise RequestRefused("invalid_parameter", "of needs a type of events, such as purchase", field="of")
+    return text
+
+
 def said(name: str) -> str:
     """SQL of the text that an event says under `name`, null where it says none.
 

@@ -7,10 +7,10 @@ import csv
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from clickstream.analytics.catalog import QUESTIONS, Question
-from clickstream.analytics.dimensions import KNOWN, PROPERTY, name_of
+from clickstream.analytics.dimensions import KNOWN, PROPERTY, name_of, type_of
 from clickstream.analytics.scope import Scope, wrong_with
 from clickstream.analytics.steps import SHOP, steps_of
 from clickstream.errors import RequestRefused, failure
@@ -23,6 +23,9 @@ from clickstream.timestamps import parse_since, parse_until
 
 if TYPE_CHECKING:
     from clickstream.analytics.engine import SourceUnreadable, Table
+
+
+_T = TypeVar("_T")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"of breakdown: by this alone; of funnel: for each value of it; a NAME of --visit, such as {PROPERTY}plan",
     )
+    parser.add_argument("--of", type=of_argument, metavar="TYPE", help="of breakdown by one thing: only events of TYPE")
     parser.add_argument("--format", choices=_FORMATS, default="table", help="(default %(default)s)")
     parser.add_argument("--athena", action="store_true", help="print the statement for Athena instead of answering")
     parser.add_argument("--database", default="clickstream", help="Glue database for --athena (default %(default)s)")
@@ -84,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises RequestRefused when that needs too much memory, and for what the question does not have.
     """
-    question = Question(args.name, args.steps, args.by or "")
+    question = Question(args.name, args.steps, args.by or "", args.of or "")
     if args.athena:
         return _print_statement(question, args)
     file: Path = args.settings().events_file if args.file is None else args.file
@@ -215,16 +219,22 @@ def visit_argument(value: str) -> tuple[str, str]:
 
 def steps_argument(value: str) -> tuple[str, ...]:
     """The steps of a funnel, for argparse."""
-    try:
-        return steps_of(value)
-    except RequestRefused as problem:
-        raise argparse.ArgumentTypeError(str(problem)) from None
+    return _taken(steps_of, value)
 
 
 def by_argument(value: str) -> str:
     """What a breakdown goes by, for argparse."""
+    return _taken(name_of, value)
+
+
+def of_argument(value: str) -> str:
+    """Which events a breakdown counts, for argparse."""
+    return _taken(type_of, value)
+
+
+def _taken(parse: Callable[[str], _T], value: str) -> _T:
     try:
-        return name_of(value)
+        return parse(value)
     except RequestRefused as problem:
         raise argparse.ArgumentTypeError(str(problem)) from None
 

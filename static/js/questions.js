@@ -11,14 +11,15 @@ import * as visits from "./visits.js";
 const { byId, say } = ui;
 const STILL_ASKING_MS = 1500;
 const FUNNEL = "funnel"; // what is asked when the address does not say
-const HAVE_BY = new Map([[FUNNEL, "all together"], ["breakdown", "device, browser, campaign …"]]); // what each goes by when nothing is said
+const BREAKDOWN = "breakdown";
+const HAVE_BY = new Map([[FUNNEL, "all together"], [BREAKDOWN, "device, browser, campaign …"]]); // what each goes by when nothing is said
 const TYPING_MS = 700; // a date is typed part by part, and each part is one
 
 // ---- what is asked
 
 const readView = () => {
   const query = new URLSearchParams(location.search);
-  return { ask: query.get("ask") ?? "", span: spans.read(query), visit: visits.read(query), steps: query.get("steps") ?? "", by: query.get("by") ?? "" };
+  return { ask: query.get("ask") ?? "", span: spans.read(query), visit: visits.read(query), steps: query.get("steps") ?? "", by: query.get("by") ?? "", of: query.get("of") ?? "" };
 };
 let view = readView();
 let questions = [...byId("questions").querySelectorAll("a")].map((link) => ({ name: link.dataset.ask, description: link.lastElementChild.textContent }));
@@ -27,7 +28,7 @@ let isListed = false; // by the API: until then they are those that the dashboar
 const chosen = () => view.ask || questions[0].name;
 
 /** What the API is told beside the span: the steps of a funnel of one's own, what a breakdown goes by, and the chosen visits. */
-const rest = (name, { steps, by, visit }) => [...(steps && name === FUNNEL ? [["steps", steps]] : []), ...(by && HAVE_BY.has(name) ? [["by", by]] : []), ...visit];
+const rest = (name, { steps, by, of, visit }) => [...(steps && name === FUNNEL ? [["steps", steps]] : []), ...(by && HAVE_BY.has(name) ? [["by", by]] : []), ...(of && by && name === BREAKDOWN ? [["of", of]] : []), ...visit];
 
 function address({ ask: name, span, ...others }) {
   const query = new URLSearchParams(name ? { ask: name } : {});
@@ -143,14 +144,18 @@ function drawControls(wrong) {
   if (document.activeElement !== byId("steps-text")) byId("steps-text").value = view.steps.replaceAll(",", ", ");
   ui.show(byId("by"), HAVE_BY.has(name));
   say(byId("by-name").options[0], HAVE_BY.get(name) ?? "");
-  if (!byId("by").contains(document.activeElement)) byChoice.write(view.by);
+  if (!byId("by").contains(document.activeElement)) {
+    byChoice.write(view.by);
+    byId("of").value = view.of;
+  }
+  fitOf();
   say(byId("span-problem"), wrong);
   ui.show(byId("span-problem"), wrong !== "");
   if (wrong) say(byId("spoken"), wrong);
 }
 
 function drawAnswer(answer) {
-  const { nothing, nodes } = drawn(answer, { isChosen: view.visit.size > 0, by: HAVE_BY.has(answer.name) ? view.by : "" });
+  const { nothing, nodes } = drawn(answer, { isChosen: view.visit.size > 0, by: HAVE_BY.has(answer.name) ? view.by : "", of: view.of });
   shown = { answer, address: address(view) };
   byId("answer").replaceChildren(...(nodes ?? [emptiness(nothing)]));
   setBusy(false);
@@ -219,6 +224,8 @@ const visitChoice = chooser(byId("visit-name"), byId("visit-own"));
 
 const choose = (parameter, text) => go({ visit: new Map([...view.visit, [parameter, text]]) });
 
+const fitOf = () => ui.show(byId("of").closest("label"), chosen() === BREAKDOWN && byId("by-name").value !== "");
+
 let typing = 0;
 
 function listen() {
@@ -268,8 +275,10 @@ function listen() {
   });
   byId("by").addEventListener("submit", (event) => {
     event.preventDefault();
-    go({ by: byChoice.read() });
+    go({ by: byChoice.read(), of: byId("of").value.trim() });
   });
+  byId("by-name").addEventListener("change", fitOf);
+  byId("of").addEventListener("focus", async () => byId("types").replaceChildren(...(await visits.knownTypes().catch(() => [])).map((value) => ui.make("option", { value }))));
   const suggest = () => spans.problem(view.span) || visits.suggest(visitChoice.read(), spans.bounds(view.span));
   byId("visit-text").addEventListener("focus", suggest);
   byId("visit-name").addEventListener("change", suggest);

@@ -77,6 +77,29 @@ def test_a_breakdown_by_a_property_of_ones_own_is_asked_for_by_hand_and_stands_i
     expect(tab.locator("#curl")).not_to_contain_text("by=")
 
 
+def test_a_breakdown_counts_the_events_of_one_type(plans: Shop, tab: Page) -> None:
+    show(tab, plans.url, "?ask=breakdown&span=24h")
+    expect(tab.locator("#of")).to_be_hidden()
+    tab.locator("#by-name").select_option(label="Own property …")
+    tab.locator("#by-own").fill("plan")
+    tab.get_by_role("combobox", name="of", exact=True).focus()
+    expect(tab.locator("#types option").first).to_be_attached()
+    assert tab.locator("#types option").evaluate_all(VALUES) == ["page_view"]
+    tab.locator("#of").fill("page_view")
+    tab.locator("#by").get_by_role("button", name="Ask").click()
+
+    expect(tab).to_have_url(re.compile(r"by=property\.plan&of=page_view$"))
+    answered(tab)
+    expect(tab.locator("#answer .sentence")).to_have_text("Of 11 page_view events with plan, 54.5% say free.")
+    assert cells(tab) == SHOWN["breakdown"](said(tab))
+    expect(tab.locator("#sql")).to_contain_text("--by property.plan --of page_view")
+    tab.locator("#of").fill("signup")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#answer")).to_contain_text("No signup event in this span says plan.")
+    tab.reload()
+    expect(tab.locator("#of")).to_have_value("signup")
+
+
 def test_a_funnel_goes_by_a_property_of_ones_own(plans: Shop, tab: Page) -> None:
     show(tab, plans.url, "?ask=funnel&span=24h&steps=/,page_view")
     go_by(tab, "Own property …", "plan")
