@@ -52,7 +52,7 @@ QUESTIONS: Final = {
 class Question:
     """One of QUESTIONS; a FUNNEL may have `steps` of its own, and go `by` one thing, a BREAKDOWN by that alone.
 
-    A BREAKDOWN by one thing may be that `of` the events of one type.
+    A BREAKDOWN may be that `of` the events of one type.
 
     Raises RequestRefused for a name that is not in QUESTIONS, and for what that question does not have.
     """
@@ -70,19 +70,14 @@ class Question:
             if getattr(self, option) and self.name not in those:
                 only = f'only {" and ".join(those)} can have "{option}", {self.name} can not'
                 raise RequestRefused("invalid_parameter", only, field=option)
-        if self.of and not self.by:
-            alone = '"of", a type of events, needs "by": what to break them down by'
-            raise RequestRefused("invalid_parameter", alone, field="of")
 
     @property
     def sql(self) -> str:
         """Its SQL over VIEWS."""
+        if self.name == BREAKDOWN and (self.by or self.of):
+            return breakdown_sql(self.by, self.of)
         if self.by:
-            return (
-                breakdown_sql(self.by, self.of)
-                if self.name == BREAKDOWN
-                else funnel_by_sql(self.steps or SHOP, self.by)
-            )
+            return funnel_by_sql(self.steps or SHOP, self.by)
         return funnel_sql(self.steps) if self.steps else _read(self.name)
 
 

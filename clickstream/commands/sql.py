@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"of breakdown: by this alone; of funnel: for each value of it; a NAME of --visit, such as {PROPERTY}plan",
     )
-    parser.add_argument("--of", type=of_argument, metavar="TYPE", help="of breakdown by one thing: only events of TYPE")
+    parser.add_argument("--of", type=of_argument, metavar="TYPE", help="of breakdown: count only events of TYPE")
     parser.add_argument("--format", choices=_FORMATS, default="table", help="(default %(default)s)")
     parser.add_argument("--athena", action="store_true", help="print the statement for Athena instead of answering")
     parser.add_argument("--database", default="clickstream", help="Glue database for --athena (default %(default)s)")

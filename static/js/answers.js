@@ -269,7 +269,7 @@ function drawBreakdown(rows, { by, of: type }) {
   const leading = dimensions.slice(0, 3).map(([name, found]) => `${label(name).toLowerCase()} ${found[0].dimension_value}`);
   const of = by ? firstHundred(rows, "values") : "At most 20 values of each.";
   return {
-    sentence: by ? `Of ${some(sum(rows, "events"), type ? `${type} event` : "event")} with ${inSentence(by)}, ${ui.share(rows[0].events, sum(rows, "events"))} say ${rows[0].dimension_value}.` : `Most events come from ${leading.join(", ")}.`,
+    sentence: by ? `Of ${some(sum(rows, "events"), type ? `${type} event` : "event")} with ${inSentence(by)}, ${ui.share(rows[0].events, sum(rows, "events"))} say ${rows[0].dimension_value}.` : `Most ${type ? `${type} events` : "events"} come from ${leading.join(", ")}.`,
     parts: dimensions.map(([name, found]) => rowsTable({
       caption: label(name), isCaptionShown: true,
       columns: [{ ...first("dimension_value", "Value"), visit: name }, number("events", "Events", bar("events", found)), number("sessions", "Sessions"), number("orders", "Orders")],
@@ -302,7 +302,7 @@ const SHAPES = {
 /** `answer`, of chosen visits where `asked.isChosen`, `asked.by` one thing, and `asked.of` one type of events, as nodes, or, where there is nothing to show, what that means in `nothing`. */
 export function drawn({ name, rows }, asked) {
   const shape = Object.hasOwn(SHAPES, name) ? SHAPES[name] : { draw: drawAny, nothing: "No events in this span" };
-  if (rows.length === 0 || shape.isEmpty?.(rows)) return { nothing: asked.by ? shape.nothingBy(inSentence(asked.by), asked.of) : shape.nothing };
+  if (rows.length === 0 || shape.isEmpty?.(rows)) return { nothing: asked.by || asked.of ? shape.nothingBy(asked.by ? inSentence(asked.by) : "any of these", asked.of) : shape.nothing };
   const { sentence, parts, note } = shape.draw(rows, asked);
   return {
     nodes: [

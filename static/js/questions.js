@@ -28,7 +28,7 @@ let isListed = false; // by the API: until then they are those that the dashboar
 const chosen = () => view.ask || questions[0].name;
 
 /** What the API is told beside the span: the steps of a funnel of one's own, what a breakdown goes by, and the chosen visits. */
-const rest = (name, { steps, by, of, visit }) => [...(steps && name === FUNNEL ? [["steps", steps]] : []), ...(by && HAVE_BY.has(name) ? [["by", by]] : []), ...(of && by && name === BREAKDOWN ? [["of", of]] : []), ...visit];
+const rest = (name, { steps, by, of, visit }) => [...(steps && name === FUNNEL ? [["steps", steps]] : []), ...(by && HAVE_BY.has(name) ? [["by", by]] : []), ...(of && name === BREAKDOWN ? [["of", of]] : []), ...visit];
 
 function address({ ask: name, span, ...others }) {
   const query = new URLSearchParams(name ? { ask: name } : {});
@@ -148,14 +148,14 @@ function drawControls(wrong) {
     byChoice.write(view.by);
     byId("of").value = view.of;
   }
-  fitOf();
+  ui.show(byId("of").closest("label"), name === BREAKDOWN);
   say(byId("span-problem"), wrong);
   ui.show(byId("span-problem"), wrong !== "");
   if (wrong) say(byId("spoken"), wrong);
 }
 
 function drawAnswer(answer) {
-  const { nothing, nodes } = drawn(answer, { isChosen: view.visit.size > 0, by: HAVE_BY.has(answer.name) ? view.by : "", of: view.of });
+  const { nothing, nodes } = drawn(answer, { isChosen: view.visit.size > 0, by: HAVE_BY.has(answer.name) ? view.by : "", of: answer.name === BREAKDOWN ? view.of : "" });
   shown = { answer, address: address(view) };
   byId("answer").replaceChildren(...(nodes ?? [emptiness(nothing)]));
   setBusy(false);
@@ -224,8 +224,6 @@ const visitChoice = chooser(byId("visit-name"), byId("visit-own"));
 
 const choose = (parameter, text) => go({ visit: new Map([...view.visit, [parameter, text]]) });
 
-const fitOf = () => ui.show(byId("of").closest("label"), chosen() === BREAKDOWN && byId("by-name").value !== "");
-
 let typing = 0;
 
 function listen() {
@@ -277,7 +275,6 @@ function listen() {
     event.preventDefault();
     go({ by: byChoice.read(), of: byId("of").value.trim() });
   });
-  byId("by-name").addEventListener("change", fitOf);
   byId("of").addEventListener("focus", async () => byId("types").replaceChildren(...(await visits.knownTypes().catch(() => [])).map((value) => ui.make("option", { value }))));
   const suggest = () => spans.problem(view.span) || visits.suggest(visitChoice.read(), spans.bounds(view.span));
   byId("visit-text").addEventListener("focus", suggest);

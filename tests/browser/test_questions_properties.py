@@ -79,7 +79,9 @@ def test_a_breakdown_by_a_property_of_ones_own_is_asked_for_by_hand_and_stands_i
 
 def test_a_breakdown_counts_the_events_of_one_type(plans: Shop, tab: Page) -> None:
     show(tab, plans.url, "?ask=breakdown&span=24h")
-    expect(tab.locator("#of")).to_be_hidden()
+    tab.locator("#of").fill("page_view")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#answer .sentence")).to_have_text("Most page_view events come from device desktop.")
     tab.locator("#by-name").select_option(label="Own property …")
     tab.locator("#by-own").fill("plan")
     tab.get_by_role("combobox", name="of", exact=True).focus()
