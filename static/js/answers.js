@@ -77,7 +77,7 @@ function drawFunnels(rows, by) {
   const [, ...later] = values[0].steps;
   const done = values[0].steps.at(-1).step === "purchase" ? "bought" : "took all steps";
   return {
-    sentence: best.took === 0 ? `Nobody ${done}.` : `Best with ${inSentence(by)} ${best.value}: ${ui.share(best.took, best.began)} of ${some(best.began, "session")} ${done}.`,
+    sentence: best.took === 0 ? `No session with ${inSentence(by)} ${done}.` : `Best with ${inSentence(by)} ${best.value}: ${ui.share(best.took, best.began)} of ${some(best.began, "session")} ${done}.`,
     parts: [rowsTable({
       caption: `Sessions that took the steps in this order, by ${label(by)}`,
       columns: [
