@@ -68,6 +68,36 @@ def test_long_events_are_answered_too(tmp_path: Path) -> None:
     assert ask(ColumnCopy(long.path), long, "revenue") == short.as_dict()["rows"]
 
 
+def test_no_row_group_of_long_events_is_larger_than_can_be_held(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "events_backup.json")
+    journal.resume_at(layout.START, layout.START_CRC)
+    fill = {"plan": "pro", "recording": "x" * 200_000}
+    events = sample_events(300, seed=4)
+    for number, event in enumerate(events):
+        event["session_id"] = f"in both parts {number % 20}"
+        event["properties"] |= fill
+    journal.append(encoded(events))
+    journal.close()
+
+    with ColumnCopy(journal.path, least_part_bytes=1_000_000, most_part_bytes=40_000_000).source(journal.end) as source:
+        answered = engine.answer(Question("breakdown", by="property.plan"), source).rows
+        with engine.connect() as connection:
+            sizes = [
+                size
+                for part in source.parts
+                for table in ("events", "loose_events")
+                for (size,) in connection.execute(
+                    "SELECT sum(total_uncompressed_size) FROM "
+                    f"parquet_metadata('{part / table}.parquet') GROUP BY row_group_id"
+                ).fetchall()
+            ]
+
+    assert [row[:3] for row in answered] == [["property.plan", "pro", 300]]
+    assert len(source.parts) == 2
+    assert sum(sizes) > 300 * 200_000
+    assert max(sizes) < 20_000_000
+
+
 def test_only_what_is_new_is_converted(journal: Journal) -> None:
     copy = copy_of(journal)
     ask(copy, journal, "funnel")
