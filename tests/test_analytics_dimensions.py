@@ -14,6 +14,7 @@ from clickstream.analytics.catalog import Question, question_of
 from clickstream.analytics.columns import ColumnCopy
 from clickstream.analytics.dimensions import KNOWN
 from clickstream.analytics.scope import EVERYTHING, VISIT, Scope, texts_of
+from clickstream.commands.sql import visit_argument
 from clickstream.errors import RequestRefused
 from clickstream.journal import Journal, layout
 from tests.support.athena import by_athena
@@ -194,6 +195,8 @@ def test_a_span_limits_it_in_all_three_alike(journal: Journal) -> None:
         ("breakdown", {"by": "property."}, "property. needs the name of a property", "by"),
         ("breakdown", {"by": 'property.a"b'}, "none of them a quote", "by"),
         ("breakdown", {"by": "property.a*"}, "none of them a quote", "by"),
+        ("breakdown", {"by": "property.a=b"}, "bracket, =, ", "by"),
+        ("breakdown", {"by": "property.a\tb"}, "or control character", "by"),
         ("breakdown", {"by": "property." + "x" * 129}, "1 to 128 characters", "by"),
         ("breakdown", {"by": "property.\udcff"}, "1 to 128 characters", "by"),
         ("paths", {"by": "device"}, 'only funnel and breakdown can have "by", paths can not', "by"),
@@ -216,3 +219,10 @@ def test_a_visit_of_no_property_is_refused() -> None:
         texts_of(VISIT, {"visit.property.": "pro"})
 
     assert refused.value.field == "visit.property."
+
+
+def test_a_name_that_a_command_line_would_end_elsewhere_is_refused_there_and_in_an_address() -> None:
+    with pytest.raises(RequestRefused, match="none of them a quote, bracket, =, "):
+        texts_of(VISIT, {"visit.property.a=b": "pro"})  # --visit property.a=b=pro asks for "b=pro" of "a"
+
+    assert visit_argument("property.a=b=pro") == ("property.a", "b=pro")

@@ -18,8 +18,8 @@ _COLUMNS: Final = {
     **{name: name for name in ("device", "browser", "os", "country", "utm_source", "utm_medium", "utm_campaign")},
 }
 KNOWN: Final = tuple(_COLUMNS)
-# What a JSON path can hold between quotes, in DuckDB and in Athena alike.
-_OWN: Final = re.compile(r"[^\"'\\\[\]*\x00-\x1f\x7f\ud800-\udfff]{1,128}")
+# What a JSON path can hold between quotes, in DuckDB and in Athena alike; a = would end the name in --visit NAME=TEXT.
+_OWN: Final = re.compile(r"[^=\"'\\\[\]*\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 
 
 def wrong_with_name(name: str) -> str:
@@ -30,7 +30,8 @@ def wrong_with_name(name: str) -> str:
         own = f"a property of yours is {PROPERTY}{name[:40] or 'NAME'}"
         return f'nothing is known by "{name[:40]}"; known: {", ".join(KNOWN)}; {own}'
     if not _OWN.fullmatch(name.removeprefix(PROPERTY)):
-        return f"{PROPERTY} needs the name of a property: 1 to 128 characters, none of them a quote, bracket, * or \\"
+        none = "none of them a quote, bracket, =, *, \\ or control character"
+        return f"{PROPERTY} needs the name of a property: 1 to 128 characters, {none}"
     return ""
 
 
