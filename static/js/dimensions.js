@@ -15,6 +15,7 @@ export const inSentence = (name) => (name.startsWith(OWN) ? label(name) : label(
 export function chooser(select, field) {
   const fit = () => {
     const isOwn = select.value === OWN;
+    if (!isOwn && document.activeElement === field) select.focus(); // what is hidden loses the focus to nothing
     show(field.closest("label"), isOwn);
     field.required = isOwn;
   };

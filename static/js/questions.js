@@ -141,17 +141,21 @@ function drawControls(wrong) {
   }
   visits.draw(view.visit);
   ui.show(byId("steps"), name === FUNNEL);
-  if (document.activeElement !== byId("steps-text")) byId("steps-text").value = view.steps.replaceAll(",", ", ");
+  if (document.activeElement !== byId("steps-text")) writeSteps();
   ui.show(byId("by"), HAVE_BY.has(name));
   say(byId("by-name").options[0], HAVE_BY.get(name) ?? "");
-  if (!byId("by").contains(document.activeElement)) {
-    byChoice.write(view.by);
-    byId("of").value = view.of;
-  }
+  if (!byId("by").contains(document.activeElement)) writeBy();
   ui.show(byId("of").closest("label"), name === BREAKDOWN);
   say(byId("span-problem"), wrong);
   ui.show(byId("span-problem"), wrong !== "");
   if (wrong) say(byId("spoken"), wrong);
+}
+
+const writeSteps = () => { byId("steps-text").value = view.steps.replaceAll(",", ", "); };
+
+function writeBy() {
+  byChoice.write(view.by);
+  byId("of").value = view.of;
 }
 
 function drawAnswer(answer) {
@@ -286,6 +290,8 @@ function listen() {
   });
   addEventListener("popstate", () => {
     view = readView();
+    writeSteps(); // also where the focus is: what stands there was asked at the address before
+    writeBy();
     start();
   });
   ui.offerThemes(byId("theme"), () => {});

@@ -201,6 +201,27 @@ def test_visits_in_which_something_is_said_are_left_out_by_hand(plans: Shop, tab
     assert cells(tab)[0][:2] == ["free", "3"]
 
 
+def test_what_an_address_of_before_asks_stands_in_the_form_again(plans: Shop, tab: Page) -> None:
+    show(tab, plans.url, "?ask=breakdown&span=24h")
+    go_by(tab, "Own property …", "plan")
+    expect(tab.locator("#curl")).to_contain_text("by=property.plan")
+    field = tab.locator("#by-own")
+    field.fill("device")
+    field.press("Enter")
+    expect(tab.locator("#curl")).to_contain_text("by=property.device")
+
+    tab.go_back()
+    expect(tab.locator("#curl")).to_contain_text("by=property.plan")
+    expect(field).to_have_value("plan")
+    expect(field).to_be_focused()
+
+    tab.go_back()
+    expect(tab.locator("#curl")).not_to_contain_text("by=")
+    expect(tab.locator("#by-name")).to_have_value("")
+    expect(field).to_be_hidden()
+    expect(tab.locator("#by-name")).to_be_focused()
+
+
 def test_a_property_without_a_name_is_not_asked_for(plans: Shop, tab: Page) -> None:
     show(tab, plans.url, "?ask=breakdown&span=24h")
     before = tab.url

@@ -67,6 +67,19 @@ def test_a_type_that_never_came_is_told_with_the_one_that_looks_like_it(shop: Sh
     expect(tab.locator("#doubt")).to_contain_text("did you mean sign_up?")
 
 
+def test_the_steps_of_an_address_of_before_stand_in_the_form_again(past: Shop, tab: Page) -> None:
+    show(tab, past.url, "?ask=funnel&span=30d&steps=search,purchase")
+    field = tab.get_by_role("textbox", name="Steps")
+    field.fill("/,purchase")
+    field.press("Enter")
+    expect(tab.locator("#curl")).to_contain_text("steps=/,purchase")
+
+    tab.go_back()
+
+    expect(tab.locator("#curl")).to_contain_text("steps=search,purchase")
+    expect(field).to_have_value("search, purchase")
+
+
 def test_without_steps_it_is_the_funnel_of_a_shop(past: Shop, tab: Page) -> None:
     show(tab, past.url, "?ask=funnel&span=30d&steps=search,purchase")
     ask_for(tab, "")
