@@ -23,7 +23,7 @@ export function chooser(select, field) {
   field.addEventListener("focus", suggestNames);
   fit();
   return {
-    read: () => (select.value === OWN ? OWN + field.value.trim() : select.value),
+    read: () => (select.value === OWN ? OWN + named(field) : select.value),
     write(name) {
       const isOwn = name.startsWith(OWN);
       select.value = isOwn ? OWN : name;
@@ -32,6 +32,9 @@ export function chooser(select, field) {
     },
   };
 }
+
+/** The name in `field`; blanks around it are typed by mistake, unless events have it so. */
+const named = ({ value, list }) => ([...list.options].some((option) => option.value === value) ? value : value.trim());
 
 /** Offer the properties of the newest events; nothing where the API does not answer. */
 async function suggestNames({ target: { list } }) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -220,6 +221,21 @@ def test_what_an_address_of_before_asks_stands_in_the_form_again(plans: Shop, ta
     expect(tab.locator("#by-name")).to_have_value("")
     expect(field).to_be_hidden()
     expect(tab.locator("#by-name")).to_be_focused()
+
+
+@pytest.mark.parametrize(("typed", "asked"), [(" padded ", " padded "), (" plan ", "plan")])
+def test_blanks_around_a_name_count_where_events_have_them(shop: Shop, tab: Page, typed: str, asked: str) -> None:
+    shop.send(view(properties={" padded ": "yes", "plan": "pro"}))
+    show(tab, shop.url, "?ask=breakdown&span=24h")
+    go_by(tab, "Own property …")
+    tab.locator("#by-own").focus()
+    expect(tab.locator("#own-names option").first).to_be_attached()
+
+    go_by(tab, "Own property …", typed)
+
+    expect(tab).to_have_url(re.compile(rf"by={re.escape(urlencode({'': f'property.{asked}'})[1:])}$"))
+    answered(tab)
+    assert cells(tab)
 
 
 def test_a_property_without_a_name_is_not_asked_for(plans: Shop, tab: Page) -> None:
