@@ -5,6 +5,7 @@ const NEEDS_TOKEN = document.body.dataset.needsToken !== undefined;
 const EVENTS_FILE = document.body.dataset.eventsFile; // none with ENV=aws: the events are in the lake
 const STEERING = /[\p{Cc}\p{Cf}\u2028\u2029]/u; // what no eye sees: a terminal obeys some of it in what is pasted
 const PLAIN = /^[\w./:=@%+,-]+$/;
+const NO_WORD = "# no command can hold the character NUL that is asked for: ask by HTTP";
 const FORMULA = /^[=+\-@\t\r]/;
 
 /** Commands that answer `name` for the span `bounds` and what else the API is told, by HTTP and from the journal itself or for Athena. */
@@ -17,7 +18,7 @@ export function commands(name, bounds, rest) {
   });
   return {
     curl: `curl ${token}'${API_URL}/analytics/${name}?${query}'`,
-    sql: `.venv/bin/python -m clickstream sql ${name} ${EVENTS_FILE === undefined ? "--athena" : `--file ${word(EVENTS_FILE)}`}${options.join("")}`,
+    sql: rest.some(([, text]) => text.includes("\0")) ? NO_WORD : `.venv/bin/python -m clickstream sql ${name} ${EVENTS_FILE === undefined ? "--athena" : `--file ${word(EVENTS_FILE)}`}${options.join("")}`,
   };
 }
 

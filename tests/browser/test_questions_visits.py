@@ -293,6 +293,15 @@ def test_what_would_steer_a_terminal_is_written_out_in_the_command(shop: Shop, t
     assert done.stdout.decode().split("\0")[-2] == f"page={page}"
 
 
+def test_what_no_word_of_a_shell_can_hold_is_no_command(shop: Shop, tab: Page) -> None:
+    show(tab, shop.url, f"?ask=funnel&{urlencode({'visit.page': '/a' + chr(0) + 'b'})}")
+
+    command = tab.locator("#sql").text_content() or ""
+
+    assert command == "# no command can hold the character NUL that is asked for: ask by HTTP"
+    assert "visit.page=/a%00b" in (tab.locator("#curl").text_content() or "")
+
+
 @pytest.mark.parametrize("width", [390, 1440])
 def test_next_to_nothing_moves_when_visits_stand_in_the_address(past: Shop, tab: Page, width: int) -> None:
     watch_paint(tab)
