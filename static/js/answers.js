@@ -77,7 +77,7 @@ function drawFunnels(rows, by) {
   const [, ...later] = values[0].steps;
   const done = values[0].steps.at(-1).step === "purchase" ? "bought" : "took all steps";
   return {
-    sentence: best.took === 0 ? `No session with ${inSentence(by)} ${done}.` : `Best with ${inSentence(by)} ${best.value}: ${ui.share(best.took, best.began)} of ${some(best.began, "session")} ${done}.`,
+    sentence: best.took === 0 ? `No session with ${ui.inline(inSentence(by))} ${done}.` : `Best with ${ui.inline(inSentence(by))} ${ui.inline(best.value)}: ${ui.share(best.took, best.began)} of ${some(best.began, "session")} ${done}.`,
     parts: [rowsTable({
       caption: `Sessions that took the steps in this order, by ${label(by)}`,
       columns: [
@@ -179,7 +179,7 @@ function drawPaths(rows) {
   const from = groups(rows, "page").map(([page, found]) => ({ page, found, times: sum(found, "transitions") })).sort((a, b) => b.times - a.times);
   const [top] = rows.filter((row) => !ended(row));
   return {
-    sentence: top ? `The most frequent way: from ${top.page} to ${top.next_page}, ${some(top.transitions, "time")} (${ui.percent(top.share)} of those who were on ${top.page}).` : "Nobody went from one page to another.",
+    sentence: top ? `The most frequent way: from ${ui.inline(top.page)} to ${ui.inline(top.next_page)}, ${some(top.transitions, "time")} (${ui.percent(top.share)} of those who were on ${ui.inline(top.page)}).` : "Nobody went from one page to another.",
     parts: from.map(({ page, found }) => rowsTable({
       caption: `From ${page}`, isCaptionShown: true,
       columns: [
@@ -194,7 +194,7 @@ function drawPaths(rows) {
 
 function drawTopPages(rows) {
   return {
-    sentence: `${some(sum(rows, "views"), "view")} of ${some(rows.length, "page")}; ${ui.share(rows[0].views, sum(rows, "views"))} of them are ${rows[0].page}.`,
+    sentence: `${some(sum(rows, "views"), "view")} of ${some(rows.length, "page")}; ${ui.share(rows[0].views, sum(rows, "views"))} of them are ${ui.inline(rows[0].page)}.`,
     parts: [rowsTable({
       caption: "Pages by views, with the sessions that began and ended there",
       columns: [
@@ -210,7 +210,7 @@ function drawTopPages(rows) {
 function drawTopProducts(rows) {
   const sold = [...rows].sort((a, b) => b.units - a.units)[0];
   return {
-    sentence: `${some(sum(rows, "views"), "view")} of ${some(rows.length, "product")}, ${some(sum(rows, "units"), "unit")} bought${sold.units ? `; most often ${sold.product}, ${some(sold.units, "unit")}` : ""}.`,
+    sentence: `${some(sum(rows, "views"), "view")} of ${some(rows.length, "product")}, ${some(sum(rows, "units"), "unit")} bought${sold.units ? `; most often ${ui.inline(sold.product)}, ${some(sold.units, "unit")}` : ""}.`,
     parts: [rowsTable({ caption: "Products by views and units bought", columns: [{ ...first("product", "Product"), visit: "product" }, number("views", "Views", bar("views", rows)), number("units", "Units bought")], rows })],
     note: firstHundred(rows, "products"),
   };
@@ -266,10 +266,10 @@ function drawHours(rows) {
 
 function drawBreakdown(rows, { by, of: type }) {
   const dimensions = groups(rows, "dimension");
-  const leading = dimensions.slice(0, 3).map(([name, found]) => `${label(name).toLowerCase()} ${found[0].dimension_value}`);
+  const leading = dimensions.slice(0, 3).map(([name, found]) => `${label(name).toLowerCase()} ${ui.inline(found[0].dimension_value)}`);
   const of = by ? firstHundred(rows, "values") : "At most 20 values of each.";
   return {
-    sentence: by ? `Of ${some(sum(rows, "events"), type ? `${type} event` : "event")} with ${inSentence(by)}, ${ui.share(rows[0].events, sum(rows, "events"))} say ${rows[0].dimension_value}.` : `Most ${type ? `${type} events` : "events"} come from ${leading.join(", ")}.`,
+    sentence: by ? `Of ${some(sum(rows, "events"), type ? `${ui.inline(type)} event` : "event")} with ${ui.inline(inSentence(by))}, ${ui.share(rows[0].events, sum(rows, "events"))} say ${ui.inline(rows[0].dimension_value)}.` : `Most ${type ? `${ui.inline(type)} events` : "events"} come from ${leading.join(", ")}.`,
     parts: dimensions.map(([name, found]) => rowsTable({
       caption: label(name), isCaptionShown: true,
       columns: [{ ...first("dimension_value", "Value"), visit: name }, number("events", "Events", bar("events", found)), number("sessions", "Sessions"), number("orders", "Orders")],
@@ -302,7 +302,7 @@ const SHAPES = {
 /** `answer`, of chosen visits where `asked.isChosen`, `asked.by` one thing, and `asked.of` one type of events, as nodes, or, where there is nothing to show, what that means in `nothing`. */
 export function drawn({ name, rows }, asked) {
   const shape = Object.hasOwn(SHAPES, name) ? SHAPES[name] : { draw: drawAny, nothing: "No events in this span" };
-  if (rows.length === 0 || shape.isEmpty?.(rows)) return { nothing: asked.by || asked.of ? shape.nothingBy(asked.by ? inSentence(asked.by) : "any of these", asked.of) : shape.nothing };
+  if (rows.length === 0 || shape.isEmpty?.(rows)) return { nothing: asked.by || asked.of ? shape.nothingBy(asked.by ? ui.inline(inSentence(asked.by)) : "any of these", asked.of && ui.inline(asked.of)) : shape.nothing };
   const { sentence, parts, note } = shape.draw(rows, asked);
   return {
     nodes: [

@@ -3,6 +3,7 @@
 import { make, portion } from "./ui.js";
 
 const ROWS_AT_ONCE = 300;
+const MOST_CHOSEN = 2000; // letters of a text that visits are chosen by, as in the form: an address holds no more
 const MOST_BARS = 190;
 const HOUR_MS = 3_600_000;
 const SPANS_H = [1, 2, 3, 6, 12, 24, 48, 168, 336, 720, 2160, 8760]; // of a bar, where there are too many for one each
@@ -35,7 +36,7 @@ export function rowsTable({ caption, isCaptionShown = false, isTall = false, col
 function cell({ text, bar, title, isNothing, isUnbroken, visit }, row, index) {
   const said = text(row);
   if (index === 0) {
-    if (visit && !isNothing?.(row)) return make("th", { scope: "row" }, make("button", { type: "button", class: "named choosing", "data-visit": visit, title: `${said}\nAsk only about visits with it` }, ...breakable(said)));
+    if (visit && !isNothing?.(row) && said.length <= MOST_CHOSEN) return make("th", { scope: "row" }, make("button", { type: "button", class: "named choosing", "data-visit": visit, title: `${said}\nAsk only about visits with it` }, ...breakable(said)));
     const name = make("span", { class: isNothing?.(row) ? "named nothing-named" : "named", title: title?.(row) ?? said }, ...breakable(said));
     return make("th", { scope: "row", class: isUnbroken ? "unbroken" : null }, name);
   }

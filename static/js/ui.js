@@ -202,10 +202,18 @@ export function duration(ms) {
 
 // ---- words
 
+const MOST_LETTERS = 80;
+
 /** `text` with a capital and a full stop, unless it begins with an address or ends with a mark of its own. */
 export function sentence(text) {
   const begun = /^[a-z]+:\/\//.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1);
   return /[.?!]$/.test(begun) ? begun : `${begun}.`;
+}
+
+/** `text` within a sentence: no longer than a line, and without what would turn around the words behind it. */
+export function inline(text) {
+  const letters = [...text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "")];
+  return letters.length > MOST_LETTERS ? `${letters.slice(0, MOST_LETTERS).join("")}…` : letters.join("");
 }
 
 export const howToStart = (script) => `If you stopped it, start it with ./run_demo.sh or .venv/bin/python ${script}.`;

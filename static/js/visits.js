@@ -2,13 +2,12 @@
 
 import { ask } from "./asking.js";
 import { inSentence, label, OWN } from "./dimensions.js";
-import { attribute, byId, each, make, say, show } from "./ui.js";
+import { attribute, byId, each, inline, make, say, show } from "./ui.js";
 
 export const WITH = "visit.";
 export const WITHOUT = "without.";
 const STATISTICS = "/api/stats?window=all";
 const MOST_SUGGESTIONS = 50;
-const MOST_LETTERS = 80;
 const texts = (rows, said) => [...new Set(rows.map(said).filter((text) => typeof text === "string"))];
 // The answer that knows what is said, and the texts in it. Statistics are those of all time.
 const KNOWN_BY = {
@@ -32,12 +31,6 @@ export const read = (query) => new Map([...query].filter(([parameter]) => parame
 const isUnsaid = (parameter) => parameter.startsWith(WITHOUT);
 const nameOf = (parameter) => parameter.slice(parameter.indexOf(".") + 1);
 const chip = (parameter) => (isUnsaid(parameter) ? `Without ${inSentence(nameOf(parameter))}` : label(nameOf(parameter)));
-
-/** `text` within a sentence: no longer than a line, and without what would turn around the words behind it. */
-function inline(text) {
-  const letters = [...text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "")];
-  return letters.length > MOST_LETTERS ? `${letters.slice(0, MOST_LETTERS).join("")}…` : letters.join("");
-}
 
 /** In words, to follow what is asked; empty for all visits. */
 export function words(visit) {

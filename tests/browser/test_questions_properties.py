@@ -264,6 +264,25 @@ def test_what_senders_wrote_is_only_ever_text(plans: Shop, tab: Page) -> None:
     assert cells(tab)[0][0] == HOSTILE
 
 
+def test_a_long_value_is_cut_in_the_sentence_and_chooses_nothing_that_no_address_can_hold(
+    shop: Shop, tab: Page
+) -> None:
+    note = "\u202e" + "x" * 100_000
+    texts = [note, note, "short", "y" * 2000]
+    shop.send(*(view(session_id=f"s{number}", properties={"note": text}) for number, text in enumerate(texts)))
+    show(tab, shop.url, "?ask=breakdown&span=24h&by=property.note")
+
+    told = f"Of 4 events with note, 50.0% say {'x' * 80}\N{HORIZONTAL ELLIPSIS}."
+    expect(tab.locator("#answer .sentence")).to_have_text(told)
+    assert [row[0] for row in cells(tab)] == [note, "short", "y" * 2000]
+    assert tab.locator("#answer tbody th").first.bounding_box()["height"] < 80  # type: ignore[index]
+    assert tab.locator("#answer button.choosing").all_text_contents() == ["short", "y" * 2000]
+    tab.get_by_role("button", name="yyy").click()
+    expect(tab.locator("#curl")).to_contain_text("visit.property.note=yyy")
+    answered(tab)
+    assert [row[1] for row in cells(tab)] == ["1"]
+
+
 @pytest.mark.parametrize("query", ["ask=breakdown&by=property.plan", "ask=breakdown&by=device", "ask=breakdown"])
 def test_nothing_moves_when_the_answer_comes(plans: Shop, tab: Page, query: str) -> None:
     watch_paint(tab)
