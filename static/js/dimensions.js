@@ -3,6 +3,8 @@
 import { ask } from "./asking.js";
 import { show, typeName } from "./ui.js";
 
+const MOST_NAMES = 200;
+
 export const OWN = "property."; // what stands before the name of a property of one's own, for the API too
 
 /** What people call `name`; a property of theirs is called as they called it. */
@@ -36,9 +38,11 @@ export function chooser(select, field) {
 /** The name in `field`; blanks around it are typed by mistake, unless events have it so. */
 const named = ({ value, list }) => ([...list.options].some((option) => option.value === value) ? value : value.trim());
 
-/** Offer the properties of the newest events; nothing where the API does not answer. */
+/** Offer the properties that most of the newest events have; nothing where the API does not answer. */
 async function suggestNames({ target: { list } }) {
   const { events } = await ask("/api/events?limit=200", AbortSignal.timeout(20_000), "names").catch(() => ({ events: [] }));
-  const names = new Set(events.flatMap(({ properties }) => Object.keys(properties ?? {})));
-  list.replaceChildren(...[...names].sort().map((value) => Object.assign(document.createElement("option"), { value })));
+  const having = new Map();
+  for (const { properties } of events) for (const name of Object.keys(properties ?? {})) having.set(name, (having.get(name) ?? 0) + 1);
+  const most = [...having].sort(([, a], [, b]) => b - a).slice(0, MOST_NAMES);
+  list.replaceChildren(...most.map(([name]) => name).sort().map((value) => Object.assign(document.createElement("option"), { value })));
 }

@@ -291,6 +291,23 @@ def test_nothing_moves_when_the_answer_comes(plans: Shop, tab: Page, query: str)
     assert tab.evaluate("shift") <= 0.02
 
 
+def test_where_every_event_has_names_of_its_own_those_of_most_are_suggested(shop: Shop, tab: Page) -> None:
+    for number in range(0, 200, 50):
+        shop.send(
+            *(
+                view(properties={"plan": "pro"} | {f"{one} {other}": 1 for other in range(2500)})
+                for one in range(number, number + 50)
+            )
+        )
+    show(tab, shop.url, "?ask=breakdown&span=24h")
+
+    go_by(tab, "Own property …")
+    tab.locator("#by-own").focus()
+
+    expect(tab.locator("#own-names option")).to_have_count(200)
+    assert tab.locator("#own-names option[value=plan]").count() == 1
+
+
 def test_it_fits_a_phone(plans: Shop, tab: Page) -> None:
     tab.set_viewport_size({"width": 390, "height": 844})
     show(tab, plans.url, "?ask=breakdown&span=24h&by=property.plan")
