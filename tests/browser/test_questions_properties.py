@@ -314,3 +314,11 @@ def test_it_fits_a_phone(plans: Shop, tab: Page) -> None:
 
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     assert tab.locator("#by-own").evaluate("field => field.getBoundingClientRect().height") >= 40
+
+
+def test_what_is_asked_is_read_to_its_end_on_a_phone(plans: Shop, tab: Page) -> None:
+    tab.set_viewport_size({"width": 390, "height": 844})
+    show(tab, plans.url, f"?ask=sessions&span=24h&visit.property.{'x' * 128}={'w' * 300}")
+
+    assert tab.locator("#meaning").evaluate("words => words.scrollWidth <= words.clientWidth")
+    assert tab.locator("#meaning").evaluate("words => words.getBoundingClientRect().right") <= 390
