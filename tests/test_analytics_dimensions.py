@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,6 +177,22 @@ def test_visits_are_chosen_by_a_property_of_ones_own(journal: Journal, scope: Sc
         assert of_journal == broken_down(question.by, chosen)
     else:
         assert sum(row[1] for row in of_journal) == sum(not is_nobodys(group[0]) for group in chosen)
+
+
+def test_a_number_is_one_value_however_it_is_written(tmp_path: Path) -> None:
+    made = Journal(tmp_path / "events_backup.json")
+    made.resume_at(layout.START, layout.START_CRC)
+    fill = "x" * 100_000  # so that there are parts
+    for number, written in enumerate(["1.10", "1.1", "1E5", "1e5", "100000.0", "1", '"1"', "1.0", "-0", "0"]):
+        event = {"event_id": str(number), "event_type": "click", "user_id": "u", "timestamp": "2026-01-15T10:30:00Z"}
+        line = json.dumps(event | {"received_at": event["timestamp"], "properties": {"fill": fill, "size": None}})
+        made.append([line.replace("null", written).encode()])
+    made.close()
+
+    of_journal, of_copy, by_athena = answers(made, Question("breakdown", by="property.size"))
+
+    assert of_journal == of_copy == by_athena
+    assert [row[1:3] for row in of_journal] == [["100000.0", 3], ["0", 2], ["1", 2], ["1.1", 2], ["1.0", 1]]
 
 
 def test_a_span_limits_it_in_all_three_alike(journal: Journal) -> None:
