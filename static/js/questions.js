@@ -61,12 +61,12 @@ async function start() {
     isListed = true;
     if (request !== mine) return;
     drawControls(wrong);
+    const name = chosen();
+    if (!questions.some((question) => question.name === name)) throw new NoAnswer("warning", "There is no such question.", "Choose one of the list.");
     if (wrong) {
       drawNothing();
       return;
     }
-    const name = chosen();
-    if (!questions.some((question) => question.name === name)) throw new NoAnswer("warning", "There is no such question.", "Choose one of the list.");
     const bounds = spans.bounds(view.span);
     const others = rest(name, view);
     for (const [id, command] of Object.entries(commands(name, bounds, others))) say(byId(id), command);

@@ -170,6 +170,13 @@ def test_days_out_of_order_grey_what_is_no_answer_to_them_until_they_are_in_orde
     )
 
 
+def test_an_unknown_question_is_said_also_where_the_span_is_none(past: Shop, tab: Page) -> None:
+    tab.goto(f"{past.url}/questions?ask=foo&span=14d")
+
+    expect(tab.locator("#problem")).to_contain_text("There is no such question.")
+    expect(tab.locator("#span-problem")).to_contain_text("14d is not a span")
+
+
 def test_that_nobody_came_back_is_not_told_as_if_nobody_could(shop: Shop, tab: Page) -> None:
     for days in (9, 4, 1):
         at = stamp(NOW - timedelta(days=days))
