@@ -2,6 +2,7 @@
 
 import { drawn } from "./answers.js";
 import { ask, NoAnswer } from "./asking.js";
+import { comparison, isCompared } from "./before.js";
 import { chooser } from "./dimensions.js";
 import { commands, csv, download } from "./elsewhere.js";
 import * as spans from "./span.js";
@@ -73,11 +74,21 @@ async function start() {
     const answer = await ask(`/api/questions/${encodeURIComponent(name)}?${new URLSearchParams([...Object.entries(bounds), ...others])}`, mine.signal);
     if (request !== mine) return;
     drawAnswer(answer);
+    await compareWithBefore(answer, others, mine);
     const doubt = await doubtOf(answer);
     if (doubt && request === mine) byId("answer").append(ui.make("p", { class: "note", id: "doubt" }, doubt));
   } catch (error) {
     if (request === mine) drawProblem(error);
   }
+}
+
+/** Say below the sentence how the answer compares with that of the span before; nothing where there is none, or no answer. */
+async function compareWithBefore(answer, others, mine) {
+  const line = document.getElementById("before");
+  if (!line) return;
+  const { bounds, words } = spans.before(view.span);
+  const found = await ask(`/api/questions/${answer.name}?${new URLSearchParams([...Object.entries(bounds), ...others])}`, mine.signal, "before").catch(() => null);
+  if (found && request === mine) say(line, comparison(answer, found, words));
 }
 
 /** What is to be said about steps that nobody took: of a type that never came, and one that looks like it; else nothing. */
@@ -162,6 +173,7 @@ function drawAnswer(answer) {
   const { nothing, nodes } = drawn(answer, { isChosen: view.visit.size > 0, by: HAVE_BY.has(answer.name) ? view.by : "", of: answer.name === BREAKDOWN ? view.of : "" });
   shown = { answer, address: address(view) };
   byId("answer").replaceChildren(...(nodes ?? [emptiness(nothing)]));
+  if (!nothing && isCompared(answer) && spans.before(view.span)) byId("answer").querySelector(".sentence").after(ui.make("p", { class: "note", id: "before" }, "\u00a0"));
   setBusy(false);
   ui.attribute(byId("answer"), "data-old", "false");
   ui.show(byId("problem"), false);

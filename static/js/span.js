@@ -5,6 +5,7 @@ const DATES = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const FIRST_DAY = "1970-01-01";
 const LAST_DAY = "9999-12-30"; // the day after it is the last that RFC 3339 can write
 const PRESETS = { "24h": "the last 24 hours", "7d": "the last 7 days", "30d": "the last 30 days", all: "all time" };
+const DAY_MS = 86_400_000;
 const PRESET_DAYS = { "7d": 7, "30d": 30 }; // today included
 const USUAL = "30d";
 
@@ -35,12 +36,28 @@ export function problem({ name, since, until }) {
 
 /** The bounds as the API takes them: RFC 3339 in UTC, `since` included and `until` not. */
 export function bounds(span, now = new Date()) {
-  if (span.name === "24h") return { since: stamp(new Date(now - 86_400_000)) };
+  if (span.name === "24h") return { since: stamp(new Date(now - DAY_MS)) };
   const { since, until } = days(span, now);
   const found = {};
   if (since) found.since = stamp(midnight(since));
   if (until && !span.name) found.until = stamp(midnight(until, 1));
   return found;
+}
+
+/**
+ * The span before, as long and, where this one goes on, up to the same time of day: its bounds, and what it is called.
+ * Null where this one has no beginning.
+ */
+export function before(span, now = new Date()) {
+  if (span.name === "24h") return { bounds: { since: stamp(new Date(now - 2 * DAY_MS)), until: stamp(new Date(now - DAY_MS)) }, words: "The 24 hours before" };
+  const { since, until } = days(span, now);
+  if (!since) return null;
+  const goesOn = span.name !== "" || !until;
+  const length = Math.round((midnight(goesOn ? local(now) : until, 1) - midnight(since)) / DAY_MS);
+  if (length < 1) return null; // it begins in the future
+  const end = goesOn ? new Date(now.getFullYear(), now.getMonth(), now.getDate() - length, now.getHours(), now.getMinutes(), now.getSeconds()) : midnight(since);
+  const named = length === 1 ? "The day before" : `The ${length} days before`;
+  return { bounds: { since: stamp(midnight(since, -length)), until: stamp(end) }, words: goesOn ? `${named}, up to this time of day` : named };
 }
 
 /** The days that stand in the inputs. */

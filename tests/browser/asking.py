@@ -114,8 +114,8 @@ def lost(sessions: int) -> str:
 
 def shares(rows: list[dict[str, Any]]) -> list[list[str]]:
     """The heat table's cells, without its first row of all."""
-    days = max(row["day_number"] for row in rows)
     end = max(datetime.fromisoformat(row["cohort"]) + timedelta(days=row["day_number"]) for row in rows)
+    days = min(30, (end - datetime.fromisoformat(rows[0]["cohort"])).days)
     lines = []
     for cohort in sorted({row["cohort"] for row in rows}):
         found = {row["day_number"]: row for row in rows if row["cohort"] == cohort}

@@ -8,15 +8,16 @@ import json
 import re
 import shlex
 import subprocess
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import requests
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from clickstream.analytics.catalog import QUESTIONS
-from tests.browser.asking import NOW, SHOWN, answered, choose, said, show, tables
+from tests.browser.asking import NOW, SHOWN, answered, choose, money, percent, said, show, tables
 from tests.browser.shop import UNKNOWN, Shop, view
 from tests.support.dashboards import dashboard
 from tests.support.platform import platform
@@ -175,6 +176,43 @@ def test_an_unknown_question_is_said_also_where_the_span_is_none(past: Shop, tab
 
     expect(tab.locator("#problem")).to_contain_text("There is no such question.")
     expect(tab.locator("#span-problem")).to_contain_text("14d is not a span")
+
+
+BEFORE = {
+    "traffic": lambda rows: f"{sum(row['page_views'] for row in rows)} page views",
+    "sessions": lambda rows: f"{sum(row['sessions'] for row in rows)} sessions",
+    "funnel": lambda rows: f"{percent(rows[-1]['sessions'] / rows[0]['sessions'])} bought",
+    "revenue": lambda rows: money(sum(row["revenue_cents"] for row in rows), "USD"),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_an_answer_is_compared_with_that_of_the_span_before(past: Shop, tab: Page, name: str) -> None:
+    with tab.expect_response(
+        lambda answer: f"/api/questions/{name}?" in answer.url and "until=" in answer.url
+    ) as asked:
+        show(tab, past.url, f"?ask={name}&span=7d&visit.device=mobile")
+    earlier = asked.value.json()["rows"]
+    since, until = (re.findall(f"{bound}=([^&]+)", unquote(asked.value.url))[0] for bound in ("since", "until"))
+
+    line = tab.locator("#before")
+    expect(line).to_contain_text(f"The 7 days before, up to this time of day: {BEFORE[name](earlier)}; now ")
+    assert re.search(r"now (as much|[\d.,]+(%| points?) (more|less))\.$", line.text_content() or "")
+    first, last = (datetime.fromisoformat(moment.replace("Z", "+00:00")) for moment in (since, until))
+    assert timedelta(days=6) < last - first < timedelta(days=7, hours=1)
+    assert abs(last + timedelta(days=7) - datetime.now(timezone.utc)) < timedelta(hours=1, minutes=2)
+    assert "visit.device=mobile" in asked.value.url
+
+
+def test_what_has_no_span_before_is_not_compared(past: Shop, tab: Page) -> None:
+    show(tab, past.url, "?ask=traffic&span=all")
+    assert tab.locator("#before").count() == 0
+
+    day = f"{NOW - timedelta(days=7):%Y-%m-%d}"
+    show(tab, past.url, f"?ask=traffic&since={day}&until={day}")
+    expect(tab.locator("#before")).to_have_text(re.compile(r"^The day before: [\d,]+ page views; now .*\.$"))
+    choose(tab, "paths")
+    assert tab.locator("#before").count() == 0
 
 
 def test_that_nobody_came_back_is_not_told_as_if_nobody_could(shop: Shop, tab: Page) -> None:
