@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -18,6 +19,8 @@ from clickstream.privacy import CLIENT_IP_CHOICES
 T = TypeVar("T")
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_LOCAL_URL = "http://127.0.0.1:3000"
+_NOT_IN_ADDRESSES = re.compile(r"""[\s?#"'`$\\<>]""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,10 @@ class Settings:
     dashboard_host: str = "127.0.0.1"
     dashboard_port: int = 5000
     # API_URL: where dashboard and terminal find the API. Default http://<API_HOST>:<API_PORT>.
-    api_url: str = "http://127.0.0.1:3000"
+    api_url: str = _LOCAL_URL
+    # PUBLIC_API_URL: where people's browsers and shells reach the API, for the links and commands that pages show.
+    #   Default API_URL, which the dashboard itself goes on asking.
+    public_api_url: str = _LOCAL_URL
     # READ_TOKEN: secret for every route that reads events. Default empty: reads are open on loopback.
     # It travels in a header, so it has only characters that can: printable ones of ISO 8859-1.
     read_token: str = ""
@@ -160,7 +166,8 @@ class _Reader:
             api_port=api_port,
             dashboard_host=self._text("DASHBOARD_HOST", default.dashboard_host),
             dashboard_port=self._integer("DASHBOARD_PORT", default.dashboard_port, 1, 65535),
-            api_url=self._url("API_URL", f"http://{_in_url(api_host)}:{api_port}"),
+            api_url=(api_url := self._url("API_URL", f"http://{_in_url(api_host)}:{api_port}", _LOCAL_URL)),
+            public_api_url=self._url("PUBLIC_API_URL", api_url, "https://events.example"),
             read_token=self._read_token(),
             write_keys=self._write_keys(),
             rate_limit=self._integer("RATE_LIMIT", default.rate_limit, 0, 10**9),
@@ -256,14 +263,16 @@ class _Reader:
 
         return self._value(name, default, parse, f"an integer from {least} to {most}")
 
-    def _url(self, name: str, default: str) -> str:
+    def _url(self, name: str, default: str, such_as: str) -> str:
         def parse(text: str) -> str:
             parts = urlsplit(text)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
                 raise ValueError  # as `port` does for what is none
+            if _NOT_IN_ADDRESSES.search(text):  # paths are put behind it, and it stands in commands to copy
+                raise ValueError
             return text.rstrip("/")
 
-        return self._value(name, default, parse, "an address such as http://127.0.0.1:3000")
+        return self._value(name, default, parse, f"an address such as {such_as}")
 
 
 def _in_url(host: str) -> str:

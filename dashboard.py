@@ -19,7 +19,9 @@ from web.board import EXTENSION
 def _parser() -> argparse.ArgumentParser:
     return argparse.ArgumentParser(
         description="Serves the dashboard on DASHBOARD_HOST:DASHBOARD_PORT until Ctrl-C or SIGTERM.",
-        epilog=config.help_text("ENV", "DASHBOARD_", "API_", "READ_TOKEN", "EVENTS_FILE", "POLL_INTERVAL_S"),
+        epilog=config.help_text(
+            "ENV", "DASHBOARD_", "API_", "PUBLIC_API_URL", "READ_TOKEN", "EVENTS_FILE", "POLL_INTERVAL_S"
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("clickstream.api")
 
-_OF_THE_DASHBOARD: Final = ("DASHBOARD_HOST", "DASHBOARD_PORT", "API_URL", "POLL_INTERVAL_S")
+_OF_THE_DASHBOARD: Final = ("DASHBOARD_HOST", "DASHBOARD_PORT", "API_URL", "PUBLIC_API_URL", "POLL_INTERVAL_S")
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 20_000  # events are no cycles: Python's 700 cost a twentieth of the loop's time
 
 

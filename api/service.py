@@ -23,7 +23,7 @@ service: Final = Blueprint("service", __name__)
 def get_index() -> Response:
     """Name, version, health and the list of endpoints; a browser is sent to the page for people."""
     prefers_page = request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html"
-    answer = Response(status=HTTPStatus.FOUND, headers={"Location": "/docs"}) if prefers_page else _index()
+    answer = Response(status=HTTPStatus.FOUND, headers={"Location": "docs"}) if prefers_page else _index()
     answer.vary.add("Accept")
     return answer
 

@@ -1,6 +1,7 @@
 /* The page /docs: reads /openapi.json, shows every route and lets one try it. Text only ever enters the page as text. */
 
 const SHOWN_CHARACTERS = 200_000;
+const BASE = location.origin + location.pathname.replace(/\/docs$/, ""); // a proxy may give the API a path
 const spec = await readDescription();
 const token = document.getElementById("token");
 document.getElementById("token-row").addEventListener("submit", (event) => event.preventDefault());
@@ -22,7 +23,7 @@ if (spec) {
 
 async function readDescription() {
   try {
-    const answer = await fetch("/openapi.json");
+    const answer = await fetch(`${BASE}/openapi.json`);
     if (!answer.ok) throw new Error(`it answered ${answer.status}`);
     return await answer.json();
   } catch (problem) {
@@ -34,7 +35,7 @@ async function readDescription() {
 }
 
 async function askWhetherTokenIsNeeded() {
-  const answer = await fetch("/stats?window=15m", { method: "HEAD" }).catch(() => null);
+  const answer = await fetch(`${BASE}/stats?window=15m`, { method: "HEAD" }).catch(() => null);
   document.getElementById("token-row").hidden = answer?.status !== 401;
 }
 
@@ -202,7 +203,7 @@ function address(path, inputs) {
       query.append(`${parameter.name}.${value.slice(0, at)}`, value.slice(at + 1));
     } else if (value) query.append(parameter.name, value);
   }
-  return location.origin + path + (query.size ? `?${query}` : "");
+  return BASE + path + (query.size ? `?${query}` : "");
 }
 
 function bodyEditor(requestBody, id) {

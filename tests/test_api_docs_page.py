@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.platform import Platform, platform
@@ -53,6 +54,28 @@ def test_a_browser_that_asks_for_the_api_alone_sees_the_page_and_a_program_the_i
 
     expect(page).to_have_url(f"{running.url}/docs")
     assert running.get("/")["name"] == "clickstream"
+
+
+def test_the_page_works_below_a_path_that_a_proxy_gives_it(browser: Browser, running: Platform) -> None:
+    page = browser.new_page()
+    below = "http://shop.test/clicks"
+    page.route(
+        f"{below}/**",
+        lambda route: route.fulfill(response=route.fetch(url=running.url + route.request.url[len(below) :])),
+    )
+    page.goto(f"{below}/docs")
+    entry = page.locator("#POST-events")
+
+    entry.get_by_role("button", name="Send").click()
+
+    expect(entry.locator(".status")).to_have_text("202 Accepted")
+    expect(page.get_by_role("link", name="openapi.json")).to_have_js_property("href", f"{below}/openapi.json")
+    expect(entry.locator("pre", has_text="curl")).to_contain_text(f"curl '{below}/events'")
+    assert len(running.events()) == 1
+    page.close()
+
+    bare = requests.get(running.url, headers={"Accept": "text/html"}, allow_redirects=False, timeout=5)
+    assert bare.headers["Location"] == "docs"
 
 
 def test_the_curl_command_does_the_same_whatever_the_body_holds(browser: Browser, running: Platform) -> None:

@@ -67,6 +67,33 @@ def test_an_address_that_nobody_can_call_is_refused(url: str) -> None:
     assert problems(API_URL=url) == [f'API_URL="{url}": expected an address such as http://127.0.0.1:3000']
 
 
+def test_pages_name_the_address_that_the_dashboard_asks_unless_people_reach_the_api_elsewhere() -> None:
+    asked = config.load({"API_URL": "http://10.0.0.5:3000/"})
+    public = config.load({"API_URL": "http://10.0.0.5:3000", "PUBLIC_API_URL": " https://shop.example/clicks/ "})
+
+    assert asked.public_api_url == "http://10.0.0.5:3000"
+    assert config.load({"API_PORT": "8080"}).public_api_url == "http://127.0.0.1:8080"
+    assert (public.api_url, public.public_api_url) == ("http://10.0.0.5:3000", "https://shop.example/clicks")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "events.example",
+        "ftp://events.example",
+        "https://",
+        "https://a b",
+        "https://a/?x=1",
+        "https://a/#x",
+        "https://a/'",
+    ],
+)
+def test_an_address_for_people_that_no_link_can_have_is_refused(url: str) -> None:
+    expected = "expected an address such as https://events.example"
+
+    assert problems(PUBLIC_API_URL=url) == [f'PUBLIC_API_URL="{url}": {expected}']
+
+
 @pytest.mark.parametrize("value", ["0", "65536", "-1", "3000.0", "3e3", "abc"])
 def test_ports_are_whole_numbers_in_their_range(value: str) -> None:
     assert len(problems(API_PORT=value)) == 1

@@ -348,6 +348,26 @@ def test_the_export_is_a_link_and_with_a_read_token_a_command_that_works(tmp_pat
     ]
 
 
+def test_pages_name_the_api_where_people_reach_it_and_the_dashboard_asks_where_it_does(
+    tmp_path: Path, api: Platform
+) -> None:
+    public = "https://shop.example/clicks"
+    with dashboard(tmp_path, api.url, PUBLIC_API_URL=f"{public}/") as page:
+        live, questions = get(page).text, get(f"{page}/questions").text
+        shown = get(f"{page}/api/stats").json()
+
+    assert f'<a href="{public}/export?format=csv">Export CSV</a>' in live
+    for html in (live, questions):
+        assert re.findall('href="([^"]*/docs)"', html) == [f"{public}/docs"]
+        assert re.findall(' data-(?:public-)?api-url="([^"]*)"', html) == [api.url, public]
+    assert shown["dashboard"]["api_url"] == api.url
+    assert shown["dashboard"]["problem"] is None
+
+    with dashboard(tmp_path, api.url, PUBLIC_API_URL=public, READ_TOKEN="s3cret") as page:
+        (command,) = re.findall("Export CSV: <code>(.*?)</code>", get(page, auth=("any", "s3cret")).text)
+    assert f'"{public}/export?format=csv"' in unescape(command)
+
+
 def test_a_taken_port_is_one_line_and_exit_code_2(page: str) -> None:
     port = page.rpartition(":")[2]
 

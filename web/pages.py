@@ -103,6 +103,7 @@ def _rendered(template: str, **values: object) -> str:
     return render_template(
         template,
         api_url=here.settings.api_url,
+        public_api_url=here.settings.public_api_url,
         env=here.settings.env,
         needs_token=bool(here.settings.read_token),  # which a browser has for the dashboard, not for the API
         static=f"/static/{here.static.version}",

@@ -1,6 +1,6 @@
 // The same answer outside of this page: as commands to copy and as CSV.
 
-const API_URL = document.body.dataset.apiUrl;
+const API_URL = document.body.dataset.publicApiUrl;
 const NEEDS_TOKEN = document.body.dataset.needsToken !== undefined;
 const EVENTS_FILE = document.body.dataset.eventsFile; // none with ENV=aws: the events are in the lake
 const STEERING = /[\p{Cc}\p{Cf}\u2028\u2029]/u; // what no eye sees: a terminal obeys some of it in what is pasted

@@ -7,7 +7,7 @@ import * as panels from "./panels.js";
 import * as ui from "./ui.js";
 
 const { byId, say } = ui;
-const API_URL = document.body.dataset.apiUrl;
+const API_URL = document.body.dataset.publicApiUrl;
 
 // ---- what is looked at; it lives in the URL, so that a view can be shared
 

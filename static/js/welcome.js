@@ -3,11 +3,16 @@
 import { PAUSE_MS } from "./freshness.js";
 import * as ui from "./ui.js";
 
+// Behind a proxy the API may have a path, which neither of them takes from where it comes or sends to.
+const path = (url) => new URL(url).pathname.replace(/^\/$/, "");
+const endpoint = (url) => path(url) && ` data-endpoint="${url}"`;
+const route = (url) => path(url) && `, path: "${path(url)}/v1/batch"`;
+
 const snippets = (url) => ({
   curl: `curl -X POST ${url}/events \\\n  -H 'Content-Type: application/json' \\\n  -d '{"event_type": "page_view",\n       "user_id": "user_123",\n       "session_id": "session_abc",\n       "properties": {"page": "/products"}}'`,
   Python: `import requests\n\nrequests.post("${url}/events", timeout=10, json={\n    "event_type": "page_view",\n    "user_id": "user_123",\n    "session_id": "session_abc",\n    "properties": {"page": "/products"},\n}).raise_for_status()`,
-  "Segment SDK": `// npm install @segment/analytics-node\nimport { Analytics } from "@segment/analytics-node";\n\nconst analytics = new Analytics({ writeKey: "local", host: "${url}" });\nanalytics.page({ userId: "user_123", name: "Products", properties: { path: "/products" } });\nawait analytics.closeAndFlush();`,
-  Browser: `<!-- in the pages of your site; it sends page views and clicks by itself -->\n<script defer src="${url}/tracker.js"></script>`,
+  "Segment SDK": `// npm install @segment/analytics-node\nimport { Analytics } from "@segment/analytics-node";\n\nconst analytics = new Analytics({ writeKey: "local", host: "${url}"${route(url)} });\nanalytics.page({ userId: "user_123", name: "Products", properties: { path: "/products" } });\nawait analytics.closeAndFlush();`,
+  Browser: `<!-- in the pages of your site; it sends page views and clicks by itself -->\n<script defer src="${url}/tracker.js"${endpoint(url)}></script>`,
 });
 const generator = (url) => `.venv/bin/python advanced_generator.py --endpoint ${url}/events`;
 

@@ -7,12 +7,14 @@ import shlex
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 import requests
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.shop import UNKNOWN, Shop, look_at, show, text, view
+from tests.support.dashboards import dashboard
 from tests.support.processes import ROOT, python
 from tests.support.shop import stamp
 from tests.support.site import site
@@ -33,6 +35,22 @@ def test_the_first_event_turns_the_empty_page_into_the_dashboard(shop: Shop, tab
     expect(tab.locator("#dashboard")).to_be_visible(timeout=3000)
     expect(tab.locator("#value-events")).to_have_text("1")
     expect(tab.locator("#feed")).to_contain_text("/first")
+
+
+def test_snippets_and_commands_name_the_api_where_people_reach_it(shop: Shop, tab: Page, tmp_path: Path) -> None:
+    public = "https://shop.example/clicks"
+    with dashboard(tmp_path, shop.api_url, PUBLIC_API_URL=public) as url:
+        tab.goto(url)
+        for name, expected in (
+            ("curl", f"curl -X POST {public}/events"),
+            ("Segment SDK", f'host: "{public}", path: "/clicks/v1/batch" }}'),
+            ("Browser", f'<script defer src="{public}/tracker.js" data-endpoint="{public}"></script>'),
+        ):
+            tab.get_by_role("tab", name=name).click()
+            expect(tab.locator("#snippet")).to_contain_text(expected)
+        shop.send(view())
+        tab.goto(f"{url}/questions?ask=top_pages")
+        expect(tab.locator("#curl")).to_contain_text(f"curl '{public}/analytics/top_pages?")
 
 
 def test_the_curl_and_python_snippets_work_as_shown(shop: Shop, tab: Page) -> None:
