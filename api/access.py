@@ -8,10 +8,11 @@ from typing import Final
 from flask import request
 
 from api.parts import parts
-from clickstream.access import WriteAccess
+from clickstream.access import TurnedAway, WriteAccess
 from clickstream.dashboard.access import holds, why_strange
-from clickstream.errors import RequestRefused
+from clickstream.errors import ClickstreamError, RequestRefused
 
+_LONGEST_ORIGIN: Final = 100
 _UNNAMED: Final = "a site that does not say its name"
 
 
@@ -50,7 +51,17 @@ def admit(access: WriteAccess, events: int, key_in_body: str | None = None) -> s
         return access.admit(_presented(key_in_body), origin=_page(), address=request.remote_addr or "", events=events)
     except RequestRefused as refusal:
         parts().pipeline.meter.denied[refusal.code] += 1
+        if isinstance(refusal, TurnedAway):  # beyond a rate they come back, so nothing is lost
+            _tell(refusal)
         raise
+
+
+def _tell(refusal: TurnedAway) -> None:
+    """Log whom to look for; the text of the origin is the sender's own, so it is cut and stands escaped in quotes."""
+    origin = _page()
+    page = "none" if origin is None else repr(origin[:_LONGEST_ORIGIN])
+    route = f"{request.method} {request.url_rule}"
+    parts().turned_away.failed(ClickstreamError(f"{refusal.reason} route={route} origin={page}"))
 
 
 def _page() -> str | None:

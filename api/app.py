@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -31,10 +32,12 @@ from clickstream.expectations import Expectations
 from clickstream.metrics import MetricsPage
 from clickstream.pipeline import Pipeline
 from clickstream.privacy import Privacy
+from clickstream.recurring import Recurring
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+_log: Final = logging.getLogger("clickstream.api")
 _ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -61,6 +64,7 @@ def create_app(
         metrics_page=MetricsPage(pipeline),
         static=StaticFiles(_ROOT / "static", "*"),
         write_access=write_access or WriteAccess((), rate_per_s=0, clock_s=time.monotonic),
+        turned_away=Recurring(_log, "senders turned away", level=logging.WARNING),
         read_token=read_token,
         host=host,
         max_body_bytes=max_body_bytes,

@@ -13,6 +13,7 @@ from clickstream.expectations import Expectations
 from clickstream.metrics import MetricsPage
 from clickstream.pipeline import Pipeline
 from clickstream.privacy import Privacy
+from clickstream.recurring import Recurring
 
 EXTENSION: Final = "clickstream"
 
@@ -27,6 +28,7 @@ class Parts:
     metrics_page: MetricsPage
     static: StaticFiles
     write_access: WriteAccess
+    turned_away: Recurring
     read_token: str
     host: str
     max_body_bytes: int

@@ -31,6 +31,14 @@ class WriteKey:
     rate_per_s: float | None = None
 
 
+class TurnedAway(RequestRefused):
+    """No key that fits; `reason` tells an operator why, in words of which the sender wrote none."""
+
+    def __init__(self, code: str, message: str, *, reason: str) -> None:
+        super().__init__(code, message)
+        self.reason = reason
+
+
 class RateLimited(RequestRefused):
     """Too many events; `retry_after_s` seconds from now there is room again."""
 
@@ -90,8 +98,10 @@ class WriteAccess:
         """
         key = self._key(presented) if self._keys else None
         if key is not None and key.origins and origin is not None and origin not in key.origins:
-            raise RequestRefused(
-                "forbidden", f"pages of {origin[:100]} may not use the key of {key.source} (WRITE_KEYS)"
+            raise TurnedAway(
+                "forbidden",
+                f"pages of {origin[:100]} may not use the key of {key.source} (WRITE_KEYS)",
+                reason=f"a page that is none of the origins of {key.source}",
             )
         rate = self._rate_per_s if key is None or key.rate_per_s is None else key.rate_per_s
         if rate:
@@ -100,13 +110,17 @@ class WriteAccess:
 
     def _key(self, presented: str | None) -> WriteKey:
         if not presented:
-            raise RequestRefused("unauthorized", "send a write key (WRITE_KEYS), e.g. in the header X-Write-Key")
+            raise TurnedAway(
+                "unauthorized",
+                "send a write key (WRITE_KEYS), e.g. in the header X-Write-Key",
+                reason="no write key",
+            )
         found = None
         for key in self._keys:  # all of them, whatever is found: the time tells nothing about the keys
             if hmac.compare_digest(key.key.encode(), presented.encode("utf-8", "surrogateescape")):
                 found = key
         if found is None:
-            raise RequestRefused("forbidden", "this write key is unknown here (WRITE_KEYS)")
+            raise TurnedAway("forbidden", "this write key is unknown here (WRITE_KEYS)", reason="unknown write key")
         return found
 
     def _take(self, bucket: tuple[str, str], rate: float, events: int) -> None:

@@ -18,9 +18,17 @@ _NUMBERS: Final = re.compile(r"\d+")  # how many, how long, where: not what
 class Recurring:
     """Logs each kind of failure at most once in 30 seconds, and once that it is over."""
 
-    def __init__(self, log: logging.Logger, what: str, *, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        log: logging.Logger,
+        what: str,
+        *,
+        level: int = logging.ERROR,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._log = log
         self._what = what
+        self._level = level
         self._clock_s = clock_s
         self._said_s: dict[str, float] = {}  # by kind; also when it is over, or one that comes and goes fills the log
         self._is_said = False  # since it was last over
@@ -38,7 +46,7 @@ class Recurring:
             said_s[kind] = now_s
             self._is_said = True
             unexplained = None if isinstance(problem, (OSError, ClickstreamError)) else problem
-            self._log.error("%s error=%s", self._what, problem, exc_info=unexplained)
+            self._log.log(self._level, "%s error=%s", self._what, problem, exc_info=unexplained)
 
     def over(self) -> None:
         """It has not happened this time."""

@@ -248,6 +248,51 @@ def test_reads_carry_no_cors_header_and_another_site_can_change_nothing(api: Pla
     assert change.status_code == 403
 
 
+def test_who_is_turned_away_is_logged_with_route_and_page_and_never_with_the_key(tmp_path: Path) -> None:
+    with platform(tmp_path, WRITE_KEYS="web=pk_web;origins=https://shop.test, app=pk_app;rate=1") as api:
+        for _ in range(20):
+            requests.post(f"{api.url}/events", json=EVENT, headers={"Origin": "https://new.test"}, timeout=5)
+            requests.post(f"{api.url}/v1/batch", json={"writeKey": "pk_old", "batch": []}, timeout=5)
+            requests.post(f"{api.url}/v1/track", json={"writeKey": "pk_old", "event": "a", "userId": "u"}, timeout=5)
+            requests.post(
+                f"{api.url}/events?write_key=pk_web",
+                json=EVENT,
+                headers={"Referer": "https://a@evil.test/x"},
+                timeout=5,
+            )
+            requests.post(f"{api.url}/events?write_key=pk_app", json=[EVENT] * 30, timeout=5)
+
+    assert turned_away(tmp_path) == [
+        "no write key route=POST /events origin='https://new.test'",
+        "unknown write key route=POST /v1/track origin=none",
+        "a page that is none of the origins of web route=POST /events origin='https://evil.test'",
+    ]
+    assert "pk_" not in (tmp_path / "api.log").read_text()
+
+
+def test_no_origin_fills_the_log_or_steers_a_terminal_that_shows_it(tmp_path: Path) -> None:
+    with platform(tmp_path, WRITE_KEYS="app=pk_app") as api:
+        for origin in (
+            "https://\x9b31m' route=x",
+            "https://long.test/" + "x" * 5000,
+            *(f"https://{'y' * n}" for n in range(50)),
+        ):
+            assert (
+                requests.post(f"{api.url}/events", json=EVENT, headers={"Origin": origin}, timeout=5).status_code == 401
+            )
+
+    first, second, *others = turned_away(tmp_path)
+    assert first == 'no write key route=POST /events origin="https://\\x9b31m\' route=x"'
+    assert second == f"no write key route=POST /events origin='https://long.test/{'x' * 82}'"
+    assert len(others) == 6
+
+
+def turned_away(directory: Path) -> list[str]:
+    """What the log of a platform says of senders."""
+    log = (directory / "api.log").read_text()
+    return re.findall(" WARNING clickstream.api senders turned away error=(.*)", log)
+
+
 def test_beyond_the_rate_senders_are_told_when_to_come_back(tmp_path: Path) -> None:
     with platform(tmp_path, RATE_LIMIT="5") as limited:
         statuses = [requests.post(f"{limited.url}/events", json=[EVENT] * 30, timeout=5) for _ in range(3)]
