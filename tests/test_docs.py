@@ -70,6 +70,22 @@ def test_every_route_is_in_the_api_page_and_in_the_openapi_description(api: str)
     assert [path for path in described if path not in routes] == []
 
 
+@pytest.mark.e2e
+def test_an_event_takes_on_disk_what_the_documents_say(api: str) -> None:
+    command = python("advanced_generator.py", "--backfill", "30d", "--events", "20000", "--seed", "1")
+    subprocess.run(command, env=environment(API_URL=api), cwd=ROOT, check=True, capture_output=True, timeout=60)
+
+    with urllib.request.urlopen(f"{api}/metrics", timeout=5) as answer:
+        page = answer.read().decode()
+    size, records = (
+        re.search(rf"^clickstream_journal_{name} (\S+)$", page, re.MULTILINE) for name in ("bytes", "records")
+    )
+    assert size and records
+    said = [*re.findall(r"about (\d+) bytes an event", README.read_text())]
+    said += re.findall(r"`advanced_generator.py` takes (\d+) bytes", OPERATIONS.read_text())
+    assert [int(one) for one in said] == [pytest.approx(float(size[1]) / float(records[1]), rel=0.02)] * 2
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_inside_the_project_lead_somewhere(document: Path) -> None:
     assert [link for link in LINK.findall(document.read_text()) if not _leads_somewhere(document, link)] == []
