@@ -50,11 +50,13 @@ def here(code: str, api: Platform) -> str:
     return code.replace("http://localhost:3000", api.url)
 
 
-def assert_one_order(api: Platform) -> None:
+def assert_one_order(api: Platform, *, session_id: str | None = None) -> None:
     until(lambda: "purchase" in {event["event_type"] for event in api.events()})
     (order,) = [event for event in api.events() if event["event_type"] == "purchase"]
     assert order["user_id"] == "user_1"
     assert (order["properties"]["order_id"], order["properties"]["total"]) == ("o-1", 25.5)
+    if session_id is not None:
+        assert order["session_id"] == session_id
     assert api.accounting()["rejected"] == 0
 
 
@@ -62,7 +64,7 @@ def assert_one_order(api: Platform) -> None:
 def test_a_python_block_brings_an_order(code: str, api: Platform) -> None:
     subprocess.run([sys.executable, "-W", "ignore", "-c", here(code, api)], check=True, timeout=60)
 
-    assert_one_order(api)
+    assert_one_order(api, session_id="session_abc")
 
 
 @pytest.mark.parametrize("code", of_kind("js node"))
@@ -70,7 +72,7 @@ def test_a_node_block_brings_an_order(code: str, api: Platform) -> None:
     command = ["node", "--input-type=module", "-e", here(code, api)]
     with subprocess.Popen(command, cwd=SDK) as process:
         try:
-            assert_one_order(api)
+            assert_one_order(api, session_id="session_abc")
         finally:
             process.kill()
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.support.faults import FaultyProxy, faulty_proxy
@@ -19,6 +21,7 @@ from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[1]
 SHOP = ROOT / "docs" / "examples"
+DOCUMENT = (ROOT / "docs" / "sdks.md").read_text()
 
 pytestmark = pytest.mark.browser
 
@@ -332,6 +335,43 @@ def test_a_page_that_comes_back_does_not_name_itself_as_its_referrer(shop: Shop)
 
     views = [event["properties"] for event in shop.wait_for(page_view=2)]
     assert [(view["page"], view.get("referrer")) for view in views] == [("/start", None), ("/start", None)]
+
+
+def test_it_stores_what_the_documents_list_and_sends_neither_host_country_nor_query(shop: Shop) -> None:
+    listed = re.findall(r"^\| `(clickstream:[a-z]+)", DOCUMENT, re.MULTILINE)
+    stored = "Object.keys(localStorage).map(key => key.match(/^clickstream:[a-z]+/)[0]).sort()"
+    shop.open("/pricing?plan=pro&utm_source=news")
+    shop.page.evaluate("clickstream.identify('anna')")
+    waiting = shop.page.evaluate(stored)
+    shop.wait_for(page_view=1, identify=1)
+    shop.page.evaluate("history.pushState(null, '', '/pricing/?plan=pro')")
+    events = shop.wait_for(page_view=2, identify=1)
+
+    assert set(waiting) == set(listed)
+    assert shop.page.evaluate(stored) == ["clickstream:device", "clickstream:session", "clickstream:user"]
+    assert shop.page.evaluate("[document.cookie, sessionStorage.length]") == ["", 0]
+    said = [event["properties"] for event in events if event["event_type"] == "page_view"]
+    assert [one["page"] for one in said] == ["/pricing", "/pricing/"]
+    assert set(said[0]) == {"page", "title", "utm_source", "device", "browser", "os", "locale"}
+    assert {row["page"] for row in shop.api.get("/analytics/top_pages")["rows"]} == {"/pricing", "/pricing/"}
+
+
+def test_what_a_server_sends_with_the_session_of_the_page_is_in_one_visit_with_it(shop: Shop) -> None:
+    (expression,) = re.findall("^```js session\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL)
+    shop.open()
+    shop.page.evaluate("clickstream.identify('anna')")
+    shop.wait_for(page_view=1, identify=1)
+    signup = {"event_type": "signup", "user_id": "anna"}
+
+    def funnel() -> list[int]:
+        rows = shop.api.get("/analytics/funnel", steps="page_view,signup")["rows"]
+        return [row["sessions"] for row in rows]
+
+    requests.post(f"{shop.api.url}/events", json=signup, timeout=10)
+    assert funnel() == [1, 0]
+    session_id = shop.page.evaluate(expression)
+    requests.post(f"{shop.api.url}/events", json={**signup, "session_id": session_id}, timeout=10)
+    assert funnel() == [1, 1]
 
 
 def test_a_session_ends_after_30_minutes_without_an_event(shop: Shop) -> None:
