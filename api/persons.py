@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
@@ -13,6 +13,11 @@ from api.parts import parts
 from clickstream.backends.keeping import Erased, Keeper, Keeping
 from clickstream.errors import RequestRefused
 from clickstream.server import DEFERRED, Deferred
+
+_NOTHING: Final = (
+    "neither journal nor quarantine holds anything under this id, so nothing was taken out; "
+    "ids are compared exactly, capitals included"
+)
 
 persons: Final = Blueprint("persons", __name__)
 persons.before_request(refuse_strangers)
@@ -77,8 +82,12 @@ def _erased(person_id: str) -> Response:
 
 
 def _answer(erased: Erased) -> Response:
-    body = {"status": "erased", "events": erased.events, "rejected": erased.rejected}
-    return reply(body | ({"mentioned_in": erased.mentioned_in} if erased.mentioned_in else {}))
+    body: dict[str, Any] = {"status": "erased", "events": erased.events, "rejected": erased.rejected}
+    if erased.mentioned_in:
+        body["mentioned_in"] = erased.mentioned_in
+    if not erased.events and not erased.rejected:  # done already, or the id is mistyped
+        body["message"] = _NOTHING
+    return reply(body)
 
 
 def _id_parameter() -> str:
