@@ -68,7 +68,7 @@ def answer(
     `source` is SQL from sources.py, or the Parquet copy of a journal. At most `limit` rows. What does not fit into
     memory goes to `spill`, else to a directory of its own.
     """
-    with _private(spill) as directory, connect(threads, directory) as connection, readable():
+    with private(spill) as directory, connect(threads, directory) as connection, readable():
         if isinstance(source, Copied):
             over_copy(connection, source, scope, question.sql)
         else:
@@ -106,7 +106,8 @@ def readable() -> Iterator[None]:
 
 
 @contextmanager
-def _private(directory: Path | None) -> Iterator[Path]:
+def private(directory: Path | None) -> Iterator[Path]:
+    """`directory`, else one of its own that is deleted at the end."""
     if directory is not None:
         yield directory
         return

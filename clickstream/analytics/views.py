@@ -64,6 +64,17 @@ def over_source(connection: duckdb.DuckDBPyConnection, source: str, scope: Scope
         _view(connection, name, sql)
 
 
+def leave_chosen(connection: duckdb.DuckDBPyConnection, scope: Scope) -> None:
+    """Leave in VIEWS that `over_source` has made nothing but the chosen visits of `scope`: in those before them too."""
+    described = connection.execute("SELECT * FROM events LIMIT 0").description or []
+    columns = ", ".join(name for name, *_ in described)
+    connection.execute(f"CREATE TEMP TABLE chosen_alone AS SELECT {columns} FROM {CHOSEN_SESSION_EVENTS}")  # noqa: S608 (our own names)
+    connection.execute("DROP TABLE events")
+    connection.execute("ALTER TABLE chosen_alone RENAME TO events")
+    for name, sql in views(Scope(scope.since_ms, scope.until_ms)).items():
+        _view(connection, name, sql)
+
+
 def over_copy(connection: duckdb.DuckDBPyConnection, copied: Copied, scope: Scope, question: str) -> None:
     """Make those of VIEWS that `question` names over the Parquet copy.
 

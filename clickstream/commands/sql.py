@@ -1,4 +1,4 @@
-"""Ask the collected events a question in SQL, here in DuckDB, or print the same question for Athena."""
+"""Ask the collected events a question in SQL, ready or your own, here in DuckDB, or print a ready one for Athena."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from clickstream.analytics.catalog import QUESTIONS, Question
+from clickstream.analytics.catalog import OPTIONS, QUESTIONS, Question
 from clickstream.analytics.dimensions import KNOWN, PROPERTY, name_of, type_of
 from clickstream.analytics.scope import Scope, wrong_with
 from clickstream.analytics.steps import SHOP, steps_of
@@ -31,7 +31,21 @@ _T = TypeVar("_T")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of this command."""
     questions = "; ".join(f"{name}: {meaning}" for name, meaning in QUESTIONS.items())
-    parser.add_argument("name", choices=QUESTIONS, metavar="NAME", help=questions)
+    name = parser.add_argument(
+        "name",
+        type=name_argument,
+        choices=QUESTIONS,
+        metavar="NAME",
+        help=f"a ready question, unless --query asks one of yours; {questions}",
+    )
+    parser.add_argument(
+        "--query",
+        action=_Query,
+        instead_of=name,
+        metavar="SQL",
+        help="SQL of yours in place of NAME, such as 'SELECT page, count(*) FROM events GROUP BY page', over the views "
+        "of docs/event-log.md; - reads it from standard input",
+    )
     parser.set_defaults(stray_hint=" (name the file with --file)")
     parser.add_argument(
         "--file",
@@ -86,20 +100,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the answer; 1 when the file cannot be read.
 
-    Raises RequestRefused when that needs too much memory, and for what the question does not have.
+    Raises RequestRefused when that needs too much memory, for what the question does not have, and for SQL that cannot
+    be answered.
     """
-    question = Question(args.name, args.steps, args.by or "", args.of or "")
-    if args.athena:
+    if reason := _wrong_with_query(args):
+        raise RequestRefused("invalid_parameter", reason, field="query")
+    question = None if args.name is None else Question(args.name, args.steps, args.by or "", args.of or "")
+    if question and args.athena:
         return _print_statement(question, args)
     file: Path = args.settings().events_file if args.file is None else args.file
     if complaint := _complaint(file):
         print(complaint, file=sys.stderr)
         return 1
-    from clickstream.analytics import engine, sources  # noqa: PLC0415 (DuckDB takes 60 ms that --help need not pay)
+    from clickstream.analytics import engine, own, sources  # noqa: PLC0415 (DuckDB takes 60 ms that --help need not pay)
 
+    sql = "" if question else _sql(args.query)
     try:
         with settled(file) as whole:
-            table = engine.answer(question, sources.of_file(whole), _scope(args))
+            source = sources.of_file(whole)
+            table = engine.answer(question, source, _scope(args)) if question else own.answer(sql, source, _scope(args))
     except engine.SourceUnreadable as problem:
         print(_unreadable(file, problem), file=sys.stderr)
         return 1
@@ -108,6 +127,27 @@ def run(args: argparse.Namespace) -> int:
         return 1
     _print(table, args.format, file)
     return 0
+
+
+def _wrong_with_query(args: argparse.Namespace) -> str:
+    """What does not go together with --query; empty when all does."""
+    if args.query is None:
+        return ""
+    if args.name is not None:
+        return f"either the question {args.name} or --query, not both"
+    if args.athena:
+        return "--athena prints ready questions only: Athena may read SQL of yours otherwise than DuckDB, or not at all"
+    given = [option for option in OPTIONS if getattr(args, option)]
+    return f"--query has no --{given[0]}: say it in its SQL" if given else ""
+
+
+def _sql(query: str) -> str:
+    if query != _STANDARD_INPUT:
+        return query
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        raise RequestRefused("invalid_parameter", "the query needs to be a text in UTF-8", field="query") from None
 
 
 def _scope(args: argparse.Namespace) -> Scope:
@@ -152,6 +192,8 @@ def _print_statement(question: Question, args: argparse.Namespace) -> int:
 
 
 def _print(table: Table, form: str, file: Path) -> None:
+    from clickstream.terminal.answers import value_text  # noqa: PLC0415 (--help need not load its tables)
+
     if form == "json":
         print(words.as_json(table.as_dict()))
     elif form == "csv":
@@ -159,7 +201,7 @@ def _print(table: Table, form: str, file: Path) -> None:
         writer.writerow(table.columns)
         # Where a program reads it, a value is what was sent; on a terminal it is what can be shown.
         shown = words.clean if sys.stdout.isatty() else str
-        writer.writerows([shown(cell) if isinstance(cell, str) else cell for cell in row] for row in table.rows)
+        writer.writerows([shown(value_text(cell)) for cell in row] for row in table.rows)
     else:
         _print_table(table, file)
 
@@ -170,9 +212,17 @@ def _print_table(table: Table, file: Path) -> None:
 
     console = console_for_lines()
     # Not the grid's own title, which would be broken at the width of the grid.
-    title = f"{table.name} of {file}: {QUESTIONS[table.name]}"
+    is_ready = table.name in QUESTIONS
+    title = f"{table.name} of {file}{f': {QUESTIONS[table.name]}' if is_ready else ''}"
     console.print(words.clean(title), markup=False, highlight=False)
-    console.print(grid(table))
+    console.print(grid(table, exact=not is_ready))
+
+
+def name_argument(value: str) -> str:
+    """The name of a question, for argparse."""
+    if " " in value.strip():
+        raise argparse.ArgumentTypeError(f"{value!r} is no name of a question; SQL of yours goes behind --query")
+    return value
 
 
 def since_argument(value: str) -> int:
@@ -190,6 +240,27 @@ def _bound(value: str, parse: Callable[[str], int]) -> int:
         return parse(value)
     except ValueError as problem:
         raise argparse.ArgumentTypeError(f"{value!r} {problem}") from None
+
+
+class _Query(argparse.Action):
+    """Takes SQL `instead_of` the name of a question, which is then no longer missing.
+
+    Not a NAME with nargs="?": argparse takes that for left out where an option stands before it.
+    """
+
+    def __init__(self, *, instead_of: argparse.Action, **options: Any) -> None:  # noqa: ANN401 (those of argparse)
+        super().__init__(**options)
+        self._instead_of = instead_of
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,  # noqa: ANN401 (as below)
+        option_string: str | None = None,
+    ) -> None:
+        self._instead_of.required = False
+        setattr(namespace, self.dest, values)
 
 
 class _Visit(argparse.Action):
@@ -240,3 +311,4 @@ def _taken(parse: Callable[[str], _T], value: str) -> _T:
 
 
 _FORMATS: Final = ("table", "json", "csv")
+_STANDARD_INPUT: Final = "-"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -17,16 +18,33 @@ _SHARES: Final = frozenset({"conversion", "bounce_rate", "retained", "share"})
 _CENTS: Final = "_cents"
 
 
-def grid(table: Table) -> Grid:
-    """`table` with a column for each of its own; programs read it as json or csv, where every value is exact."""
+def grid(table: Table, *, exact: bool = False) -> Grid:
+    """`table` with a column for each of its own; programs read it as json or csv, where every value is exact.
+
+    `exact` leaves numbers and names as they are here too: of SQL of one's own nobody knows what they mean.
+    """
     found = Grid()
     for index, name in enumerate(table.columns):
         is_number = any(isinstance(row[index], (int, float)) for row in table.rows)
-        found.add_column(name.removesuffix(_CENTS), justify="right" if is_number else "left")
+        found.add_column(
+            words.clean(name) if exact else name.removesuffix(_CENTS), justify="right" if is_number else "left"
+        )
     for row in table.rows:
         # Text: a page named [red] is a name, not markup.
-        found.add_row(*[Text(_cell(name, cell)) for name, cell in zip(table.columns, row, strict=True)])
+        cells = map(_exact, row) if exact else map(_cell, table.columns, row)
+        found.add_row(*map(Text, cells))
     return found
+
+
+def value_text(cell: object) -> str:
+    """A value as a program reads it: a text as it is, nothing for null, all else as JSON."""
+    if cell is None:
+        return ""
+    return cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False, separators=(",", ":"))
+
+
+def _exact(cell: object) -> str:
+    return words.UNKNOWN if cell is None else words.clean(value_text(cell))
 
 
 def _cell(column: str, cell: object) -> str:

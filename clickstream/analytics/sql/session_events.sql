@@ -18,13 +18,15 @@ WITH following AS (
 )
 SELECT
   's:' || session_id AS session_key, coalesce(user_id, anonymous_id) AS person,
-  event_id, event_type, is_bot, event_time, received_time, page, referrer, product_id, product_name, quantity,
-  device, browser, os, country, utm_source, utm_medium, utm_campaign, order_id, properties, currency, revenue_cents
+  event_id, event_type, user_id, anonymous_id, session_id, is_bot, event_time, received_time, page, referrer,
+  product_id, product_name, quantity, device, browser, os, country, utm_source, utm_medium, utm_campaign,
+  order_id, properties, currency, revenue_cents
 FROM events
 WHERE session_id IS NOT NULL
 UNION ALL
 SELECT
   'p:' || person || '#' || CAST(session_number AS VARCHAR) AS session_key, person,
-  event_id, event_type, is_bot, event_time, received_time, page, referrer, product_id, product_name, quantity,
-  device, browser, os, country, utm_source, utm_medium, utm_campaign, order_id, properties, currency, revenue_cents
+  event_id, event_type, user_id, anonymous_id, session_id, is_bot, event_time, received_time, page, referrer,
+  product_id, product_name, quantity, device, browser, os, country, utm_source, utm_medium, utm_campaign,
+  order_id, properties, currency, revenue_cents
 FROM numbered
