@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -13,6 +13,7 @@ from api.access import refuse_strangers
 from api.answers import integer_parameter, on_worker, only_parameters, parameters, ready_backend, reply
 from api.parts import parts
 from api.turns import turns
+from clickstream.csv_rows import COLUMNS, columns_of
 from clickstream.errors import RequestRefused
 from clickstream.export import MEDIA_TYPES
 from clickstream.query import from_parameters
@@ -56,12 +57,13 @@ def get_events() -> Response:
 @reads.get("/export")
 def get_export() -> Response:
     """Every matching event as a download, streamed."""
-    query = from_parameters(parameters(), also=frozenset({"format"}))
+    query = from_parameters(parameters(), also=frozenset({"format", "columns"}))
     form = request.args.get("format", "json")
     if form not in MEDIA_TYPES:
         raise RequestRefused(
             "invalid_parameter", f"format={form[:40]}: expected {' or '.join(MEDIA_TYPES)}", field="format"
         )
+    columns = _columns(form)
     name = f"clickstream_export_{time.strftime('%Y%m%d_%H%M%S', time.gmtime())}.{form}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     backend, pipe = ready_backend(), parts().pipeline
@@ -72,14 +74,26 @@ def get_export() -> Response:
 
     def make_whole() -> Response:
         pipe.require_ready()  # it may have waited into a time when the journal is rewritten
-        return begun(backend.export(query, form))
+        return begun(backend.export(query, form, columns=columns))
 
     if request.method == "HEAD":
         return Response(iter(()), content_type=MEDIA_TYPES[form], headers=headers)
     if form == "parquet":
         return turns("export").one_at_a_time(make_whole)
-    pieces = backend.export(query, form)  # on this thread nobody rewrites the journal while it is opened
+    # On this thread nobody rewrites the journal while it is opened.
+    pieces = backend.export(query, form, columns=columns)
     return on_worker(lambda: begun(pieces))
+
+
+def _columns(form: str) -> Sequence[str]:
+    """Those that the request asks for; raises RequestRefused where `form` has none to choose."""
+    asked = request.args.get("columns")
+    if asked is None:
+        return COLUMNS
+    if form != "csv":
+        message = f"only format=csv has columns to choose, {form} has every field"
+        raise RequestRefused("invalid_parameter", message, field="columns")
+    return columns_of(asked)
 
 
 def _together(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

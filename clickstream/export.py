@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
-from clickstream import parquet
+from clickstream import csv_rows, parquet
 from clickstream.aws.packing import line_of
 from clickstream.journal import JournalReader, layout
 from clickstream.query import Query
@@ -23,28 +18,19 @@ MEDIA_TYPES: Final = {
     "csv": "text/csv; charset=utf-8",
     "parquet": parquet.MEDIA_TYPE,
 }
-CSV_COLUMNS: Final = (
-    "event_id",
-    "event_type",
-    "timestamp",
-    "user_id",
-    "anonymous_id",
-    "session_id",
-    "received_at",
-    "properties",
-    "other",
-)
 
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 _FLUSH_BYTES: Final = 256 * 1024
 
 
 Workplace = Callable[[], AbstractContextManager[Path]]
 
 
-def export(reader: JournalReader, query: Query, form: str, workplace: Workplace) -> Iterator[bytes]:
+def export(
+    reader: JournalReader, query: Query, form: str, workplace: Workplace, *, columns: Sequence[str] = csv_rows.COLUMNS
+) -> Iterator[bytes]:
     """The events of `reader` that `query` asks for, oldest first; `form` is one of MEDIA_TYPES. Closes `reader`.
 
+    Only CSV goes by `columns`, which csv_rows.py knows.
     Only Parquet needs a `workplace`: a directory for temporary files, and is made whole before its first part.
     """
     try:
@@ -52,14 +38,18 @@ def export(reader: JournalReader, query: Query, form: str, workplace: Workplace)
             yield from _WHOLE[form](reader)
         else:
             records = reader.records() if query.is_everything else filter(query.matches, reader.records())
-            yield from encoded(records, form, workplace)
+            yield from encoded(records, form, workplace, columns=columns)
     finally:
         reader.close()
 
 
-def encoded(records: Iterator[bytes], form: str, workplace: Workplace) -> Iterator[bytes]:
-    """`records` in one of MEDIA_TYPES, a good portion at a time."""
-    return _parquet(records, workplace) if form == "parquet" else _joined(_FILTERED[form](records))
+def encoded(
+    records: Iterator[bytes], form: str, workplace: Workplace, *, columns: Sequence[str] = csv_rows.COLUMNS
+) -> Iterator[bytes]:
+    """`records` in one of MEDIA_TYPES, a good portion at a time; CSV in `columns`."""
+    if form == "parquet":
+        return _parquet(records, workplace)
+    return csv_rows.rows(records, columns) if form == "csv" else _joined(_FILTERED[form](records))
 
 
 def _parquet(records: Iterator[bytes], workplace: Workplace) -> Iterator[bytes]:
@@ -108,38 +98,6 @@ def _ndjson(records: Iterator[bytes]) -> Iterator[bytes]:
     return (record + b"\n" for record in records)
 
 
-def _csv(records: Iterator[bytes]) -> Iterator[bytes]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow(CSV_COLUMNS)
-    for record in records:
-        writer.writerow(_row(msgspec.json.decode(record)))
-        if buffer.tell() > _FLUSH_BYTES:
-            yield _taken(buffer)
-    yield _taken(buffer)
-
-
-def _row(event: dict[str, Any]) -> list[str]:
-    other = {name: value for name, value in event.items() if name not in CSV_COLUMNS[:-1]}  # a field may be called so
-    values = [event.get(name) for name in CSV_COLUMNS[:-2]]
-    return [_cell(value) for value in (*values, event.get("properties", {}), other or None)]
-
-
-def _cell(value: object) -> str:
-    """Text of one cell; a leading quote keeps spreadsheets from taking it for a formula."""
-    if value is None:
-        return ""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return "'" + text if text.startswith(_FORMULA_STARTS) else text
-
-
-def _taken(buffer: io.StringIO) -> bytes:
-    content = buffer.getvalue().encode()
-    buffer.seek(0)
-    buffer.truncate()
-    return content
-
-
 def _joined(parts: Iterator[bytes]) -> Iterator[bytes]:
     """`parts` in pieces worth sending."""
     waiting: list[bytes] = []
@@ -157,5 +115,4 @@ _WHOLE: Final[dict[str, Callable[[JournalReader], Iterator[bytes]]]] = {"json": 
 _FILTERED: Final[dict[str, Callable[[Iterator[bytes]], Iterator[bytes]]]] = {
     "json": _json,
     "ndjson": _ndjson,
-    "csv": _csv,
 }

@@ -10,7 +10,7 @@ import re
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,10 @@ from hypothesis import strategies as st
 
 from clickstream.analytics.engine import connect
 from clickstream.aws.packing import COLUMNS, Line
-from clickstream.export import CSV_COLUMNS, MEDIA_TYPES, export
+from clickstream.csv_rows import COLUMNS as CSV_COLUMNS
+from clickstream.csv_rows import columns_of
+from clickstream.errors import RequestRefused
+from clickstream.export import MEDIA_TYPES, export
 from clickstream.journal import Journal, JournalReader
 from clickstream.query import Query
 from tests.support.event_sample import sample_events, write_journal
@@ -37,13 +40,13 @@ def path() -> Iterator[Path]:
         yield directory / "events_backup.json"
 
 
-def exported(path: Path, form: str, query: Query | None = None) -> bytes:
+def exported(path: Path, form: str, query: Query | None = None, columns: Sequence[str] = CSV_COLUMNS) -> bytes:
     """The whole export of the journal at `path`."""
     end = len(path.read_bytes().removesuffix(b"\n]\n") if start(path).served else b"[")
     journal = Journal(path)
     journal.resume_at(end, 0)
     try:
-        return b"".join(export(JournalReader(journal), query or Query(), form, scratch))
+        return b"".join(export(JournalReader(journal), query or Query(), form, scratch, columns=columns))
     finally:
         journal.close()
 
@@ -177,6 +180,55 @@ def test_no_cell_is_a_formula_for_a_spreadsheet(path: Path, start_with: str) -> 
 
     assert row["user_id"] == f"'{start_with}cmd|' /C calc'!A0"
     assert all(not value.startswith(("=", "+", "-", "@", "\t", "\r")) for value in row.values())
+
+
+def test_chosen_columns_stand_in_their_order_with_a_property_in_each(path: Path) -> None:
+    values: list[Any] = ["pro", "", 25.5, -5, True, False, None, ["a", 1], {"a": "ü"}, "=1+1", "a,b\n", 10**20]
+    records = [stored_record(n, properties={"plan": value, "page": "/p"}) for n, value in enumerate(values)]
+    old = [stored_record(90, properties=None), stored_record(91, properties="text"), stored_record(92, plan="a field")]
+    path.write_bytes(journal_of([*records, *old]))
+    columns = columns_of("property.page, property.plan,event_id,property.nothing,property.user_id,properties,other")
+
+    content = exported(path, "csv", columns=columns)
+
+    rows = rows_of(content)
+    header = '"property.page","property.plan","event_id","property.nothing","property.user_id","properties","other"'
+    assert content.decode().split("\r\n")[0] == header
+    assert [row["property.plan"] for row in rows] == [
+        *("pro", "", "25.5", "-5", "true", "false", "", '["a",1]', '{"a":"ü"}', "'=1+1", "a,b\n", str(10**20)),
+        *("", "", ""),
+    ]
+    assert [row["property.page"] for row in rows] == ["/p"] * len(values) + ["", "", "/products"]
+    assert {row["property.nothing"] + row["property.user_id"] for row in rows} == {""}
+    assert [row["event_id"] for row in rows] == [json.loads(record)["event_id"] for record in [*records, *old]]
+    assert json.loads(rows[2]["properties"]) == {"plan": 25.5, "page": "/p"}
+    assert json.loads(rows[-1]["other"]) == {"plan": "a field"}
+
+
+def test_all_columns_chosen_are_those_of_a_csv_without_a_choice(path: Path) -> None:
+    path.write_bytes(journal_of([stored_record(n, plan="pro") for n in range(5)]))
+
+    assert exported(path, "csv", columns=columns_of(",".join(CSV_COLUMNS))) == exported(path, "csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("plan", 'there is no column "plan"; known: event_id, event_type, timestamp, user_id'),
+        ("timestamp,,user_id", 'there is no column ""; known: '),
+        ("", 'there is no column ""'),
+        ("property.", 'there is no column "property."'),
+        ("Timestamp", "and property.NAME for the property NAME of your events"),
+        (",".join(["user_id"] * 101), "101 columns: there may be 100"),
+    ],
+)
+def test_columns_that_there_are_not_are_refused_with_the_known_ones(text: str, told: str) -> None:
+    with pytest.raises(RequestRefused) as refused:
+        columns_of(text)
+
+    assert told in str(refused.value)
+    assert refused.value.field == "columns"
+    assert len(columns_of(",".join(["user_id"] * 100))) == 100
 
 
 def test_an_export_that_is_given_up_gives_its_descriptor_back(path: Path) -> None:

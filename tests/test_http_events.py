@@ -294,6 +294,30 @@ def test_downloads_have_a_name_and_agree_with_the_statistics(client: Client) -> 
         assert name.endswith(f'.{form}"')
 
 
+def test_a_spreadsheet_gets_the_columns_that_it_asks_for(client: Client) -> None:
+    who = new_id()
+    client.post(encoded({"event_type": "signup", "user_id": who, "properties": {"plan": "pro", "my seats": 5}}))
+
+    chosen = client.request(
+        "GET", f"/export?format=csv&columns=user_id,property.plan,property.my%20seats&user_id={who}"
+    )
+    refusals = [
+        client.request(method, f"/export?{words}")
+        for method, words in (
+            ("GET", "format=csv&columns=user_id,plan"),
+            ("HEAD", "format=csv&columns=plan"),
+            ("GET", "columns=user_id"),
+            ("GET", "format=parquet&columns=user_id"),
+        )
+    ]
+
+    assert chosen.body.decode() == f'"user_id","property.plan","property.my seats"\r\n"{who}","pro","5"\r\n'
+    assert [answer.status for answer in refusals] == [400, 400, 400, 400]
+    assert refusals[0].json["error"]["field"] == "columns"
+    assert 'there is no column "plan"; known: event_id' in refusals[0].json["error"]["message"]
+    assert "only format=csv has columns to choose, json has" in refusals[2].json["error"]["message"]
+
+
 @given(st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_accepted_event_comes_out_of_the_export_equal(client: Client, data: st.DataObject) -> None:

@@ -16,6 +16,7 @@ import openapi_spec_validator
 import pytest
 import requests
 
+from clickstream.csv_rows import COLUMNS, columns_of
 from clickstream.errors import RECORD_CODES, REQUEST_CODES
 from clickstream.export import MEDIA_TYPES
 from clickstream.stats import WINDOWS
@@ -123,6 +124,16 @@ def test_windows_and_formats_are_those_of_the_code() -> None:
 
     assert windows == [*WINDOWS, "all"]
     assert formats == list(MEDIA_TYPES)
+
+
+def test_the_columns_of_csv_are_those_of_the_code() -> None:
+    _, columns, *_ = SPEC["paths"]["/export"]["get"]["parameters"]
+
+    pattern = re.compile(columns["schema"]["pattern"])
+
+    assert columns_of(columns["example"])
+    assert all(pattern.search(name) for name in (*COLUMNS, "property.a b", " event_id , property.x", ",".join(COLUMNS)))
+    assert not any(pattern.search(name) for name in ("plan", "", "property.", "event_id,", ",".join(["other"] * 101)))
 
 
 @pytest.mark.e2e

@@ -24,6 +24,7 @@ from clickstream.aws.packing import MAX_EVENT_BYTES
 from clickstream.aws.sink import KinesisSink, Outcome
 from clickstream.aws.spill import Spill
 from clickstream.backends.base import OnReplay, Page
+from clickstream.csv_rows import COLUMNS
 from clickstream.errors import BackendUnavailable, ConfigError, RequestRefused, Unavailable
 from clickstream.events import AnyEvent
 from clickstream.export import encoded
@@ -150,10 +151,11 @@ class AwsBackend:
                 last = number
         return Page(records, None)
 
-    def export(self, query: Query, form: str) -> Iterator[bytes]:
+    def export(self, query: Query, form: str, *, columns: Sequence[str] = COLUMNS) -> Iterator[bytes]:
         """Everything that has reached the lake, oldest partition first; Firehose delivers every few minutes."""
         records = self._lake.records()
-        return encoded(records if query.is_everything else filter(query.matches, records), form, _workplace)
+        found = records if query.is_everything else filter(query.matches, records)
+        return encoded(found, form, _workplace, columns=columns)
 
     def ask(self, question: Question, scope: Scope, *, limit: int) -> Table:
         """Over everything that has reached the lake."""

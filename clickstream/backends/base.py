@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from clickstream.analytics.catalog import Question
 from clickstream.analytics.engine import Table
 from clickstream.analytics.scope import Scope
+from clickstream.csv_rows import COLUMNS
 from clickstream.events import AnyEvent
 from clickstream.query import Query
 
@@ -58,8 +59,11 @@ class Backend(Protocol):
         """At most `limit` matching events, newest first by arrival; runs on any thread."""
         ...
 
-    def export(self, query: Query, form: str) -> Iterator[bytes]:
-        """All matching events kept by now in one of export.MEDIA_TYPES; consumed on any thread, then closed."""
+    def export(self, query: Query, form: str, *, columns: Sequence[str] = COLUMNS) -> Iterator[bytes]:
+        """All matching events kept by now in one of export.MEDIA_TYPES; consumed on any thread, then closed.
+
+        CSV has `columns`, of those that csv_rows.py knows.
+        """
         ...
 
     def ask(self, question: Question, scope: Scope, *, limit: int) -> Table:

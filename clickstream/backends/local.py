@@ -18,6 +18,7 @@ from clickstream.analytics.scope import Scope
 from clickstream.backends.base import OnReplay, Page
 from clickstream.backends.checkpointer import Checkpointer
 from clickstream.backends.keeping import Keeping
+from clickstream.csv_rows import COLUMNS
 from clickstream.errors import RequestRefused, Unavailable
 from clickstream.events import AnyEvent
 from clickstream.export import export
@@ -184,9 +185,9 @@ class LocalBackend:
         finally:
             reader.close()
 
-    def export(self, query: Query, form: str) -> Iterator[bytes]:
+    def export(self, query: Query, form: str, *, columns: Sequence[str] = COLUMNS) -> Iterator[bytes]:
         """The journal up to its durable offset at this moment."""
-        return export(JournalReader(self._journal), query, form, self._columns.workplace)
+        return export(JournalReader(self._journal), query, form, self._columns.workplace, columns=columns)
 
     def ask(self, question: Question, scope: Scope, *, limit: int) -> Table:
         """Over the Parquet copy and the journal's younger part; a copy that cannot be read is made anew once."""

@@ -86,6 +86,7 @@ def test_export_streams_the_lake_with_every_field_as_it_was_sent(cloud: Cloud, t
         parquet = requests.get(f"{api.url}/export?format=parquet&event_type=purchase", timeout=30).content
         lines = requests.get(f"{api.url}/export?format=ndjson&event_type=purchase", timeout=10).text.splitlines()
         table = requests.get(f"{api.url}/export?format=csv", timeout=10).text.splitlines()
+        chosen = requests.get(f"{api.url}/export?format=csv&columns=event_id,event_type&event_id=bare", timeout=10).text
 
     assert exported.pop("bare")["properties"] == {}
     assert exported.keys() == {f"e{index}" for index in range(100)}
@@ -95,6 +96,7 @@ def test_export_streams_the_lake_with_every_field_as_it_was_sent(cloud: Cloud, t
         assert {**stored, "timestamp": "", "received_at": ""} == {**event, "timestamp": "", "received_at": ""}
     assert len(lines) == 25
     assert len(table) == 102
+    assert chosen == '"event_id","event_type"\r\n"bare","click"\r\n'
     (tmp_path / "export.parquet").write_bytes(parquet)
     with connect() as connection:
         rows = connection.execute(f"SELECT event_id FROM read_parquet('{tmp_path}/export.parquet')").fetchall()

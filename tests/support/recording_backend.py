@@ -59,7 +59,7 @@ class RecordingBackend:
     def events(self, query: Query, *, limit: int, cursor: str | None) -> Page:
         return Page(self.kept[::-1][:limit], None)
 
-    def export(self, query: Query, form: str) -> Iterator[bytes]:
+    def export(self, query: Query, form: str, *, columns: Sequence[str] = ()) -> Iterator[bytes]:
         yield from self.kept
 
     def ask(self, name: str, scope: Scope, *, steps: Sequence[str], limit: int) -> Table:
