@@ -3,10 +3,8 @@
 (() => {
   "use strict";
   const script = document.currentScript, options = script.dataset;
-  const base = (options.endpoint || new URL(script.src).origin).replace(/\/$/, "");
-  const target = base + "/events" + (options.key ? "?write_key=" + encodeURIComponent(options.key) : "");
-  const PREFIX = "clickstream:", EVENT = PREFIX + "event:", SESSION_MS = 30 * 60e3, MAX_WAITING = 1000;
-  const MAX_BYTES = 50e3;
+  const target = (options.endpoint || new URL(script.src).origin).replace(/\/$/, "") + "/events" + (options.key ? "?write_key=" + encodeURIComponent(options.key) : "");
+  const PREFIX = "clickstream:", EVENT = PREFIX + "event:", SESSION_MS = 30 * 60e3, MAX_WAITING = 1e3, MAX_BYTES = 50e3;
   const off = "respectDnt" in options && (navigator.doNotTrack === "1" || navigator.globalPrivacyControl);
   const waiting = new Map();
   let flying = [], failures = 0, timer, lastPage;
@@ -58,9 +56,8 @@
   const forget = (id) => { waiting.delete(id); storage("removeItem", "event:" + id); };
   const adopt = () => {
     try {
-      for (const key of Object.keys(localStorage).filter((name) => name.startsWith(EVENT))) {
-        const id = key.slice(EVENT.length);
-        const json = localStorage.getItem(key);
+      for (const key of Object.keys(localStorage)) if (key.startsWith(EVENT)) {
+        const id = key.slice(EVENT.length), json = localStorage[key];
         try { JSON.parse(json).event_id.trim(); if (!waiting.has(id)) waiting.set(id, json); } catch { forget(id); }
       }
     } catch {}
@@ -74,7 +71,7 @@
       if (ids.length && size > MAX_BYTES) break;
       ids.push(id); records.push(json);
     }
-    return { ids, body: '{"records":[' + records + "]}" };
+    return { ids, body: `{"records":[${records}]}` };
   };
   const schedule = (ms) => { if (!timer) timer = setTimeout(flush, ms); };
 
@@ -91,7 +88,7 @@
     } catch {}
     flying = [];
     if (status < 200 || status >= 500 || [401, 403, 408, 429].includes(status)) {
-      return schedule(Math.min(60e3, 1000 * 2 ** failures++) * (0.75 + Math.random() / 2));
+      return schedule(Math.min(60e3, 1e3 * 2 ** failures++) * (0.75 + Math.random() / 2));
     }
     failures = 0;
     ids.forEach(forget);
@@ -106,7 +103,8 @@
   const arrive = () => {
     const campaign = {}, page = location.pathname;
     for (const [name, value] of new URLSearchParams(location.search)) if (/^utm_(source|medium|campaign)$/.test(name)) campaign[name] = value;
-    const referrer = lastPage || document.referrer.split(/[?#]/)[0];
+    const { hostname, href } = new URL(document.referrer || location);
+    const referrer = !lastPage && hostname !== location.hostname && href.split(/[?#]/)[0];
     lastPage = page;
     return (properties) => track("page_view", { page, title: document.title, ...(referrer && { referrer }), ...campaign, ...properties });
   };

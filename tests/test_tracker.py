@@ -106,7 +106,7 @@ def test_a_visit_from_page_view_to_purchase_arrives_once_and_in_one_session(shop
     assert [view["page"] for view in views] == ["/", "/cart", "/checkout", "/thanks"]
     assert [view["title"] for view in views] == ["Trail & Peak", "Cart", "Checkout", "Thank you"]
     assert views[0]["utm_source"] == "news"
-    assert views[1]["referrer"] == "/"
+    assert [view.get("referrer") for view in views] == [None] * 4
     assert (views[0]["device"], views[0]["locale"]) == ("desktop", "en-GB")
     assert len({event["session_id"] for event in events}) == 1
     assert len({event["anonymous_id"] for event in events}) == 1
@@ -249,7 +249,6 @@ def test_two_navigations_at_once_are_two_page_views_and_replacing_an_address_is_
     events = shop.wait_for(page_view=4)
     views = [event["properties"] for event in events]
     assert [view["page"] for view in views] == ["/start", "/login", "/account", "/orders"]
-    assert [view.get("referrer") for view in views] == [None, "/start", "/login", "/account"]
     assert [view.get("utm_source") for view in views] == [None, "mail", None, None]
 
 
@@ -325,6 +324,47 @@ def test_what_cannot_be_sent_never_throws_into_the_page(shop: Shop) -> None:
     assert (events["click"]["properties"]["element"], events["click"]["properties"]["target"]) == ("drawn", "/in-svg")
     assert faults == []
     assert ["cyclic" in shop.complaints[0], "huge" in shop.complaints[1]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("referrer", "kept"),
+    [
+        ("https://search.example/find?q=shoes#first", "https://search.example/find"),
+        ("android-app://com.example.mail/", "android-app://com.example.mail/"),
+        ("http://127.0.0.1.example/", "http://127.0.0.1.example/"),
+        ("SHOP/start?x=1", None),
+        ("http://127.0.0.1/", None),  # of another port: the lists know hosts
+        ("", None),
+    ],
+)
+def test_pages_of_the_site_itself_are_no_referrers(shop: Shop, referrer: str, kept: str | None) -> None:
+    shop.page.add_init_script(
+        f"Object.defineProperty(document, 'referrer', {{value: {referrer.replace('SHOP', shop.url)!r}}})"
+    )
+    shop.open("/landing")
+    shop.page.evaluate("history.pushState(0, '', '/next')")
+    shop.wait_for(page_view=2)
+    shop.page.evaluate("clickstream.page()")
+
+    views = [event["properties"] for event in shop.wait_for(page_view=3)]
+
+    assert [(view["page"], view.get("referrer")) for view in views] == [
+        ("/landing", kept),
+        ("/next", None),
+        ("/next", None),
+    ]
+
+
+def test_a_link_of_the_site_names_no_referrer_and_one_of_another_site_does(shop: Shop) -> None:
+    elsewhere = shop.url.replace("127.0.0.1", "localhost")
+
+    for start in (shop.url, elsewhere):
+        shop.page.goto(f"{start}/shop.css")
+        shop.page.evaluate(f"location.href = '{shop.url}/landing'")
+        shop.page.wait_for_url("**/landing")
+
+    views = [event["properties"] for event in shop.wait_for(page_view=2)]
+    assert [view.get("referrer") for view in views] == [None, f"{elsewhere}/"]
 
 
 def test_a_page_that_comes_back_does_not_name_itself_as_its_referrer(shop: Shop) -> None:
