@@ -48,13 +48,15 @@ def lake(files: str | list[str]) -> str:
     """Events of the lake's Parquet objects (a pattern, or their paths), each event once.
 
     Delivery into the lake is at least once; of the copies of an event the earliest received one counts.
-    A row without an event_id, which old journals hold and their exports too, is an event of its own.
+    A row without an event_id, which old journals hold and their exports too, is an event of its own. Files that others
+    have made may lack `extra`.
     """
     names = literal(files) if isinstance(files, str) else f"[{', '.join(map(only, files))}]"
     return (
         f"SELECT {_SELECTED}, {IS_BOT_OF_EXTRA} FROM ("  # noqa: S608 (the only foreign text is a quoted literal)
         f"SELECT {_SELECTED}, extra, row_number() OVER (PARTITION BY event_id ORDER BY received_at) AS copy_number "
-        f"FROM read_parquet({names}, hive_partitioning = true, union_by_name = true)) AS copies "
+        f"FROM (SELECT * FROM read_parquet({names}, hive_partitioning = true, union_by_name = true) "
+        "UNION ALL BY NAME SELECT CAST(NULL AS VARCHAR) AS extra WHERE false)) AS copies "
         "WHERE copy_number = 1 OR event_id IS NULL"
     )
 
