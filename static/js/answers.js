@@ -1,13 +1,14 @@
 // What an answer looks like: for each question its first sentence, its picture and its tables.
 
 import { inSentence, label } from "./dimensions.js";
+import { drawFunnel } from "./funnels.js";
 import { heatTable, rowsTable, timeBars } from "./pictures.js";
+import { bar, first, groups, most, number, ratio, some, sum } from "./rows.js";
 import * as ui from "./ui.js";
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 const MOST_DAYS_LATER = 30; // as the answer has them
-const MOST_VALUES = 20; // of a funnel by them
 const MOST_CURRENCIES = 4;
 const DAYS_ARE_UTC = "Days are UTC: the first and the last may lie in the span in part only.";
 const utcDays = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
@@ -16,20 +17,6 @@ const hours = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyl
 const tenths = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 const utcDay = (day) => utcDays.format(Date.parse(day));
-const most = (rows, name) => Math.max(1, ...rows.map((row) => row[name]));
-const sum = (rows, name) => rows.reduce((total, row) => total + row[name], 0);
-const some = (number, one, many = `${one}s`) => `${ui.exact(number)} ${number === 1 ? one : many}`;
-
-/** The rows by what they say in the field `name`, in the order in which that comes first. */
-function groups(rows, name) {
-  const found = new Map();
-  for (const row of rows) {
-    if (found.has(row[name])) found.get(row[name]).push(row);
-    else found.set(row[name], [row]);
-  }
-  return [...found];
-}
-
 /** Seconds in words, in the two largest units. */
 function lasting(seconds) {
   if (typeof seconds !== "number") return ui.exact(undefined);
@@ -39,58 +26,9 @@ function lasting(seconds) {
   return `${ui.exact(Math.floor(whole / 3600))} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
-const number = (field, name, rest = {}) => ({ name, text: (row) => ui.exact(row[field]), ...rest });
-const ratio = (field, name) => ({ name, text: (row) => ui.percent(row[field]) });
-const bar = (field, rows, highest = most(rows, field)) => ({ bar: (row) => row[field] / highest });
-const first = (field, name, text = (row) => String(row[field])) => ({ name, text });
 const dayColumn = () => ({ name: "Day", isUnbroken: true, text: (row) => utcDay(row.day), title: (row) => `${row.day}, UTC` });
 
 // ---- the questions; `nothing` is what an empty answer means, `isEmpty` when it is one though it has rows
-
-const STEP_NAMES = new Map([["page_view", "Viewed a page"], ["add_to_cart", "Added to the cart"], ["checkout", "Began the checkout"], ["purchase", "Bought"]]);
-const stepName = ({ step }) => STEP_NAMES.get(step) ?? step; // others are called as they were asked for
-
-function drawFunnel(rows, { by }) {
-  if (by) return drawFunnels(rows, by);
-  const viewed = rows[0].sessions;
-  const steps = rows.map((row, index) => ({ ...row, before: rows[index - 1]?.sessions }));
-  const lost = steps.slice(1).filter(({ before, sessions }) => before > sessions).sort((a, b) => (b.before - b.sessions) - (a.before - a.sessions))[0];
-  const drop = lost ? ` The largest loss: ${some(lost.before - lost.sessions, "session")} (${ui.share(lost.before - lost.sessions, lost.before)}) ended before “${stepName(lost)}”.` : "";
-  return {
-    sentence: `${ui.share(rows.at(-1).sessions, viewed)} of ${some(viewed, "session")} ${rows.at(-1).step === "purchase" ? "bought" : "took all steps"}.${drop}`,
-    parts: [rowsTable({
-      caption: "Sessions that took the steps in this order", isTall: true,
-      columns: [
-        first("step", "Step", stepName), number("sessions", "Sessions", { bar: (row) => row.sessions / viewed }),
-        { name: "Of all", text: (row) => ui.share(row.sessions, viewed) }, ratio("conversion", "Of the step before"),
-        { name: "Lost before it", text: ({ before, sessions }) => (before === undefined ? ui.exact(undefined) : before > sessions ? `−${ui.exact(before - sessions)}` : "0"), title: ({ before, sessions }) => (before === undefined ? null : `${ui.share(before - sessions, before)} of the step before`) },
-      ],
-      rows: steps,
-    })],
-  };
-}
-
-/** The funnel of each value, a row each: what it lost from step to step stands beside the others. */
-function drawFunnels(rows, by) {
-  const values = groups(rows, "dimension_value").map(([value, steps]) => ({ value, steps, began: steps[0].sessions, took: steps.at(-1).sessions }));
-  const best = values.filter(({ value }) => value !== null).reduce((most, one) => (one.took / one.began > most.took / most.began ? one : most));
-  const [, ...later] = values[0].steps;
-  const done = values[0].steps.at(-1).step === "purchase" ? "bought" : "took all steps";
-  return {
-    sentence: best.took === 0 ? `No session with ${ui.inline(inSentence(by))} ${done}.` : `Best with ${ui.inline(inSentence(by))} ${ui.inline(best.value)}: ${ui.share(best.took, best.began)} of ${some(best.began, "session")} ${done}.`,
-    parts: [rowsTable({
-      caption: `Sessions that took the steps in this order, by ${label(by)}`,
-      columns: [
-        { name: label(by), text: ({ value }) => value ?? "none says it", isNothing: ({ value }) => value === null, visit: by },
-        { name: "Took all steps", text: ({ took, began }) => ui.share(took, began), bar: ({ took, began }) => took / began },
-        { name: stepName(values[0].steps[0]), text: ({ began }) => ui.exact(began) },
-        ...later.map((step, index) => ({ name: stepName(step), text: ({ steps }) => ui.exact(steps[index + 1].sessions), title: ({ steps }) => `${ui.percent(steps[index + 1].conversion)} of the step before` })),
-      ],
-      rows: values,
-    })],
-    note: `${values.length >= MOST_VALUES ? "The 20 values with the most sessions; there may be more. " : ""}A session counts at each value that one of its events says.`,
-  };
-}
 
 function drawTraffic(rows) {
   const best = rows.reduce((most, row) => (row.page_views > most.page_views ? row : most));

@@ -1,8 +1,8 @@
 // How an answer compares with that of the span before it, as long and up to the same time of day.
 
+import { sum } from "./rows.js";
 import * as ui from "./ui.js";
 
-const sum = (rows, name) => rows.reduce((total, row) => total + row[name], 0);
 const counted = (field, words) => ({ of: (rows) => sum(rows, field), shown: (value) => `${ui.exact(value)} ${words}` });
 const shared = (part, all, words) => ({ isShare: true, of: (rows) => (all(rows) ? part(rows) / all(rows) : null), shown: (value) => `${ui.percent(value)} ${words}` });
 

@@ -7,36 +7,20 @@ import { chooser } from "./dimensions.js";
 import { commands, csv, download } from "./elsewhere.js";
 import * as spans from "./span.js";
 import * as ui from "./ui.js";
+import { address, BREAKDOWN, FUNNEL, HAVE_BY, readView, rest } from "./view.js";
 import * as visits from "./visits.js";
 
 const { byId, say } = ui;
 const STILL_ASKING_MS = 1500;
-const FUNNEL = "funnel"; // what is asked when the address does not say
-const BREAKDOWN = "breakdown";
-const HAVE_BY = new Map([[FUNNEL, "all together"], [BREAKDOWN, "device, browser, campaign …"]]); // what each goes by when nothing is said
 const TYPING_MS = 700; // a date is typed part by part, and each part is one
 
 // ---- what is asked
 
-const readView = () => {
-  const query = new URLSearchParams(location.search);
-  return { ask: query.get("ask") ?? "", span: spans.read(query), visit: visits.read(query), steps: query.get("steps") ?? "", by: query.get("by") ?? "", of: query.get("of") ?? "" };
-};
 let view = readView();
 let questions = [...byId("questions").querySelectorAll("a")].map((link) => ({ name: link.dataset.ask, description: link.lastElementChild.textContent }));
 let isListed = false; // by the API: until then they are those that the dashboard knows
 
 const chosen = () => view.ask || questions[0].name;
-
-/** What the API is told beside the span: the steps of a funnel of one's own, what a breakdown goes by, and the chosen visits. */
-const rest = (name, { steps, by, of, visit }) => [...(steps && name === FUNNEL ? [["steps", steps]] : []), ...(by && HAVE_BY.has(name) ? [["by", by]] : []), ...(of && name === BREAKDOWN ? [["of", of]] : []), ...visit];
-
-function address({ ask: name, span, ...others }) {
-  const query = new URLSearchParams(name ? { ask: name } : {});
-  spans.write(span, query);
-  for (const [parameter, text] of rest(name || FUNNEL, others)) query.append(parameter, text);
-  return `${location.pathname}?${query}`;
-}
 
 function go(changes) {
   view = { ...view, ...changes };
