@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -24,6 +25,17 @@ from tests.support.event_sample import START_MS, person_of, sample_events, sessi
 Event = dict[str, Any]
 TEXTS = ["pro", "free", "5", 'a "quote" \\ and {', "größe \N{SNOWMAN}", "{not an object}", "null", "O'Neill"]
 VALUES = [*TEXTS, "", 5, -2.5, True, False, None, {"plan": "pro"}, ["pro"], "pro", "pro", "free"]
+REFERRERS = [
+    *VALUES,
+    *("https://example.org/", "http://WWW.Example.org:8080/x?y#z", "//example.org", "app://user@example.org"),
+    *(
+        "https://notexample.org/",
+        "https://example.org.evil/",
+        "https://evil/?example.org",
+        "example.org",
+        "www.O'Neill",
+    ),
+]
 NAMES = ["plan", "my key", "a.b", "$current_url", "größe", "it's", "Plan", "0"]
 
 
@@ -34,7 +46,9 @@ def events_with_own_properties() -> list[Event]:
         for name in NAMES:
             if chance.random() < (0.5 if name == "plan" else 0.05):
                 event["properties"][name] = chance.choice(VALUES)
-        for name in ("referrer", "browser", "os", "country", "utm_source", "utm_medium", "utm_campaign"):
+        if chance.random() < 0.1:
+            event["properties"]["referrer"] = chance.choice(REFERRERS)
+        for name in ("browser", "os", "country", "utm_source", "utm_medium", "utm_campaign"):
             if chance.random() < 0.1:
                 event["properties"][name] = chance.choice(VALUES)
         if chance.random() < 0.1:
@@ -56,8 +70,12 @@ SESSIONS = list(sessions_of([event for event in EVENTS if not is_nobodys(event)]
 GROUPS = [*SESSIONS, *([event] for event in EVENTS if is_nobodys(event))]
 
 
+def host_of(referrer: str) -> str:
+    return (urlsplit(referrer).hostname or referrer).removeprefix("www.")
+
+
 def said(event: Event, by: str) -> str | None:
-    """What an event says under a name of its properties or of KNOWN, as text."""
+    """What an event says under a name of its properties or of KNOWN, as text; a referrer as its host."""
     properties = event["properties"]
     if by == "event_type":
         return str(event["event_type"])
@@ -68,7 +86,7 @@ def said(event: Event, by: str) -> str | None:
     else:
         found = properties.get(by.removeprefix("property."))
     if isinstance(found, str):
-        return found or None
+        return (host_of(found) if by == "referrer" else found) or None
     if found is None or isinstance(found, dict | list) or not by.startswith("property."):
         return None
     return json.dumps(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from clickstream.analytics.dimensions import said
+from clickstream.analytics.dimensions import counted_as
 from clickstream.analytics.sources import literal
 
 _DIMENSIONS: Final = ("device", "browser", "os", "country", "utm_source", "utm_medium", "utm_campaign")
@@ -21,7 +21,7 @@ def breakdown_sql(by: str, of: str) -> str:
     """
     counted = f" WHERE event_type = {literal(of)}" if of else ""
     told = " UNION ALL ".join(
-        f"SELECT {literal(name)} AS dimension, {said(name)} AS said_value, session_key, event_type "  # noqa: S608 (our own names, quoted literals)
+        f"SELECT {literal(name)} AS dimension, {counted_as(name)} AS said_value, session_key, event_type "  # noqa: S608 (our own names, quoted literals)
         f"FROM chosen_session_events{counted}"
         for name in ([by] if by else _DIMENSIONS)
     )

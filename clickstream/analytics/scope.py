@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from clickstream.analytics.dimensions import said, wrong_with_name
+from clickstream.analytics.dimensions import counted_as, is_counted_as, said, wrong_with_name
 from clickstream.analytics.sources import literal
 from clickstream.errors import RequestRefused
 from clickstream.timestamps import text
@@ -91,13 +91,12 @@ def _number(condition: str) -> str:
 
 
 def _condition(name: str, value: str) -> str:
-    """SQL that is true when an event says `value`; a referrer also by its host, which is what /stats shows."""
-    is_said = f"{said(name)} = {literal(value)}"
-    if name != "referrer" or not _HOST.fullmatch(value):
-        return is_said
-    host = value.lower().removeprefix("www.").replace(".", "[.]")
-    address = rf"(?i)^([a-z][a-z0-9+.-]*:)?//([^/?#]*@)?(www[.])?{host}(:[0-9]*)?([/?#]|$)"
-    return f"({is_said} OR regexp_matches(referrer, {literal(address)}))"
+    """SQL that is true when an event says `value`, or counts as it: a referrer as its host, however that is written."""
+    found = [f"{said(name)} = {literal(value)}"]
+    if counted_as(name) != said(name):
+        hosts = {value, value.lower().removeprefix("www.")} if _HOST.fullmatch(value) else {value}
+        found += [is_counted_as(name, host) for host in sorted(hosts)]
+    return f"({' OR '.join(found)})"
 
 
 EVERYTHING: Final = Scope()

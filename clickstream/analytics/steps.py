@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from clickstream.analytics.dimensions import said
+from clickstream.analytics.dimensions import counted_as
 from clickstream.analytics.sources import literal
 from clickstream.errors import RequestRefused
 
@@ -61,7 +61,7 @@ def funnel_by_sql(steps: Sequence[str], by: str) -> str:
     counted = [_counted_by(number, step) for number, step in enumerate(steps)]
     return (
         f"WITH {', '.join(reached)}, "  # noqa: S608 (as above)
-        f"told AS (SELECT DISTINCT session_key, {said(by)} AS said_value FROM chosen_session_events "
+        f"told AS (SELECT DISTINCT session_key, {counted_as(by)} AS said_value FROM chosen_session_events "
         "WHERE session_key IS NOT NULL), "
         "silent AS (SELECT session_key, count(said_value) AS told_values FROM told GROUP BY session_key), "
         # A value stands behind a sign, for null is equal to nothing.
