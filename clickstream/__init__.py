@@ -22,6 +22,7 @@ one person's events, old events        erasure.py, mentions.py, retention.py
 how the process is doing               meter.py, metrics.py, readiness.py, numbers.py
 the errors                             errors.py
 what is said of wrong names and files  misspellings.py, event_files.py
+what options of commands mean          option_values.py
 
 server/ carries any Flask application; dashboard/ and terminal/ show numbers; demo/ runs it all; commands/ are
 the operator's tools; place.py and packages.py know which Python runs and whether it has the packages,

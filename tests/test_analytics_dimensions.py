@@ -16,9 +16,9 @@ from clickstream.analytics.catalog import Question, question_of
 from clickstream.analytics.columns import ColumnCopy
 from clickstream.analytics.dimensions import KNOWN
 from clickstream.analytics.scope import EVERYTHING, VISIT, Scope, texts_of
-from clickstream.commands.sql import visit_argument
 from clickstream.errors import RequestRefused
 from clickstream.journal import Journal, layout
+from clickstream.option_values import visit_argument
 from tests.support.athena import by_athena
 from tests.support.event_sample import START_MS, person_of, sample_events, sessions_of
 

@@ -16,6 +16,7 @@ import openapi_spec_validator
 import pytest
 import requests
 
+from clickstream.analytics.dimensions import PROPERTY, wrong_with_name
 from clickstream.csv_rows import COLUMNS, columns_of
 from clickstream.errors import RECORD_CODES, REQUEST_CODES
 from clickstream.export import MEDIA_TYPES
@@ -214,3 +215,13 @@ def test_every_operation_has_a_label_of_its_own() -> None:
     labels = [operation["summary"] for item in resolved for operation in item.values() if isinstance(operation, dict)]
 
     assert [label for label in labels if labels.count(label) > 1] == []
+
+
+@pytest.mark.parametrize("path", ["/analytics/funnel", "/analytics/breakdown"])
+def test_names_of_properties_are_described_as_they_are_taken(path: str) -> None:
+    (by,) = (one for one in SPEC["paths"][path]["get"]["parameters"] if one["name"] == "by")
+    pattern = by["schema"]["anyOf"][1]["pattern"]
+
+    for code in range(0x180):
+        name = f"{PROPERTY}a{chr(code)}b"
+        assert bool(re.search(pattern, name)) is (not wrong_with_name(name)), (code, name)

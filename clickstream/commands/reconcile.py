@@ -9,7 +9,7 @@ from clickstream.aws.clients import client
 from clickstream.aws.consumer.table import CounterTable
 from clickstream.aws.lake import Lake
 from clickstream.aws.reconciliation import MOST_DRIFT_PERCENT, Drift
-from clickstream.commands.sql import since_argument, until_argument
+from clickstream.option_values import since_argument, until_argument
 from clickstream.timestamps import MINUTE_MS, now_ms
 
 

@@ -16,7 +16,7 @@ from clickstream.aws.lake_writing import ToLake
 from clickstream.aws.replay_sources import ERRORS_PREFIX, from_file, from_s3
 from clickstream.aws.replaying import ReplayFailed, Result, Sourced, Target, ToApi, ToStream, replay
 from clickstream.aws.sink import KinesisSink
-from clickstream.commands.sql import since_argument, until_argument
+from clickstream.option_values import since_argument, until_argument
 from clickstream.simulation.options import secret
 from clickstream.terminal.words import clean
 from clickstream.timestamps import now_ms

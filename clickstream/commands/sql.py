@@ -5,27 +5,32 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from clickstream.analytics.catalog import OPTIONS, QUESTIONS, Question
-from clickstream.analytics.dimensions import KNOWN, PROPERTY, name_of, type_of
-from clickstream.analytics.scope import Scope, wrong_with
-from clickstream.analytics.steps import SHOP, steps_of
+from clickstream.analytics.dimensions import KNOWN, PROPERTY
+from clickstream.analytics.scope import Scope
+from clickstream.analytics.steps import SHOP
 from clickstream.errors import RequestRefused, failure
 from clickstream.event_files import is_parquet, may_hold_events, why_no_events
 from clickstream.journal.identity import Kind, identify
 from clickstream.journal.settled import settled
+from clickstream.option_values import (
+    InsteadOf,
+    NamedText,
+    by_argument,
+    of_argument,
+    since_argument,
+    steps_argument,
+    until_argument,
+    visit_argument,
+)
 from clickstream.place import module
 from clickstream.terminal import words
-from clickstream.timestamps import parse_since, parse_until
 
 if TYPE_CHECKING:
     from clickstream.analytics.engine import SourceUnreadable, Table
-
-
-_T = TypeVar("_T")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--query",
-        action=_Query,
+        action=InsteadOf,
         instead_of=name,
         metavar="SQL",
         help="SQL of yours in place of NAME, such as 'SELECT page, count(*) FROM events GROUP BY page', over the views "
@@ -64,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--visit",
         type=visit_argument,
-        action=_Visit,
+        action=NamedText,
         default={},
         metavar="NAME=TEXT",
         help="only visits in which an event says so, such as device=mobile; several NAMEs: visits that say all of it; "
@@ -73,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--without",
         type=visit_argument,
-        action=_Visit,
+        action=NamedText,
         default={},
         metavar="NAME=TEXT",
         help="only visits in which no event says so, such as is_bot=true; NAME as for --visit",
@@ -223,91 +228,6 @@ def name_argument(value: str) -> str:
     if " " in value.strip():
         raise argparse.ArgumentTypeError(f"{value!r} is no name of a question; SQL of yours goes behind --query")
     return value
-
-
-def since_argument(value: str) -> int:
-    """Where a span begins, in milliseconds since 1970, for argparse."""
-    return _bound(value, parse_since)
-
-
-def until_argument(value: str) -> int:
-    """Where a span ends, in milliseconds since 1970, for argparse."""
-    return _bound(value, parse_until)
-
-
-def _bound(value: str, parse: Callable[[str], int]) -> int:
-    try:
-        return parse(value)
-    except ValueError as problem:
-        raise argparse.ArgumentTypeError(f"{value!r} {problem}") from None
-
-
-class _Query(argparse.Action):
-    """Takes SQL `instead_of` the name of a question, which is then no longer missing.
-
-    Not a NAME with nargs="?": argparse takes that for left out where an option stands before it.
-    """
-
-    def __init__(self, *, instead_of: argparse.Action, **options: Any) -> None:  # noqa: ANN401 (those of argparse)
-        super().__init__(**options)
-        self._instead_of = instead_of
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,  # noqa: ANN401 (as below)
-        option_string: str | None = None,
-    ) -> None:
-        self._instead_of.required = False
-        setattr(namespace, self.dest, values)
-
-
-class _Visit(argparse.Action):
-    """Puts NAME and TEXT to those given before; a name given twice would mean only its second text, silently."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,  # noqa: ANN401 (what `type` has made of it, which argparse cannot tell)
-        option_string: str | None = None,
-    ) -> None:
-        name, said = values
-        visit: dict[str, str] = getattr(namespace, self.dest)
-        if name in visit:
-            raise argparse.ArgumentError(self, f"{name} stands twice: it has one value")
-        setattr(namespace, self.dest, {**visit, name: said})
-
-
-def visit_argument(value: str) -> tuple[str, str]:
-    """NAME=TEXT that a visit can be known by, for argparse."""
-    name, _, said = value.partition("=")
-    if reason := wrong_with(name, said):
-        raise argparse.ArgumentTypeError(reason)
-    return name, said
-
-
-def steps_argument(value: str) -> tuple[str, ...]:
-    """The steps of a funnel, for argparse."""
-    return _taken(steps_of, value)
-
-
-def by_argument(value: str) -> str:
-    """What a breakdown goes by, for argparse."""
-    return _taken(name_of, value)
-
-
-def of_argument(value: str) -> str:
-    """Which events a breakdown counts, for argparse."""
-    return _taken(type_of, value)
-
-
-def _taken(parse: Callable[[str], _T], value: str) -> _T:
-    try:
-        return parse(value)
-    except RequestRefused as problem:
-        raise argparse.ArgumentTypeError(str(problem)) from None
 
 
 _FORMATS: Final = ("table", "json", "csv")
