@@ -176,6 +176,7 @@ def _questions(browser: Browser, directory: Path) -> None:
         requests.get(f"{url}/api/questions/conversion_by_hour", timeout=60)
         page = _open(browser, f"{url}/questions?ask=conversion_by_hour&span=7d", width=1440, height=900)
         page.locator("#answer .time").wait_for()
+        expect(page.locator("#before")).to_contain_text("now")
         _take(page, "questions")
 
 
