@@ -14,6 +14,8 @@ compile_venv & # the checks leave a processor free
 
 failed='' # what, for the last summary to repeat
 scripts/checks.sh || failed='static checks'
+# What pytest makes of the test files is kept: here once, later each of its processes would make it anew.
+[ -d tests/__pycache__ ] || .venv/bin/python -m pytest --collect-only --quiet >/dev/null || true # what fails is shown below
 wait # for the packages of node, and for what is compiled
 
 # run ARGUMENT...: a part of the tests; that a part has none of the chosen ones is no failure.

@@ -25,7 +25,15 @@ README = ROOT / "README.md"
 API_PAGE = ROOT / "docs" / "api.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
 IGNORED = {".venv", "node_modules", ".git"}
-DOCUMENTS = sorted(path for path in ROOT.rglob("*.md") if not IGNORED & set(path.relative_to(ROOT).parts))
+
+
+def documents() -> Iterator[Path]:
+    for directory, below, files in os.walk(ROOT):
+        below[:] = [name for name in below if name not in IGNORED]  # whose thousands of files nobody need look through
+        yield from (Path(directory, name) for name in files if name.endswith(".md"))
+
+
+DOCUMENTS = sorted(documents())
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(?:bash|sh|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 

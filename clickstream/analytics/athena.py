@@ -64,12 +64,11 @@ def _source(database: str, table: str, since_ms: int | None) -> str:
 def translate(question: str, views: dict[str, str]) -> str:
     """`question` with the views it needs as common table expressions, in Athena's dialect."""
     tree = _parsed(question)
-    parsed = {name: _parsed(sql) for name, sql in views.items()}
-    needed = _needed(tree, parsed)
+    needed = _needed(tree, views)
     own = tree.args.get("with_") or tree.args.get("with")
     ctes = [
-        exp.CTE(this=parsed[name], alias=exp.TableAlias(this=exp.to_identifier(name)))
-        for name in parsed
+        exp.CTE(this=needed[name], alias=exp.TableAlias(this=exp.to_identifier(name)))
+        for name in views
         if name in needed
     ]
     tree.set(
@@ -115,12 +114,13 @@ def _is_fractional(division: exp.Expr) -> bool:
     return any("." in literal.this for literal in division.find_all(exp.Literal) if not literal.is_string)
 
 
-def _needed(tree: exp.Expr, views: dict[str, exp.Expr]) -> set[str]:
-    needed: set[str] = set()
+def _needed(tree: exp.Expr, views: dict[str, str]) -> dict[str, exp.Expr]:
+    """Those of `views` that `tree` stands on, parsed."""
+    needed: dict[str, exp.Expr] = {}
     waiting = [tree]
     while waiting:
         for table in waiting.pop().find_all(exp.Table):
             if table.name in views and not table.db and table.name not in needed:
-                needed.add(table.name)
-                waiting.append(views[table.name])
+                needed[table.name] = _parsed(views[table.name])
+                waiting.append(needed[table.name])
     return needed
