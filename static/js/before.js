@@ -1,15 +1,15 @@
 // How an answer compares with that of the span before it, as long and up to the same time of day.
 
-import { sum } from "./rows.js";
+import { some, sum } from "./rows.js";
 import * as ui from "./ui.js";
 
-const counted = (field, words) => ({ of: (rows) => sum(rows, field), shown: (value) => `${ui.exact(value)} ${words}` });
+const counted = (field, one) => ({ of: (rows) => sum(rows, field), shown: (value) => some(value, one) });
 const shared = (part, all, words) => ({ isShare: true, of: (rows) => (all(rows) ? part(rows) / all(rows) : null), shown: (value) => `${ui.percent(value)} ${words}` });
 
 // What of an answer is compared; `now` are the rows of the span itself.
 const MEASURES = {
-  traffic: () => counted("page_views", "page views"),
-  sessions: () => counted("sessions", "sessions"),
+  traffic: () => counted("page_views", "page view"),
+  sessions: () => counted("sessions", "session"),
   funnel: (now) => shared((rows) => rows.at(-1)?.sessions ?? 0, (rows) => rows[0]?.sessions, now.at(-1).step === "purchase" ? "bought" : "took all steps"),
   conversion_by_hour: () => shared((rows) => sum(rows, "purchased"), (rows) => sum(rows, "sessions"), "bought"),
   revenue: (now) => {
