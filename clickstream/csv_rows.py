@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from clickstream.errors import RequestRefused
+from clickstream.query import PROPERTY
 
 COLUMNS: Final = (
     "event_id",
@@ -24,7 +25,6 @@ COLUMNS: Final = (
     "other",
 )
 MOST_COLUMNS: Final = 100
-PROPERTY: Final = "property."
 
 _OTHER: Final = COLUMNS[-1]  # all fields that are no columns, so also one that is called so
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")

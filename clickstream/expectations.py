@@ -15,7 +15,7 @@ import msgspec
 from clickstream.arrivals import Arrivals, Envelope, Refusal
 from clickstream.errors import RequestRefused, Unavailable
 from clickstream.events import AnyEvent
-from clickstream.query import Query, is_bot, is_same, product_of, written
+from clickstream.query import PROPERTY, Query, is_bot, is_same, product_of, written
 from clickstream.timestamps import text
 
 MAX_WAIT_S: Final = 60.0
@@ -205,10 +205,10 @@ def _differences(event: dict[str, Any], query: Query) -> list[Answer]:
         fields.append({"field": "is_bot", "expected": expected, "found": found, "message": told})
     return [*fields, *_untimely(event, query)] + [
         {
-            "field": f"property.{name}",
+            "field": f"{PROPERTY}{name}",
             "expected": written(value),
             "found": written(properties[name]) if name in properties else None,
-            "message": _told(f"property.{name}", properties, name, value),
+            "message": _told(f"{PROPERTY}{name}", properties, name, value),
         }
         for name, value in query.properties.items()
         if not is_same(properties.get(name), value)

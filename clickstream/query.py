@@ -12,9 +12,9 @@ from clickstream.errors import RequestRefused
 from clickstream.stored import TimeReader
 from clickstream.timestamps import parse_since, parse_until
 
-_PROPERTY: Final = "property."
+PROPERTY: Final = "property."  # what stands before the name of a property, wherever one is asked for
 _NAMES: Final = ("event_id", "event_type", "user_id", "anonymous_id", "session_id")
-FILTERS: Final = (*_NAMES, "product", "is_bot", "since", "until", f"{_PROPERTY}NAME")  # as they are told to people
+FILTERS: Final = (*_NAMES, "product", "is_bot", "since", "until", f"{PROPERTY}NAME")  # as they are told to people
 _BOUNDS: Final = {"since": parse_since, "until": parse_until}
 _times: Final = TimeReader(0)
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -91,8 +91,8 @@ def from_parameters(parameters: Mapping[str, str], *, also: frozenset[str]) -> Q
             if value not in ("true", "false"):
                 raise RequestRefused("invalid_parameter", f"is_bot={value[:40]} is neither true nor false", field=name)
             bot = value == "true"
-        elif name.startswith(_PROPERTY) and len(name) > len(_PROPERTY):
-            properties[name[len(_PROPERTY) :]] = meant(value)
+        elif name.startswith(PROPERTY) and len(name) > len(PROPERTY):
+            properties[name[len(PROPERTY) :]] = meant(value)
         elif name in _BOUNDS:
             times[name] = time_parameter(name, value)
         elif name not in also:

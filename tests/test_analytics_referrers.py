@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlglot
@@ -13,12 +14,11 @@ import sqlglot
 from clickstream.analytics import engine, sources
 from clickstream.analytics.athena import statement
 from clickstream.analytics.catalog import Question
-from clickstream.analytics.columns import ColumnCopy
 from clickstream.analytics.dimensions import counted_as
 from clickstream.analytics.scope import EVERYTHING, Scope
-from clickstream.journal import Journal, layout
+from clickstream.journal import Journal
 from clickstream.stats.top import host_of
-from tests.support.athena import by_athena
+from tests.support.answers import answers, kept
 
 REFERRERS = [
     *(
@@ -48,19 +48,11 @@ EVENTS = [
 
 @pytest.fixture(scope="module")
 def journal(tmp_path_factory: pytest.TempPathFactory) -> Journal:
-    made = Journal(tmp_path_factory.mktemp("referrers") / "events_backup.json")
-    made.resume_at(layout.START, layout.START_CRC)
-    made.append([json.dumps(event, ensure_ascii=False).encode() for event in EVENTS])
-    made.close()
-    return made
+    return kept(tmp_path_factory.mktemp("referrers"), EVENTS)
 
 
-def answers(journal: Journal, question: Question, scope: Scope = EVERYTHING) -> list[list[list[object]]]:
-    source = sources.journal(journal.path)
-    with ColumnCopy(journal.path, least_part_bytes=2_000, most_part_bytes=4_000).source(journal.end) as copied:
-        assert len(copied.parts) > 1
-        of_copy = engine.answer(question, copied, scope).rows
-    return [engine.answer(question, source, scope).rows, of_copy, by_athena(question, source, scope).rows]
+def rows(journal: Journal, question: Question, scope: Scope = EVERYTHING) -> list[list[list[Any]]]:
+    return [table.rows for table in answers(journal, question, scope, part_bytes=3_000)]
 
 
 HOSTS = Counter(host_of(str(event["properties"]["referrer"])) for event in EVENTS)  # type: ignore[index]
@@ -69,16 +61,16 @@ HOSTS = Counter(host_of(str(event["properties"]["referrer"])) for event in EVENT
 def test_a_breakdown_by_referrer_lists_the_hosts_of_stats(journal: Journal) -> None:
     ranked = sorted(HOSTS, key=lambda host: (-HOSTS[host], host))
 
-    for rows in answers(journal, Question("breakdown", by="referrer")):
-        assert rows == [["referrer", host, HOSTS[host], HOSTS[host], 0] for host in ranked]
+    for found in rows(journal, Question("breakdown", by="referrer")):
+        assert found == [["referrer", host, HOSTS[host], HOSTS[host], 0] for host in ranked]
 
 
 def test_a_funnel_by_referrer_has_the_same_hosts(journal: Journal) -> None:
     ranked = sorted(HOSTS, key=lambda host: (-HOSTS[host], host))[:20]
     question = Question("funnel", steps=("/start", "purchase"), by="referrer")
 
-    for rows in answers(journal, question):
-        assert [(host, count) for _, host, step, count, _ in rows if step == "/start"] == [
+    for found in rows(journal, question):
+        assert [(host, count) for _, host, step, count, _ in found if step == "/start"] == [
             (host, HOSTS[host]) for host in ranked
         ]
 
@@ -101,8 +93,8 @@ def test_an_address_chooses_its_visits_and_a_host_those_of_all_its_addresses(jou
     host = None if "/" in value else value.lower().removeprefix("www.")
     chosen = [referrer for referrer in given if referrer == value or host_of(referrer) == host]
 
-    for rows in answers(journal, Question("sessions"), Scope(visit={"referrer": value})):
-        assert sum(int(str(row[1])) for row in rows) == len(chosen) > 0
+    for found in rows(journal, Question("sessions"), Scope(visit={"referrer": value})):
+        assert sum(row[1] for row in found) == len(chosen) > 0
 
 
 def test_addresses_made_of_what_separates_them_have_the_same_host(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,11 @@ import pytest
 
 from clickstream.analytics import engine, sources
 from clickstream.analytics.catalog import Question
-from clickstream.analytics.columns import ColumnCopy
 from clickstream.analytics.scope import Scope
 from clickstream.analytics.steps import SHOP, steps_of
 from clickstream.errors import RequestRefused
-from clickstream.journal import Journal, layout
-from tests.support.athena import by_athena
+from clickstream.journal import Journal
+from tests.support.answers import answers, kept
 from tests.support.event_sample import START_MS, sample_events, sessions_of, time_of
 
 EVENTS = sample_events(3000, seed=13)
@@ -75,24 +73,17 @@ def expected_by(by: str, steps: tuple[str, ...]) -> list[list[Any]]:
 
 @pytest.fixture(scope="module")
 def journal(tmp_path_factory: pytest.TempPathFactory) -> Journal:
-    made = Journal(tmp_path_factory.mktemp("steps") / "events_backup.json")
-    made.resume_at(layout.START, layout.START_CRC)
-    made.append([json.dumps(event).encode() for event in EVENTS])
-    made.close()
-    return made
+    return kept(tmp_path_factory.mktemp("steps"), EVENTS)
 
 
 @pytest.mark.parametrize("steps", FUNNELS, ids=",".join)
 def test_a_funnel_counts_the_sessions_that_took_its_steps_in_order(journal: Journal, steps: tuple[str, ...]) -> None:
     wanted = expected(steps, list(sessions_of(EVENTS).values()))
 
-    of_journal = engine.answer(Question("funnel", steps), sources.journal(journal.path))
-    with ColumnCopy(journal.path, least_part_bytes=100_000, most_part_bytes=100_000).source(journal.end) as copied:
-        assert len(copied.parts) > 3
-        of_copy = engine.answer(Question("funnel", steps), copied)
+    of_journal, of_copy, of_lake = answers(journal, Question("funnel", steps))
 
-    assert of_journal.columns == ["step", "sessions", "conversion"]
-    assert of_journal.rows == of_copy.rows == [pytest.approx(row) for row in wanted]
+    assert of_journal.columns == of_copy.columns == of_lake.columns == ["step", "sessions", "conversion"]
+    assert of_journal.rows == of_copy.rows == of_lake.rows == [pytest.approx(row) for row in wanted]
     assert wanted[-1][1] > 0 or steps[0] == "nobody.did"
 
 
@@ -108,16 +99,11 @@ def test_a_funnel_goes_by_what_events_say_in_journal_copy_and_athena_alike(
     journal: Journal, steps: tuple[str, ...], by: str
 ) -> None:
     wanted = expected_by(by, steps or SHOP)
-    question = Question("funnel", steps, by)
 
-    source = sources.journal(journal.path)
-    of_journal = engine.answer(question, source)
-    with ColumnCopy(journal.path, least_part_bytes=100_000, most_part_bytes=100_000).source(journal.end) as copied:
-        of_copy = engine.answer(question, copied)
+    of_journal, of_copy, of_lake = answers(journal, Question("funnel", steps, by))
 
     assert of_journal.columns == ["dimension", "dimension_value", "step", "sessions", "conversion"]
-    assert of_journal.rows == of_copy.rows == by_athena(question, source).rows
-    assert of_journal.rows == [pytest.approx(row) for row in wanted]
+    assert of_journal.rows == of_copy.rows == of_lake.rows == [pytest.approx(row) for row in wanted]
     assert wanted or steps[:1] == ("nobody.did",)
 
 
@@ -126,14 +112,13 @@ def test_chosen_visits_and_a_span_limit_it_in_journal_copy_and_athena_alike(
     journal: Journal, steps: tuple[str, ...]
 ) -> None:
     scope = Scope(START_MS + 20_000_000, START_MS + 200_000_000, {"utm_source": "newsletter"})
-    source = sources.journal(journal.path)
-    wanted = engine.answer(Question("funnel", steps), source, scope)
+    question = Question("funnel", steps)
 
-    with ColumnCopy(journal.path, least_part_bytes=100_000, most_part_bytes=100_000).source(journal.end) as copied:
-        of_copy = engine.answer(Question("funnel", steps), copied, scope)
+    of_journal, of_copy, of_lake = answers(journal, question, scope)
 
-    assert of_copy.rows == wanted.rows == by_athena(Question("funnel", steps), source, scope).rows
-    assert wanted.rows != engine.answer(Question("funnel", steps), source).rows or steps[0] == "nobody.did"
+    assert of_copy.rows == of_journal.rows == of_lake.rows
+    everything = engine.answer(question, sources.journal(journal.path))
+    assert of_journal.rows != everything.rows or steps[0] == "nobody.did"
 
 
 @pytest.mark.parametrize(

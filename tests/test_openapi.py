@@ -16,10 +16,11 @@ import openapi_spec_validator
 import pytest
 import requests
 
-from clickstream.analytics.dimensions import PROPERTY, wrong_with_name
+from clickstream.analytics.dimensions import wrong_with_name
 from clickstream.csv_rows import COLUMNS, columns_of
 from clickstream.errors import RECORD_CODES, REQUEST_CODES
 from clickstream.export import MEDIA_TYPES
+from clickstream.query import PROPERTY
 from clickstream.stats import WINDOWS
 from tests.support.platform import ROOT, Platform, platform
 

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request
 
 from clickstream.client.reading import ApiProblem
 from clickstream.dashboard.snapshots import Snapshot
+from clickstream.query import PROPERTY
 from clickstream.stats import WINDOWS as SPANS
 from web.answers import deferred_answer, error_answer, json_answer, placeholder, problem_answer, secured
 from web.board import Board, board
@@ -70,7 +71,7 @@ def rejected() -> Response:
 
 def _relayed(path: str, *, stored: bool = False) -> Response:
     here = board()
-    params = [(k, v) for k, v in request.args.items(multi=True) if k in _FILTERS or k.startswith("property.")]
+    params = [(k, v) for k, v in request.args.items(multi=True) if k in _FILTERS or k.startswith(PROPERTY)]
     zipped = takes_gzip()
 
     def given() -> Response:

@@ -11,9 +11,10 @@ from flask import Blueprint, Response, render_template, request
 
 from clickstream import __version__
 from clickstream.analytics.catalog import QUESTIONS
-from clickstream.analytics.dimensions import KNOWN, PROPERTY
+from clickstream.analytics.dimensions import KNOWN
 from clickstream.analytics.scope import VISIT, WITHOUT
 from clickstream.dashboard.snapshots import Snapshot
+from clickstream.query import PROPERTY
 from web.answers import deferred_answer, placeholder, secured
 from web.board import Board, board
 from web.numbers import PATIENCE_S, WINDOWS

@@ -29,11 +29,8 @@ VIEWS: Final = (
 
 FUNNEL: Final = "funnel"
 BREAKDOWN: Final = "breakdown"
-OPTIONS: Final = {
-    "steps": (FUNNEL,),
-    "by": (FUNNEL, BREAKDOWN),
-    "of": (BREAKDOWN,),
-}  # which questions have what, as parameters call it
+# Which questions have what beside a scope, as parameters call it.
+OPTIONS: Final = {"steps": (FUNNEL,), "by": (FUNNEL, BREAKDOWN), "of": (BREAKDOWN,)}
 QUESTIONS: Final = {
     FUNNEL: "sessions that reached each step in order",
     "traffic": "events, page views and people by day",

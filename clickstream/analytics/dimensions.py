@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from clickstream.analytics.hosts import HOST, one_line
 from clickstream.analytics.sources import literal
 from clickstream.errors import RequestRefused
+from clickstream.query import PROPERTY
 
-PROPERTY: Final = "property."  # what stands before the name of a property of one's own
 _COLUMNS: Final = {
     "event_type": "event_type",
     "page": "page",
@@ -35,15 +36,6 @@ def wrong_with_name(name: str) -> str:
     return ""
 
 
-# What urlsplit takes for the host of an address, behind blanks, scheme and user and before the port: group 3. It takes
-# out line ends and tabs first. In brackets only an address of IPv6 stands. \x20 is a blank.
-_ADDRESS: Final = literal(
-    r"^[\x00-\x20]*([A-Za-z][A-Za-z0-9+.-]*:)?//([^/?#\[\]]*@)?"
-    r"(\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]+\]|[^/?#@:\[\]]+)(:[^/?#@\[\]]*)?([/?#]|$)"
-)
-_LONGEST_HOST: Final = 200  # of /stats, clickstream/stats/top.py
-
-
 def name_of(text: str) -> str:
     """`text`, where it is what something can be known by; raises RequestRefused."""
     if reason := wrong_with_name(text):
@@ -59,13 +51,8 @@ def type_of(text: str) -> str:
 
 
 def counted_as(name: str) -> str:
-    """SQL of the text under which an answer counts what an event says under `name`: a referrer by its host alone.
-
-    The host is that of /stats, without `www.`, and the whole text where it is no address with a host. They differ only
-    in what no browser sends: hosts beyond ASCII that urlsplit refuses, as they may be taken for others, or whose small
-    letters are written otherwise in Python (İ, a last Σ), and hosts in brackets that are not quite an address of IPv6.
-    """
-    return _HOST if name == "referrer" else said(name)
+    """SQL of the text under which an answer counts what an event says under `name`: a referrer by its host alone."""
+    return HOST if name == "referrer" else said(name)
 
 
 def is_counted_as(name: str, text: str) -> str:
@@ -75,7 +62,7 @@ def is_counted_as(name: str, text: str) -> str:
         return is_it
     # Nearly all others are told apart without looking for their host, in a twentieth of the time. A % or _ in `text`
     # stands for itself too, and for more, which the host then decides.
-    return f"(lower({_one_line(name)}) LIKE lower({literal(f'%{text}%')}) AND {is_it})"
+    return f"(lower({one_line(name)}) LIKE lower({literal(f'%{text}%')}) AND {is_it})"
 
 
 def said(name: str) -> str:
@@ -91,22 +78,3 @@ def said(name: str) -> str:
         f"CASE WHEN {found} LIKE '\"_%\"' THEN json_extract_string(properties, {path}) "
         f"WHEN regexp_matches({found}, '^[-0-9tf]') THEN {found} END"
     )
-
-
-def _one_line(column: str) -> str:
-    return f"replace(replace(replace({column}, '\t', ''), '\n', ''), '\r', '')"
-
-
-def _host_of(column: str) -> str:
-    one_line = _one_line(column)
-    written = f"replace(replace(regexp_extract({one_line}, {_ADDRESS}, 3), '[', ''), ']', '')"
-    # What follows a % stays as it is. Where nothing does, Athena finds null and DuckDB an empty text.
-    host = f"lower(regexp_extract({written}, '^[^%]*')) || coalesce(regexp_extract({written}, '%.*'), '')"
-    named = f"CASE WHEN regexp_matches({one_line}, {_ADDRESS}) THEN {host} ELSE {column} END"
-    return (
-        f"CASE WHEN {named} LIKE 'www.%' THEN substr({named}, 5, {_LONGEST_HOST}) "
-        f"ELSE substr({named}, 1, {_LONGEST_HOST}) END"
-    )
-
-
-_HOST: Final = _host_of("referrer")

@@ -8,8 +8,9 @@ from typing import Final
 from clickstream.analytics.dimensions import counted_as
 from clickstream.analytics.sources import literal
 from clickstream.errors import RequestRefused
+from clickstream.stats.sessions import FUNNEL
 
-SHOP: Final = ("page_view", "add_to_cart", "checkout", "purchase")
+SHOP: Final = FUNNEL  # the steps of a shop, as /stats counts them
 _FEWEST: Final = 2
 _MOST: Final = 10
 _MOST_VALUES: Final = 20

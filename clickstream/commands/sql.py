@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clickstream.analytics.catalog import OPTIONS, QUESTIONS, Question
-from clickstream.analytics.dimensions import KNOWN, PROPERTY
+from clickstream.analytics.dimensions import KNOWN
 from clickstream.analytics.scope import Scope
 from clickstream.analytics.steps import SHOP
 from clickstream.errors import RequestRefused, failure
@@ -27,6 +27,7 @@ from clickstream.option_values import (
     visit_argument,
 )
 from clickstream.place import module
+from clickstream.query import PROPERTY
 from clickstream.terminal import words
 
 if TYPE_CHECKING:
@@ -57,6 +58,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="journal, JSON array, NDJSON or Parquet to ask (default EVENTS_FILE, else events_backup.json)",
     )
+    _add_scope(parser)
+    _add_options(parser)
+    parser.add_argument("--format", choices=_FORMATS, default="table", help="(default %(default)s)")
+    parser.add_argument("--athena", action="store_true", help="print the statement for Athena instead of answering")
+    parser.add_argument("--database", default="clickstream", help="Glue database for --athena (default %(default)s)")
+
+
+def _add_scope(parser: argparse.ArgumentParser) -> None:
+    """What any question is asked of."""
     parser.add_argument(
         "--since",
         type=since_argument,
@@ -83,6 +93,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=TEXT",
         help="only visits in which no event says so, such as is_bot=true; NAME as for --visit",
     )
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    """What only some questions have."""
     parser.add_argument(
         "--steps",
         type=steps_argument,
@@ -97,9 +111,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"of breakdown: by this alone; of funnel: for each value of it; a NAME of --visit, such as {PROPERTY}plan",
     )
     parser.add_argument("--of", type=of_argument, metavar="TYPE", help="of breakdown: count only events of TYPE")
-    parser.add_argument("--format", choices=_FORMATS, default="table", help="(default %(default)s)")
-    parser.add_argument("--athena", action="store_true", help="print the statement for Athena instead of answering")
-    parser.add_argument("--database", default="clickstream", help="Glue database for --athena (default %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -149,7 +149,7 @@ def _quantity(value: object) -> int:
 
 
 def host_of(referrer: str) -> str:
-    """The host of an address without `www.`, else the text itself, as analytics/dimensions.py says in SQL."""
+    """The host of an address without `www.`, else the text itself, as analytics/hosts.py says in SQL."""
     host = _hosts.get(referrer)
     if host is None:
         try:

@@ -17,6 +17,7 @@ const hours = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyl
 const tenths = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 const utcDay = (day) => utcDays.format(Date.parse(day));
+
 /** Seconds in words, in the two largest units. */
 function lasting(seconds) {
   if (typeof seconds !== "number") return ui.exact(undefined);

@@ -83,7 +83,7 @@ async function doubtOf({ name, rows }) {
   const bare = (type) => type.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
   return [...untaken].filter((step) => !types.includes(step)).map((step) => {
     const near = types.find((type) => bare(type) === bare(step));
-    return `No event of the type ${step} has ever come${near ? `: did you mean ${near}?` : "."}`;
+    return `No event of the type ${ui.inline(step)} has ever come${near ? `: did you mean ${ui.inline(near)}?` : "."}`;
   }).join(" ");
 }
 
@@ -224,6 +224,12 @@ const visitChoice = chooser(byId("visit-name"), byId("visit-own"));
 
 const choose = (parameter, text) => go({ visit: new Map([...view.visit, [parameter, text]]) });
 
+/** Ask by both forms, whichever of them was sent: what was changed in the other one is meant too. */
+function takeOptions() {
+  const steps = byId("steps-text").value.split(",").map((step) => step.trim()).join(",");
+  go({ steps, ...(byId("by").checkValidity() ? { by: byChoice.read(), of: byId("of").value.trim() } : {}) });
+}
+
 let typing = 0;
 
 function listen() {
@@ -269,11 +275,11 @@ function listen() {
   });
   byId("steps").addEventListener("submit", (event) => {
     event.preventDefault();
-    go({ steps: byId("steps-text").value.split(",").map((step) => step.trim()).join(",") });
+    takeOptions();
   });
   byId("by").addEventListener("submit", (event) => {
     event.preventDefault();
-    go({ by: byChoice.read(), of: byId("of").value.trim() });
+    takeOptions();
   });
   byId("of").addEventListener("focus", async () => byId("types").replaceChildren(...(await visits.knownTypes().catch(() => [])).map((value) => ui.make("option", { value }))));
   const suggest = () => spans.problem(view.span) || visits.suggest(visitChoice.read(), spans.bounds(view.span));

@@ -23,7 +23,7 @@ const KNOWN_BY = {
 /** The types of events that ever came, the most frequent first. */
 export const knownTypes = () => found("event_type", {});
 
-const ownTexts = (by) => ({ path: (span) => `/api/questions/breakdown?${new URLSearchParams({ by })}&${span}`, texts: ({ rows }) => texts(rows, (row) => row.dimension_value) });
+const textsOf = (by) => ({ path: (span) => `/api/questions/breakdown?${new URLSearchParams({ by })}&${span}`, texts: ({ rows }) => texts(rows, (row) => row.dimension_value) });
 
 /** What an address asks of a visit: a Map from its parameters, which are those of the API, to texts. */
 export const read = (query) => new Map([...query].filter(([parameter]) => parameter.startsWith(WITH) || parameter.startsWith(WITHOUT)));
@@ -73,7 +73,7 @@ let suggestions = { of: "", answers: new Map() };
 
 async function found(name, bounds) {
   if (name === OWN) return []; // not named yet
-  const known = name.startsWith(OWN) ? ownTexts(name) : KNOWN_BY[name];
+  const known = KNOWN_BY[name] ?? textsOf(name);
   const source = known.path("");
   const span = spanOf(bounds);
   if (suggestions.of !== span) suggestions = { of: span, answers: new Map() };

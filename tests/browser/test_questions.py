@@ -8,18 +8,15 @@ import json
 import re
 import shlex
 import subprocess
-from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
 
 import pytest
 import requests
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from clickstream.analytics.catalog import QUESTIONS
-from tests.browser.asking import NOW, SHOWN, answered, choose, exact, money, percent, rounded, said, show, tables
+from tests.browser.asking import NOW, SHOWN, answered, choose, said, show, tables
 from tests.browser.shop import UNKNOWN, Shop, view
 from tests.support.dashboards import dashboard
 from tests.support.platform import platform
@@ -178,101 +175,6 @@ def test_an_unknown_question_is_said_also_where_the_span_is_none(past: Shop, tab
 
     expect(tab.locator("#problem")).to_contain_text("There is no such question.")
     expect(tab.locator("#span-problem")).to_contain_text("14d is not a span")
-
-
-# What of an answer is compared, and how that is written.
-COMPARED: dict[str, tuple[Callable[[list[dict[str, Any]]], float], Callable[[float], str]]] = {
-    "traffic": (lambda rows: sum(row["page_views"] for row in rows), lambda value: f"{exact(value)} page views"),
-    "sessions": (lambda rows: sum(row["sessions"] for row in rows), lambda value: f"{exact(value)} sessions"),
-    "funnel": (lambda rows: rows[-1]["sessions"] / rows[0]["sessions"], lambda value: f"{percent(value)} bought"),
-    "revenue": (lambda rows: sum(row["revenue_cents"] for row in rows), lambda value: money(value, "USD")),
-}
-
-
-@pytest.mark.parametrize("name", COMPARED)
-def test_an_answer_is_compared_with_that_of_the_span_before(past: Shop, tab: Page, name: str) -> None:
-    with tab.expect_response(
-        lambda answer: f"/api/questions/{name}?" in answer.url and "until=" in answer.url
-    ) as asked:
-        show(tab, past.url, f"?ask={name}&span=7d&visit.device=mobile")
-    earlier = asked.value.json()["rows"]
-    since, until = (re.findall(f"{bound}=([^&]+)", unquote(asked.value.url))[0] for bound in ("since", "until"))
-
-    line = tab.locator("#before")
-    read, written = COMPARED[name]
-    now, before = read(said(tab)), read(earlier)
-    much = percent(abs(now - before) / before)
-    if name == "funnel":
-        points = f"{rounded(abs(now - before) * 100, '0.1').normalize():f}"
-        much = f"{points} {'point' if points == '1' else 'points'}"
-    expect(line).to_have_text(
-        f"The 7 days before, up to this time of day: {written(before)}; "
-        f"now {much} {'more' if now > before else 'less'}."
-    )
-    assert now != before
-    first, last = (datetime.fromisoformat(moment.replace("Z", "+00:00")) for moment in (since, until))
-    assert timedelta(days=6) < last - first < timedelta(days=7, hours=1)
-    assert abs(last + timedelta(days=7) - datetime.now(timezone.utc)) < timedelta(hours=1, minutes=2)
-    assert "visit.device=mobile" in asked.value.url
-
-
-@pytest.fixture
-def questions(past: Shop, tab: Page) -> Page:
-    tab.goto(f"{past.url}/questions?ask=paths")
-    return tab
-
-
-@pytest.mark.parametrize(
-    ("question", "now", "before", "words"),
-    [
-        ("traffic", [{"page_views": 90}], [{"page_views": 100}], "100 page views; now 10.0% less."),
-        ("traffic", [{"page_views": 1}], [{"page_views": 1}], "1 page view; now as much."),
-        ("traffic", [{"page_views": 5}], [], "0 page views; now more."),
-        ("sessions", [{"sessions": 3}], [{"sessions": 2}], "2 sessions; now 50.0% more."),
-        (
-            "conversion_by_hour",
-            [{"sessions": 10, "purchased": 1}],
-            [{"sessions": 10, "purchased": 2}],
-            "20.0% bought; ",
-        ),
-        (
-            "conversion_by_hour",
-            [{"sessions": 100, "purchased": 1}],
-            [{"sessions": 100, "purchased": 2}],
-            "1 point less.",
-        ),
-        (
-            "conversion_by_hour",
-            [{"sessions": 10, "purchased": 2}],
-            [{"sessions": 10, "purchased": 1}],
-            "10 points more.",
-        ),
-        ("conversion_by_hour", [{"sessions": 10, "purchased": 2}], [], "Before: no sessions."),
-    ],
-)
-def test_a_comparison_says_by_how_much_and_which_way(
-    questions: Page, question: str, now: list[dict[str, int]], before: list[dict[str, int]], words: str
-) -> None:
-    found = questions.evaluate(
-        """async ([now, before]) => {
-          const { src } = document.querySelector("script[src$='/questions.js']");
-          return (await import(src.replace("questions.js", "before.js"))).comparison(now, before, "Before");
-        }""",
-        [{"name": question, "rows": now}, {"name": question, "rows": before}],
-    )
-
-    assert words in found
-
-
-def test_what_has_no_span_before_is_not_compared(past: Shop, tab: Page) -> None:
-    show(tab, past.url, "?ask=traffic&span=all")
-    assert tab.locator("#before").count() == 0
-
-    day = f"{NOW - timedelta(days=7):%Y-%m-%d}"
-    show(tab, past.url, f"?ask=traffic&since={day}&until={day}")
-    expect(tab.locator("#before")).to_have_text(re.compile(r"^The day before: [\d,]+ page views; now .*\.$"))
-    choose(tab, "paths")
-    assert tab.locator("#before").count() == 0
 
 
 def test_that_nobody_came_back_is_not_told_as_if_nobody_could(shop: Shop, tab: Page) -> None:

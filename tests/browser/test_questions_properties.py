@@ -132,6 +132,31 @@ def test_a_funnel_goes_by_a_property_of_ones_own(plans: Shop, tab: Page) -> None
     expect(tab.locator("#answer")).to_contain_text("No session with colour took the first step in this span.")
 
 
+def test_both_forms_of_a_funnel_are_asked_by_whichever_is_sent(plans: Shop, tab: Page) -> None:
+    show(tab, plans.url, "?ask=funnel&span=24h")
+    tab.locator("#by-name").select_option(label="Device")
+    tab.get_by_role("textbox", name="Steps").fill("/, page_view")
+    tab.locator("#steps").get_by_role("button", name="Ask").click()
+
+    expect(tab).to_have_url(re.compile(r"span=24h&steps=%2F%2Cpage_view&by=device$"))
+    tab.get_by_role("textbox", name="Steps").fill("/, click")
+    go_by(tab, "all together")
+    expect(tab).to_have_url(re.compile(r"span=24h&steps=%2F%2Cclick$"))
+    tab.locator("#by-name").select_option(label="Own property …")  # which has no name yet: that form is not asked by
+    tab.get_by_role("textbox", name="Steps").fill("/, page_view")
+    tab.keyboard.press("Enter")
+    expect(tab).to_have_url(re.compile(r"span=24h&steps=%2F%2Cpage_view$"))
+
+
+def test_robots_are_suggested_as_events_mark_them(shop: Shop, tab: Page) -> None:
+    shop.send(view(), view(user_id="robot", session_id="robot", is_bot=True))
+    show(tab, shop.url, "?ask=traffic&span=24h")
+    tab.locator("#visit-name").select_option(label="Is bot")
+    tab.locator("#visit-text").focus()
+
+    expect(tab.locator("#visit-texts option")).to_have_attribute("value", "true")
+
+
 def test_what_an_answer_names_chooses_visits_by_a_click(plans: Shop, tab: Page) -> None:
     show(tab, plans.url, "?ask=breakdown&span=24h&by=property.plan")
 

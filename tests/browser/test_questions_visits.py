@@ -15,7 +15,8 @@ import requests
 from playwright.sync_api import Page, Route, expect
 
 from clickstream.analytics.catalog import QUESTIONS
-from clickstream.analytics.dimensions import KNOWN, PROPERTY
+from clickstream.analytics.dimensions import KNOWN
+from clickstream.query import PROPERTY
 from tests.browser import audits
 from tests.browser.asking import SHOWN, answered, choose, said, show, tables
 from tests.browser.shop import Shop, view
