@@ -442,6 +442,21 @@ def test_a_journal_ndjson_and_duplicated_parquet_give_the_same_rows(name: str, j
     assert rows(name, sources.of_file(copies)) == expected
 
 
+def test_robots_are_known_in_an_export_as_parquet_too(tmp_path: Path) -> None:
+    events = [event | {"is_bot": True} if number % 3 == 0 else event for number, event in enumerate(EVENTS)]
+    write_journal(tmp_path / "events.json", events)
+    exported = parquet.write([line_of(json.dumps(event).encode()) for event in events], tmp_path)
+    question = Question("breakdown", by="is_bot")
+
+    of_journal, of_export = (
+        engine.answer(question, source).rows
+        for source in (sources.journal(tmp_path / "events.json"), sources.of_file(exported))
+    )
+
+    assert of_export == of_journal
+    assert [row[1:3] for row in of_journal] == [["true", len(events[::3])]]
+
+
 def test_a_span_includes_its_start_and_excludes_its_end(journal: str) -> None:
     first = min(map(time_of, EVENTS))
     start_ms = round(first.timestamp() * 1000)

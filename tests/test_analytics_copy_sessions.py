@@ -27,6 +27,13 @@ DAY_MS: Final = 86_400_000
 STEPS: Final = ["page_view", "page_view", "add_to_cart", "checkout", "purchase"]
 
 
+ASKED: Final = [
+    *map(Question, QUESTIONS),
+    Question("funnel", by="device"),
+    Question("breakdown", by="property.page", of="purchase"),
+]
+
+
 def visits_in_order_of_arrival(seed: int) -> list[dict[str, Any]]:
     """Most events arrive while their visit lasts; one in fifty comes up to two days late."""
     chance = random.Random(seed)
@@ -157,25 +164,32 @@ def test_a_time_that_cannot_be_read_counts_as_in_the_journal(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("visit", "span"),
+    ("chosen", "span"),
     [
-        pytest.param({"device": "tablet"}, "everything", id="what is said amid a visit"),
-        pytest.param({"device": "tablet"}, "from amid a visit", id="what is said amid a visit, cut"),
-        pytest.param({"utm_source": "newsletter"}, "whole days", id="what only its first event says"),
-        pytest.param({"utm_source": "newsletter"}, "an hour", id="what only its first event says, cut"),
-        pytest.param({"event_type": "purchase", "page": "/3", "device": "mobile"}, "everything", id="several"),
-        pytest.param({"country": "AT"}, "everything", id="what nobody says"),
+        pytest.param(Scope(visit={"device": "tablet"}), "everything", id="what is said amid a visit"),
+        pytest.param(Scope(visit={"device": "tablet"}), "from amid a visit", id="what is said amid a visit, cut"),
+        pytest.param(Scope(visit={"utm_source": "newsletter"}), "whole days", id="what only its first event says"),
+        pytest.param(Scope(visit={"utm_source": "newsletter"}), "an hour", id="what only its first event says, cut"),
+        pytest.param(
+            Scope(visit={"event_type": "purchase", "page": "/3", "device": "mobile"}), "everything", id="several"
+        ),
+        pytest.param(Scope(visit={"country": "AT"}), "everything", id="what nobody says"),
+        pytest.param(Scope(without={"device": "tablet"}), "everything", id="what is not said"),
+        pytest.param(Scope(without={"event_type": "purchase"}), "from amid a visit", id="what is not said, cut"),
+        pytest.param(
+            Scope(visit={"device": "mobile"}, without={"page": "/3"}), "whole days", id="what is said and what is not"
+        ),
     ],
 )
-@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("question", ASKED, ids=str)
 def test_answers_over_chosen_visits_are_those_of_the_journal(
-    journal: Journal, parts: Copied, name: str, visit: dict[str, str], span: str
+    journal: Journal, parts: Copied, question: Question, chosen: Scope, span: str
 ) -> None:
-    scope = replace(SPANS[span], visit=visit)
+    scope = replace(SPANS[span], visit=chosen.visit, without=chosen.without)
 
-    answer = engine.answer(Question(name), parts, scope)
+    answer = engine.answer(question, parts, scope)
 
-    expected = engine.answer(Question(name), sources.journal(journal.path), scope)
+    expected = engine.answer(question, sources.journal(journal.path), scope)
     assert answer.rows == expected.rows
     assert answer.columns == expected.columns
 
