@@ -14,7 +14,8 @@ from api.turns import turns
 from clickstream.analytics import dimensions
 from clickstream.analytics.catalog import BREAKDOWN, FUNNEL, QUESTIONS, options_of, question_of
 from clickstream.analytics.scope import VISIT, WITHOUT, Scope, choosing_parameters, texts_of
-from clickstream.query import time_parameter
+from clickstream.bounds import UTC
+from clickstream.query import BOUNDS, time_parameter, zone_parameter
 
 MOST_ROWS: Final = 10_000
 
@@ -52,11 +53,12 @@ def _answer(name: str) -> Response:
     """The answer, computed by DuckDB at this moment."""
     question = question_of(name, request.args)
     visit, without = texts_of(VISIT, request.args), texts_of(WITHOUT, request.args)
-    only_parameters(*options_of(name), "since", "until", "limit", *choosing_parameters(request.args))
+    only_parameters(*options_of(name), *BOUNDS, "zone", "limit", *choosing_parameters(request.args))
+    zone = zone_parameter(request.args["zone"]) if "zone" in request.args else UTC
     since_ms, until_ms = (
-        time_parameter(bound, request.args[bound]) if bound in request.args else None for bound in ("since", "until")
+        time_parameter(bound, request.args[bound], zone) if bound in request.args else None for bound in BOUNDS
     )
-    scope = Scope(since_ms, until_ms, visit, without)
+    scope = Scope(since_ms, until_ms, visit, without, zone)
     limit = integer_parameter("limit", default=1000, least=1, most=MOST_ROWS)
     backend, pipe, asked_s = ready_backend(), parts().pipeline, time.perf_counter()
 

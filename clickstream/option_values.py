@@ -5,27 +5,39 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from clickstream.analytics.dimensions import name_of, type_of
 from clickstream.analytics.scope import wrong_with
 from clickstream.analytics.steps import steps_of
+from clickstream.bounds import parse_since, parse_until, zone_of
 from clickstream.errors import RequestRefused
-from clickstream.timestamps import parse_since, parse_until
 
 _T = TypeVar("_T")
 
 
 def since_argument(value: str) -> int:
     """Where a span begins, in milliseconds since 1970, for argparse."""
-    return _bound(value, parse_since)
+    return _meant(value, parse_since)
 
 
 def until_argument(value: str) -> int:
     """Where a span ends, in milliseconds since 1970, for argparse."""
-    return _bound(value, parse_until)
+    return _meant(value, parse_until)
 
 
-def _bound(value: str, parse: Callable[[str], int]) -> int:
+def bound_argument(value: str) -> str:
+    """The text of such a bound, whose day is one of a zone that is still to come, for argparse."""
+    _meant(value, parse_since)
+    return value
+
+
+def zone_argument(value: str) -> ZoneInfo:
+    """A time zone, for argparse."""
+    return _meant(value, zone_of)
+
+
+def _meant(value: str, parse: Callable[[str], _T]) -> _T:
     try:
         return parse(value)
     except ValueError as problem:

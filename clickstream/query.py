@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from clickstream.bounds import UTC, parse_since, parse_until, zone_of
 from clickstream.errors import RequestRefused
 from clickstream.stored import TimeReader
-from clickstream.timestamps import parse_since, parse_until
 
 PROPERTY: Final = "property."  # what stands before the name of a property, wherever one is asked for
 _NAMES: Final = ("event_id", "event_type", "user_id", "anonymous_id", "session_id")
 FILTERS: Final = (*_NAMES, "product", "is_bot", "since", "until", f"{PROPERTY}NAME")  # as they are told to people
-_BOUNDS: Final = {"since": parse_since, "until": parse_until}
+BOUNDS: Final = {"since": parse_since, "until": parse_until}
 _times: Final = TimeReader(0)
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_any: Final = msgspec.json.Decoder().decode
@@ -93,7 +94,7 @@ def from_parameters(parameters: Mapping[str, str], *, also: frozenset[str]) -> Q
             bot = value == "true"
         elif name.startswith(PROPERTY) and len(name) > len(PROPERTY):
             properties[name[len(PROPERTY) :]] = meant(value)
-        elif name in _BOUNDS:
+        elif name in BOUNDS:
             times[name] = time_parameter(name, value)
         elif name not in also:
             known = ", ".join([*sorted(also), *FILTERS])
@@ -150,10 +151,18 @@ def _has_same_truths(found: object, wanted: object) -> bool:
     return isinstance(found, bool) == isinstance(wanted, bool)
 
 
-def time_parameter(name: str, value: str) -> int:
-    """The bound `since` or `until` of a request in milliseconds since 1970; raises RequestRefused."""
+def zone_parameter(value: str) -> ZoneInfo:
+    """The time zone that a request names; raises RequestRefused."""
+    try:
+        return zone_of(value)
+    except ValueError as problem:
+        raise RequestRefused("invalid_parameter", f"zone={value[:40]} {problem}", field="zone") from None
+
+
+def time_parameter(name: str, value: str, zone: ZoneInfo = UTC) -> int:
+    """One of BOUNDS of a request in milliseconds since 1970, its days those of `zone`; raises RequestRefused."""
     try:
         # A "+" in a URL's query arrives as a space.
-        return _BOUNDS[name](value.replace(" ", "+") if value[-6:-5] == " " else value)
+        return BOUNDS[name](value.replace(" ", "+") if value[-6:-5] == " " else value, zone)
     except ValueError as problem:
         raise RequestRefused("invalid_parameter", f"{name}={value} {problem}", field=name) from None

@@ -16,8 +16,6 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _RFC3339: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,18}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
-_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_LAST_MS: Final = 253_402_300_799_999  # the last time that RFC 3339 can write
 _SECOND: Final = re.compile(r":[0-5]\d", re.ASCII)
 _FRACTION: Final = re.compile(r"(?:\.\d{1,18})?Z", re.ASCII)
 _REMEMBERED: Final = 100_000
@@ -45,23 +43,6 @@ def parse(text: str) -> int:
     except (ValueError, OverflowError) as problem:
         raise ValueError(f"is not a time: {problem}") from None
     return (moment - _EPOCH) // timedelta(milliseconds=1) + int(((fraction or "") + "000")[:3])
-
-
-def parse_since(text: str) -> int:
-    """Where a span begins, in milliseconds since 1970: an RFC 3339 time, or the start of a day in UTC."""
-    return parse(f"{text}T00:00:00Z") if _DAY.fullmatch(text) else _parse_bound(text)
-
-
-def parse_until(text: str) -> int:
-    """Where a span ends, itself not included: an RFC 3339 time, or the end of a day in UTC, which so is included."""
-    return min(parse_since(text) + DAY_MS, _LAST_MS) if _DAY.fullmatch(text) else _parse_bound(text)
-
-
-def _parse_bound(text: str) -> int:
-    try:
-        return parse(text)
-    except ValueError as problem:
-        raise ValueError(f"{problem}; a whole day is written 2026-01-15") from None
 
 
 def text(ms: int) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
@@ -20,7 +21,7 @@ import requests
 from clickstream.analytics import engine
 from clickstream.analytics.catalog import QUESTIONS
 from clickstream.analytics.dimensions import KNOWN
-from tests.support.event_sample import sample_events, sessions_of, write_journal
+from tests.support.event_sample import sample_events, sessions_of, time_of, write_journal
 from tests.support.journals import write_long_journal
 from tests.support.platform import ROOT, Platform, platform
 from tests.support.waiting import until
@@ -147,6 +148,25 @@ def test_a_span_and_a_limit_restrict_the_answer(api: Platform) -> None:
     assert api.get("/analytics/top_pages", limit=str(len(whole["rows"])))["truncated"] is False
 
 
+def test_days_are_those_of_the_zone_in_answers_and_in_spans(api: Platform, directory: Path) -> None:
+    zone = ZoneInfo("America/New_York")
+    days = Counter(str(time_of(event).astimezone(zone).date()) for event in EVENTS)
+    command = [sys.executable, "-m", "clickstream", "sql", "traffic", "--format", "csv", "--zone", str(zone)]
+    command += ["--file", str(directory / "events_backup.json"), "--since", "2026-01-01", "--until", "2026-01-02"]
+
+    answer = api.get("/analytics/traffic", zone=str(zone))
+    two = api.get("/analytics/traffic", zone=str(zone), since="2026-01-01", until="2026-01-02")
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    assert {row["day"]: row["events"] for row in answer["rows"]} == days
+    assert {row["day"]: row["events"] for row in two["rows"]} == {
+        day: days[day] for day in ("2026-01-01", "2026-01-02")
+    }
+    assert [line.split(",")[:2] for line in printed.splitlines()[1:]] == [
+        [row["day"], str(row["events"])] for row in two["rows"]
+    ]
+
+
 def test_a_question_about_chosen_visits_is_about_all_of_them_and_no_others(api: Platform, directory: Path) -> None:
     visits = sessions_of(EVENTS).values()
     came = [visit for visit in visits if any(event["properties"].get("utm_source") == "newsletter" for event in visit)]
@@ -248,6 +268,8 @@ def test_an_unknown_question_is_not_found_and_the_known_ones_are_named(api: Plat
         ("without.page=", "without.page"),
         ("visit.property.plan=", "visit.property.plan"),
         ("by=colour", "by"),
+        ("zone=Berlin", "zone"),
+        ("zone=", "zone"),
     ],
 )
 def test_a_wrong_parameter_is_refused(api: Platform, query: str, field: str) -> None:

@@ -195,7 +195,7 @@ def test_answers_over_chosen_visits_are_those_of_the_journal(
 
 
 def test_a_step_may_be_called_as_a_view_is(journal: Journal, parts: Copied) -> None:
-    steps = ("page_view", "session_days", "/session_values")
+    steps = ("page_view", "session_times", "/session_values")
 
     answer = engine.answer(Question("funnel", steps), parts)
 

@@ -270,6 +270,20 @@ def test_a_day_is_asked_for_by_its_date(journal: str, capsys: pytest.CaptureFixt
     assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()[1:]] == days[:1]
 
 
+def test_a_zone_is_named_above_the_table_and_a_wrong_one_refused(
+    journal: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask("traffic", "--file", journal, "--zone", "Asia/Kathmandu") == 0
+    assert "people by day, days of Asia/Kathmandu" in " ".join(capsys.readouterr().out.split())
+
+    assert ask("traffic", "--athena", "--zone", "Asia/Kathmandu") == 0
+    assert "INTERVAL '20700' SECOND" in capsys.readouterr().out
+
+    with pytest.raises(SystemExit):
+        ask("traffic", "--file", journal, "--zone", "asia/katmandu")
+    assert "did you mean Asia/Katmandu?" in capsys.readouterr().err
+
+
 def test_a_time_without_a_zone_is_refused(journal: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         ask("funnel", "--file", journal, "--since", "2026-01-15T00:00:00")

@@ -13,6 +13,7 @@ from typing import Final
 from sqlglot import exp, parse_one
 
 from clickstream.analytics.catalog import Question
+from clickstream.analytics.local_time import in_zone
 from clickstream.analytics.scope import EVERYTHING, Scope
 from clickstream.analytics.sources import FIELDS, IS_BOT_OF_EXTRA
 from clickstream.analytics.views import events_view, views
@@ -46,7 +47,7 @@ def statement(question: Question, scope: Scope = EVERYTHING, *, database: str, t
     read, and so the price; `until_ms` cannot, because an event may arrive any time after it happened.
     """
     events = events_view(_source(database, table, scope.since_ms), scope)
-    return translate(question.sql, {"events": events, **views(scope)})
+    return translate(in_zone(question.sql, scope), {"events": events, **views(scope)})
 
 
 def _source(database: str, table: str, since_ms: int | None) -> str:

@@ -22,7 +22,7 @@ VIEWS: Final = (
     "chosen_events",
     "session_spans",
     "session_funnel",
-    "session_days",
+    "session_times",
     "session_pages",
     "session_values",
 )

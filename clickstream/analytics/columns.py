@@ -31,7 +31,7 @@ _CHECKED_BYTES: Final = 64 * 1024
 # Of lines that DuckDB takes at once. An event of many short values takes several hundred times its size while each
 # column is read out of it.
 _BLOCK: Final = 512 * 1024
-_FORM: Final = "v8"  # of a part's tables: parts of another are made anew
+_FORM: Final = "v9"  # of a part's tables: parts of another are made anew
 _TRIES: Final = 3
 _WORK: Final = "work-"
 

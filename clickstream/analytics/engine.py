@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clickstream.analytics.catalog import Question
+from clickstream.analytics.local_time import in_zone
 from clickstream.analytics.scope import EVERYTHING, Scope
 from clickstream.analytics.views import Copied, over_copy, over_source
 from clickstream.errors import ClickstreamError, RequestRefused
@@ -73,7 +74,7 @@ def answer(
             over_copy(connection, source, scope, question.sql)
         else:
             over_source(connection, source, scope)
-        result = connection.execute(question.sql)
+        result = connection.execute(in_zone(question.sql, scope))
         columns = [column[0] for column in result.description or []]
         found = result.fetchall() if limit is None else result.fetchmany(limit + 1)
     rows = [[json_value(cell) for cell in row] for row in found[:limit]]

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from clickstream.analytics.engine import SourceUnreadable, Table, connect, private, readable
+from clickstream.analytics.local_time import local_time
 from clickstream.analytics.scope import EVERYTHING, Scope
 from clickstream.analytics.views import leave_chosen, over_source
 from clickstream.errors import RequestRefused
@@ -36,6 +37,7 @@ def answer(sql: str, source: str, scope: Scope = EVERYTHING) -> Table:
             over_source(connection, _typed(source), scope)
             if scope.chooses:
                 leave_chosen(connection, scope)
+            connection.execute(f"CREATE TEMP MACRO local_time(moment) AS {local_time('moment', scope)}")
         with _asked():
             return _rows(connection, statement)
 

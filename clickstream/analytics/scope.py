@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from clickstream.analytics.dimensions import counted_as, is_counted_as, said, wrong_with_name
-from clickstream.analytics.sources import literal
+from clickstream.analytics.sources import literal, timestamp
+from clickstream.bounds import UTC
 from clickstream.errors import RequestRefused
-from clickstream.timestamps import text
 
 VISIT: Final = "visit."  # what stands before a name in a request's parameter
 WITHOUT: Final = "without."
@@ -22,13 +23,15 @@ class Scope:
     """Events from `since_ms` up to, not including, `until_ms` (None: from the first, to the last), of chosen visits.
 
     A visit is chosen when its events of that time say all that `visit` names of dimensions.py, each by any of them, and
-    none of them anything of `without`. An event that belongs to no visit is chosen by what it says itself.
+    none of them anything of `without`. An event that belongs to no visit is chosen by what it says itself. Days are
+    those of `zone`.
     """
 
     since_ms: int | None = None
     until_ms: int | None = None
     visit: Mapping[str, str] = field(default_factory=dict)
     without: Mapping[str, str] = field(default_factory=dict)
+    zone: ZoneInfo = UTC
 
     @property
     def chooses(self) -> bool:
@@ -42,9 +45,9 @@ class Scope:
 
     def holds(self, first: str, last: str | None = None) -> str:
         """SQL that is true when the times between the columns `first` and `last` lie inside."""
-        limits = [] if self.since_ms is None else [f"{first} >= {_timestamp(self.since_ms)}"]
+        limits = [] if self.since_ms is None else [f"{first} >= {timestamp(self.since_ms)}"]
         if self.until_ms is not None:
-            limits.append(f"{last or first} < {_timestamp(self.until_ms)}")
+            limits.append(f"{last or first} < {timestamp(self.until_ms)}")
         return " AND ".join(limits) or "true"
 
     def touches(self, first: str, last: str) -> str:
@@ -128,7 +131,3 @@ def wrong_with(name: str, value: str) -> str:
     if any("\ud800" <= character <= "\udfff" for character in value):  # bytes of a command line that are no UTF-8
         return f"{name} needs a text in UTF-8"
     return ""
-
-
-def _timestamp(ms: int) -> str:
-    return f"CAST({literal(text(ms)[:23].replace('T', ' '))} AS TIMESTAMP)"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from clickstream.event_files import is_parquet
+from clickstream.timestamps import text
 
 FIELDS: Final = (
     "event_id",
@@ -75,9 +76,14 @@ def of_file(path: Path) -> str:
     return journal(path) if start.lstrip()[:1] == b"[" else ndjson(path)
 
 
-def literal(text: str) -> str:
-    """`text` as an SQL string."""
-    return "'" + text.replace("'", "''") + "'"
+def literal(value: str) -> str:
+    """`value` as an SQL string."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def timestamp(ms: int) -> str:
+    """A time in milliseconds since 1970 as SQL."""
+    return f"CAST({literal(text(ms)[:23].replace('T', ' '))} AS TIMESTAMP)"
 
 
 def only(path: str | Path) -> str:

@@ -26,6 +26,7 @@ SHARED: Final = "shared"
 LOOSE_EVENTS: Final = "loose_events"
 SESSION_VIEWS: Final = tuple(name for name in VIEWS if name.startswith("session_") and name != "session_events")
 SPANS: Final = "session_spans"
+TIMES: Final = "session_times"
 CHOSEN_EVENTS: Final = "chosen_events"
 CHOSEN_SESSION_EVENTS: Final = "chosen_session_events"
 _NAMES: Final = re.compile(r"--.*|'[^']*'|(\w+)")  # a step of a funnel may be called as a view is: texts are no names

@@ -12,6 +12,7 @@ from clickstream.analytics.catalog import OPTIONS, QUESTIONS, Question
 from clickstream.analytics.dimensions import KNOWN
 from clickstream.analytics.scope import Scope
 from clickstream.analytics.steps import SHOP
+from clickstream.bounds import UTC, parse_since, parse_until
 from clickstream.errors import RequestRefused, failure
 from clickstream.event_files import is_parquet, may_hold_events, why_no_events
 from clickstream.journal.identity import Kind, identify
@@ -19,18 +20,20 @@ from clickstream.journal.settled import settled
 from clickstream.option_values import (
     InsteadOf,
     NamedText,
+    bound_argument,
     by_argument,
     of_argument,
-    since_argument,
     steps_argument,
-    until_argument,
     visit_argument,
+    zone_argument,
 )
 from clickstream.place import module
 from clickstream.query import PROPERTY
 from clickstream.terminal import words
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from clickstream.analytics.engine import SourceUnreadable, Table
 
 
@@ -69,12 +72,19 @@ def _add_scope(parser: argparse.ArgumentParser) -> None:
     """What any question is asked of."""
     parser.add_argument(
         "--since",
-        type=since_argument,
+        type=bound_argument,
         metavar="TIME",
-        help="only events from this time on, such as 2026-01-15T10:30:00Z, or this day, 2026-01-15 (UTC), on",
+        help="only events from this time on, such as 2026-01-15T10:30:00Z, or this day, 2026-01-15, on",
     )
     parser.add_argument(
-        "--until", type=until_argument, metavar="TIME", help="only events before this time, or up to this day, included"
+        "--until", type=bound_argument, metavar="TIME", help="only events before this time, or up to this day, included"
+    )
+    parser.add_argument(
+        "--zone",
+        type=zone_argument,
+        default=UTC,
+        metavar="ZONE",
+        help="whose days are meant and told, such as Europe/Berlin (default %(default)s)",
     )
     parser.add_argument(
         "--visit",
@@ -141,7 +151,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as problem:
         print(failure(problem), file=sys.stderr)
         return 1
-    _print(table, args.format, file)
+    _print(table, args.format, file, args.zone)
     return 0
 
 
@@ -167,7 +177,9 @@ def _sql(query: str) -> str:
 
 
 def _scope(args: argparse.Namespace) -> Scope:
-    return Scope(args.since, args.until, args.visit, args.without)
+    since_ms = None if args.since is None else parse_since(args.since, args.zone)
+    until_ms = None if args.until is None else parse_until(args.until, args.zone)
+    return Scope(since_ms, until_ms, args.visit, args.without, args.zone)
 
 
 def _complaint(path: Path) -> str | None:
@@ -207,7 +219,7 @@ def _print_statement(question: Question, args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(table: Table, form: str, file: Path) -> None:
+def _print(table: Table, form: str, file: Path, zone: ZoneInfo) -> None:
     from clickstream.terminal.answers import value_text  # noqa: PLC0415 (--help need not load its tables)
 
     if form == "json":
@@ -219,17 +231,18 @@ def _print(table: Table, form: str, file: Path) -> None:
         shown = words.clean if sys.stdout.isatty() else str
         writer.writerows([shown(value_text(cell)) for cell in row] for row in table.rows)
     else:
-        _print_table(table, file)
+        _print_table(table, file, zone)
 
 
-def _print_table(table: Table, file: Path) -> None:
+def _print_table(table: Table, file: Path, zone: ZoneInfo) -> None:
     from clickstream.terminal.answers import grid  # noqa: PLC0415 (only the table needs it)
     from clickstream.terminal.console import console_for_lines  # noqa: PLC0415 (as above)
 
     console = console_for_lines()
     # Not the grid's own title, which would be broken at the width of the grid.
     is_ready = table.name in QUESTIONS
-    title = f"{table.name} of {file}{f': {QUESTIONS[table.name]}' if is_ready else ''}"
+    days = "" if zone is UTC else f", days of {zone}"
+    title = f"{table.name} of {file}{f': {QUESTIONS[table.name]}{days}' if is_ready else ''}"
     console.print(words.clean(title), markup=False, highlight=False)
     console.print(grid(table, exact=not is_ready))
 

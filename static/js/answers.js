@@ -10,13 +10,14 @@ const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 const MOST_DAYS_LATER = 30; // as the answer has them
 const MOST_CURRENCIES = 4;
-const DAYS_ARE_UTC = "Days are UTC: the first and the last may lie in the span in part only.";
-const utcDays = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
-const utcShort = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", timeZone: "UTC" });
+const DAYS = `Days are those of ${ui.zone}; the first and the last may not be whole.`;
+// A day of an answer is a date alone: read as its midnight in UTC, it is written as that.
+const fullDays = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+const shortDays = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", timeZone: "UTC" });
 const hours = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", hour12: false });
 const tenths = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
-const utcDay = (day) => utcDays.format(Date.parse(day));
+const dayText = (day) => fullDays.format(Date.parse(day));
 
 /** Seconds in words, in the two largest units. */
 function lasting(seconds) {
@@ -27,22 +28,22 @@ function lasting(seconds) {
   return `${ui.exact(Math.floor(whole / 3600))} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
-const dayColumn = () => ({ name: "Day", isUnbroken: true, text: (row) => utcDay(row.day), title: (row) => `${row.day}, UTC` });
+const dayColumn = () => ({ name: "Day", isUnbroken: true, text: (row) => dayText(row.day), title: (row) => `${row.day}, ${ui.zone}` });
 
 // ---- the questions; `nothing` is what an empty answer means, `isEmpty` when it is one though it has rows
 
 function drawTraffic(rows) {
   const best = rows.reduce((most, row) => (row.page_views > most.page_views ? row : most));
   return {
-    sentence: `${some(sum(rows, "events"), "event")} on ${some(rows.length, "day")}, ${some(sum(rows, "page_views"), "page view")}; most of these on ${utcDay(best.day)}: ${ui.exact(best.page_views)} by ${some(best.people, "person", "people")}.`,
+    sentence: `${some(sum(rows, "events"), "event")} on ${some(rows.length, "day")}, ${some(sum(rows, "page_views"), "page view")}; most of these on ${dayText(best.day)}: ${ui.exact(best.page_views)} by ${some(best.people, "person", "people")}.`,
     parts: [
       timeBars({
-        rows, at: (row) => Date.parse(row.day), stepMs: DAY_MS, value: (row) => row.page_views, when: (ms) => utcDays.format(ms),
+        rows, at: (row) => Date.parse(row.day), stepMs: DAY_MS, value: (row) => row.page_views, when: (ms) => fullDays.format(ms),
         label: "Page views by day", described: (found) => some(found.value, "page view"),
       }),
       rowsTable({ caption: "Events, page views and people by day", columns: [dayColumn(), number("page_views", "Page views", bar("page_views", rows)), number("people", "People"), number("events", "Events")], rows }),
     ],
-    note: `Who comes on two days is counted on both. ${DAYS_ARE_UTC}`,
+    note: `Who comes on two days is counted on both. ${DAYS}`,
   };
 }
 
@@ -54,7 +55,7 @@ function drawSessions(rows) {
     sentence: `${some(sessions, "session")}, of which ${ui.share(sum(rows, "bounced"), sessions)} bounced; on average ${ui.decimal(events / sessions)} events in ${lasting(seconds / sessions)}.`,
     parts: [
       timeBars({
-        rows, at: (row) => Date.parse(row.day), stepMs: DAY_MS, value: (row) => row.sessions, part: (row) => row.bounced, when: (ms) => utcDays.format(ms),
+        rows, at: (row) => Date.parse(row.day), stepMs: DAY_MS, value: (row) => row.sessions, part: (row) => row.bounced, when: (ms) => fullDays.format(ms),
         label: "Sessions by day; the stronger part bounced", described: (found) => `${some(found.value, "session")}, ${ui.exact(found.part)} bounced`,
       }),
       rowsTable({
@@ -66,7 +67,7 @@ function drawSessions(rows) {
         rows,
       }),
     ],
-    note: DAYS_ARE_UTC,
+    note: DAYS,
   };
 }
 
@@ -98,7 +99,7 @@ function drawRetention(rows, { isChosen }) {
   });
   const lines = [
     line(["All", ui.exact(everybody)], all, true),
-    ...cohorts.map(({ day, people, told }) => line([utcShort.format(Date.parse(day)), ui.exact(people)], days.map(told), false)),
+    ...cohorts.map(({ day, people, told }) => line([shortDays.format(Date.parse(day)), ui.exact(people)], days.map(told), false)),
   ];
   const after = (day, words) => (all[day] ? [`${ui.share(all[day].back, all[day].of)} ${words}`] : []);
   const came = [...after(1, "came back the next day"), ...after(7, "after a week"), ...after(30, "after 30 days")];
@@ -109,7 +110,7 @@ function drawRetention(rows, { isChosen }) {
       head: ["First seen", "People", ...days.map((day) => (day === 0 ? "Day 0" : String(day)))],
       rows: lines, text: (share) => (share === 1 ? "100" : tenths.format(share * 100)), most: Math.max(0.001, ...lines.flatMap(({ shares }) => shares.slice(1))),
     })],
-    note: `Percent of the people first seen on a day, within this span${isChosen ? " and the chosen visits" : ""}, who came back${isChosen ? " in such a visit" : ""} N days later. Days after the last activity are empty; the last one may not be over. Days are UTC.`,
+    note: `Percent of the people first seen on a day, within this span${isChosen ? " and the chosen visits" : ""}, who came back${isChosen ? " in such a visit" : ""} N days later. Days after the last activity are empty; the last one may not be over. Days are those of ${ui.zone}.`,
   };
 }
 
@@ -164,7 +165,7 @@ function drawRevenue(rows) {
     sentence: `${currencies.slice(0, MOST_CURRENCIES).map(total).join("; ")}${others > 0 ? `; and ${some(others, "further currency", "further currencies")}` : ""}.`,
     parts: [
       ...currencies.slice(0, MOST_CURRENCIES).map(({ currency, found }) => timeBars({
-        rows: found, among: rows, at: (row) => Date.parse(row.day), stepMs: DAY_MS, value: (row) => row.revenue_cents, when: (ms) => utcDays.format(ms),
+        rows: found, among: rows, at: (row) => Date.parse(row.day), stepMs: DAY_MS, value: (row) => row.revenue_cents, when: (ms) => fullDays.format(ms),
         label: `Revenue by day in ${currency}`, described: ({ value }) => ui.money(value, currency),
       })),
       rowsTable({
@@ -176,7 +177,7 @@ function drawRevenue(rows) {
         rows,
       }),
     ],
-    note: currencies.length > 1 ? `Bars compare days of the same currency. ${DAYS_ARE_UTC}` : DAYS_ARE_UTC,
+    note: currencies.length > 1 ? `Bars compare days of the same currency. ${DAYS}` : DAYS,
   };
 }
 

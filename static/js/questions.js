@@ -7,7 +7,7 @@ import { chooser } from "./dimensions.js";
 import { commands, csv, download } from "./elsewhere.js";
 import * as spans from "./span.js";
 import * as ui from "./ui.js";
-import { address, BREAKDOWN, FUNNEL, HAVE_BY, readView, rest } from "./view.js";
+import { address, BREAKDOWN, FUNNEL, HAVE_BY, readView, rest, whoseDays } from "./view.js";
 import * as visits from "./visits.js";
 
 const { byId, say } = ui;
@@ -52,7 +52,7 @@ async function start() {
       drawNothing();
       return;
     }
-    const bounds = spans.bounds(view.span);
+    const bounds = { ...spans.bounds(view.span), ...whoseDays(name) };
     const others = rest(name, view);
     for (const [id, command] of Object.entries(commands(name, bounds, others))) say(byId(id), command);
     const answer = await ask(`/api/questions/${encodeURIComponent(name)}?${new URLSearchParams([...Object.entries(bounds), ...others])}`, mine.signal);
@@ -71,7 +71,7 @@ async function compareWithBefore(answer, others, mine) {
   const line = document.getElementById("before");
   if (!line) return;
   const { bounds, words } = spans.before(view.span);
-  const found = await ask(`/api/questions/${answer.name}?${new URLSearchParams([...Object.entries(bounds), ...others])}`, mine.signal, "before").catch(() => null);
+  const found = await ask(`/api/questions/${answer.name}?${new URLSearchParams([...Object.entries({ ...bounds, ...whoseDays(answer.name) }), ...others])}`, mine.signal, "before").catch(() => null);
   if (found && request === mine) say(line, comparison(answer, found, words));
 }
 

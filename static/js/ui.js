@@ -162,7 +162,9 @@ const dayTime = new Intl.DateTimeFormat(undefined, { month: "short", day: "numer
 const yearDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const yearTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", hour12: false });
 const fullTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
-export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+/** The time zone of this browser; one that knows none counts in UTC. */
+export const zone = timeZone === "Etc/Unknown" ? "UTC" : timeZone;
 
 const formatted = (format, time) => {
   const moment = new Date(time);

@@ -1,11 +1,16 @@
 // What is asked, as it stands in the address: a question, a span of time, visits, and what only some questions have.
 
 import * as spans from "./span.js";
+import { zone } from "./ui.js";
 import * as visits from "./visits.js";
 
 export const FUNNEL = "funnel"; // what is asked when the address does not say
 export const BREAKDOWN = "breakdown";
 export const HAVE_BY = new Map([[FUNNEL, "all together"], [BREAKDOWN, "device, browser, campaign …"]]); // what each goes by when nothing is said
+const HAVE_DAYS = new Set(["traffic", "sessions", "retention", "revenue"]);
+
+/** What the API is told of the time zone in whose days it is to answer; nothing for UTC, and where there are none. */
+export const whoseDays = (name) => (HAVE_DAYS.has(name) && zone !== "UTC" ? { zone } : {});
 
 /** What the address asks. */
 export const readView = () => {

@@ -128,7 +128,7 @@ def test_a_day_is_one_of_the_readers_time_zone_and_the_last_one_is_included(past
 
     assert command == (
         ".venv/bin/python -m clickstream sql sessions --file events_backup.json"
-        " --since 2026-03-27T23:00:00Z --until 2026-03-29T22:00:00Z"
+        " --since 2026-03-27T23:00:00Z --until 2026-03-29T22:00:00Z --zone Europe/Berlin"
     )
 
 

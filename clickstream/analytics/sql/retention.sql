@@ -1,6 +1,6 @@
--- Per day of first appearance: how many of those people came back N days (UTC) later, for N up to 30.
+-- Per day of first appearance: how many of those people came back N days later, for N up to 30.
 WITH active AS (
-  SELECT DISTINCT person, day FROM session_days
+  SELECT DISTINCT person, CAST(local_time(seen_at) AS DATE) AS day FROM session_times
 ), first_days AS (
   SELECT person, min(day) AS cohort FROM active GROUP BY person
 ), sizes AS (
