@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from clickstream.analytics import engine, own, sources
 from clickstream.analytics.catalog import Question
-from clickstream.analytics.local_time import in_zone
+from clickstream.analytics.local_time import in_zone, offsets
 from clickstream.analytics.scope import EVERYTHING, Scope
 from clickstream.bounds import parse_since, parse_until
 from clickstream.journal import Journal
@@ -32,8 +32,10 @@ ZONES = ("America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Europe/Be
 
 
 def _moved(event: Event, index: int) -> Event:
-    persons = {name: f"{event[name]}_{index % 20}" for name in ("user_id", "anonymous_id") if name in event}
-    return event | persons | {"timestamp": text(parse(event["timestamp"]) + _ERAS[index % len(_ERAS)])}
+    """`event` in one of the eras, of one of many people, and in a short session: the copy knows those as a whole."""
+    people = {name: f"{event[name]}_{index % 20}" for name in ("user_id", "anonymous_id") if name in event}
+    session = {"session_id": f"{event['session_id']}_{index // 60}"} if "session_id" in event else {}
+    return event | people | session | {"timestamp": text(parse(event["timestamp"]) + _ERAS[index % len(_ERAS)])}
 
 
 EVENTS = [_moved(event, index) for index, event in enumerate(sample_events(3000, seed=17))]
@@ -136,6 +138,18 @@ def test_sql_shows_what_a_clock_in_the_zone_shows(ms: int, name: str, days: int)
 
     moment = time_of({"timestamp": text(ms)})
     assert found == moment.astimezone(scope.zone).replace(tzinfo=None)
+
+
+def test_clocks_change_at_the_very_second() -> None:
+    since, until = parse("2026-01-01T00:00:00Z"), parse("2027-01-01T00:00:00Z")
+
+    found = offsets(ZoneInfo("Europe/Berlin"), since, until)
+
+    assert [(text(ms), ahead) for ms, ahead in found] == [
+        ("2026-01-01T00:00:00.000Z", 3600),
+        ("2026-03-29T01:00:00.000Z", 7200),
+        ("2026-10-25T01:00:00.000Z", 3600),
+    ]
 
 
 def test_without_a_zone_no_time_is_reckoned() -> None:

@@ -8,7 +8,6 @@ from flask import Blueprint, Response, request
 
 from clickstream.analytics.catalog import options_of, question_of
 from clickstream.analytics.scope import VISIT, WITHOUT, choosing_parameters, texts_of
-from clickstream.bounds import UTC
 from clickstream.errors import RequestRefused
 from clickstream.query import BOUNDS, time_parameter, zone_parameter
 from web.answers import error_answer
@@ -37,10 +36,11 @@ def get_answer(name: str) -> Response:
         for prefix in (VISIT, WITHOUT):
             texts_of(prefix, request.args)
         given = _parameters(known=(*options_of(name), *BOUNDS, "zone", *choosing_parameters(request.args)))
-        zone = zone_parameter(dict(given)["zone"]) if "zone" in dict(given) else UTC
         for parameter, value in given:
+            if parameter == "zone":
+                zone_parameter(value)
             if parameter in BOUNDS:
-                time_parameter(parameter, value, zone)
+                time_parameter(parameter, value)
     except RequestRefused as problem:
         return _refusal(problem)
     page = request.headers.get("X-Page", "")[:64]

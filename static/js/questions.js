@@ -71,7 +71,7 @@ async function compareWithBefore(answer, others, mine) {
   const line = document.getElementById("before");
   if (!line) return;
   const { bounds, words } = spans.before(view.span);
-  const found = await ask(`/api/questions/${answer.name}?${new URLSearchParams([...Object.entries({ ...bounds, ...whoseDays(answer.name) }), ...others])}`, mine.signal, "before").catch(() => null);
+  const found = await ask(`/api/questions/${answer.name}?${new URLSearchParams([...Object.entries(bounds), ...others])}`, mine.signal, "before").catch(() => null);
   if (found && request === mine) say(line, comparison(answer, found, words));
 }
 
