@@ -118,6 +118,7 @@ def test_a_refused_question_is_told_which_there_are(page: str) -> None:
     [
         ("since=yesterday", "since"),
         ("until=2026-02-30", "until"),
+        ("zone=Berlin", "zone"),
         ("limit=5", "limit"),
         ("format=csv&since=2026-03-10T00:00:00Z", "format"),
         ("since=2026-03-10T00:00:00Z&since=2026-03-11T00:00:00Z", "since"),
