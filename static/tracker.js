@@ -5,13 +5,13 @@
   const script = document.currentScript, options = script.dataset;
   const target = (options.endpoint || new URL(script.src).origin).replace(/\/$/, "") + "/events" + (options.key ? "?write_key=" + encodeURIComponent(options.key) : "");
   const PREFIX = "clickstream:", EVENT = PREFIX + "event:", SESSION_MS = 30 * 60e3, MAX_WAITING = 1e3, MAX_BYTES = 50e3;
-  const off = "respectDnt" in options && (navigator.doNotTrack === "1" || navigator.globalPrivacyControl);
-  const waiting = new Map();
+  const waiting = new Map(), always = {};
   let flying = [], failures = 0, timer, lastPage;
 
   const storage = (action, key, value) => {
     try { return localStorage[action](PREFIX + key, value); } catch { return null; }
   };
+  const off = storage("getItem", "ignore") || ("respectDnt" in options && (navigator.doNotTrack === "1" || navigator.globalPrivacyControl));
   const memory = {};
   const recall = (key) => memory[key] || storage("getItem", key);
   const remember = (key, value) => { memory[key] = storage("setItem", key, value) === null && value; return value; };
@@ -26,8 +26,7 @@
     return current;
   };
 
-  const { userAgent, maxTouchPoints } = navigator;
-  const agent = maxTouchPoints > 1 ? userAgent.replace("Macintosh", "iPad") : userAgent;
+  const agent = navigator.maxTouchPoints > 1 ? navigator.userAgent.replace("Macintosh", "iPad") : navigator.userAgent;
   const first = (patterns) => Object.keys(patterns).find((name) => patterns[name].test(agent));
   const device = first({ tablet: /iPad|Tablet|Android(?!.*Mobile)/, mobile: /Mobi|iPhone|iPod/ }) || "desktop";
   const browser = first({
@@ -45,7 +44,7 @@
     if (user) event.user_id = user;
     event.session_id = sessionId(Date.now());
     event.timestamp = new Date().toISOString();
-    event.properties = { page: location.pathname, device, browser, os, locale: navigator.language, ...properties };
+    event.properties = { page: location.pathname, device, browser, os, locale: navigator.language, ...always, ...properties };
     let json;
     try { json = JSON.stringify(event); } catch (fault) { return console.warn("clickstream: " + type, fault); }
     if (waiting.size >= MAX_WAITING) forget(waiting.keys().next().value);
@@ -82,9 +81,8 @@
     let status = 0;
     flying = ids;
     try {
-      const headers = { "Content-Type": "text/plain" };
       const signal = AbortSignal.timeout?.(15e3), keepalive = body.length < MAX_BYTES;
-      status = (await fetch(target, { method: "POST", body, headers, signal, keepalive, credentials: "omit" })).status;
+      status = (await fetch(target, { method: "POST", body, signal, keepalive, credentials: "omit" })).status;
     } catch {}
     flying = [];
     if (status < 200 || status >= 500 || [401, 403, 408, 429].includes(status)) {
@@ -119,14 +117,14 @@
   };
 
   const api = {
-    track, page, flush, push: ([name, ...args]) => api[name](...args),
+    track, page, flush, set: (properties) => Object.assign(always, properties), push: ([name, ...args]) => api[name](...args),
     identify: (id, traits) => { if (!off) { remember("user", String(id)); track("identify", traits && { traits }); } },
     reset: () => ["user", "device", "session"].forEach((key) => { delete memory[key]; storage("removeItem", key); }),
     search: (query, results_count) => track("search", { query, results_count }),
-    addToCart: (product) => track("add_to_cart", product),
-    removeFromCart: (product) => track("remove_from_cart", product),
-    checkout: (cart) => track("checkout", cart),
-    purchase: (order) => track("purchase", order),
+    addToCart: (properties) => track("add_to_cart", properties),
+    removeFromCart: (properties) => track("remove_from_cart", properties),
+    checkout: (properties) => track("checkout", properties),
+    purchase: (properties) => track("purchase", properties),
   };
   const calls = Array.isArray(window.clickstream) ? window.clickstream : [];
   window.clickstream = api;
@@ -142,6 +140,7 @@
   addEventListener("pageshow", (event) => { if (event.persisted) { lastPage = ""; page(); } });
   document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") flush(); });
   adopt();
+  calls.filter(([name]) => name === "set").forEach(api.push);
   page();
   calls.forEach(api.push);
 })();

@@ -240,6 +240,21 @@ def test_identify_names_the_person_until_reset(shop: Shop) -> None:
     assert events["b"]["anonymous_id"] != events["a"]["anonymous_id"]
 
 
+def test_what_is_set_stands_in_every_event_of_the_page_and_what_a_call_says_comes_first(shop: Shop) -> None:
+    shop.page.add_init_script(
+        "clickstream = [['track', 'queued'], ['set', {site: 'docs', variant: 'a'}], ['set', {variant: 'b'}]]"
+    )
+    shop.open()
+    shop.page.evaluate("clickstream.set({plan: 'pro'}); clickstream.track('own', {variant: 'c'})")
+    shop.page.evaluate("clickstream.set({plan: undefined}); history.pushState(0, '', '/next')")
+
+    events = shop.wait_for(page_view=2, queued=1, own=1)
+
+    said = [[event["properties"].get(name) for name in ("site", "variant", "plan")] for event in events]
+    assert said == [["docs", "b", None], ["docs", "b", None], ["docs", "c", "pro"], ["docs", "b", None]]
+    assert [event["event_type"] for event in events] == ["page_view", "queued", "own", "page_view"]
+
+
 def test_two_navigations_at_once_are_two_page_views_and_replacing_an_address_is_one(shop: Shop) -> None:
     shop.open("/start")
 
@@ -444,6 +459,24 @@ def test_a_visitor_who_says_no_leaves_no_trace_when_the_site_asks_for_that(shop:
     assert shop.page.evaluate("Object.keys(localStorage)") == []
     shop.open()
     shop.wait_for(page_view=1)
+
+
+def test_ones_own_visits_leave_no_trace(shop: Shop) -> None:
+    shop.open()
+    shop.wait_for(page_view=1)
+    (ignore, count) = re.findall(r"`([^`]*localStorage\[\"clickstream:ignore\"\][^`]*)`", DOCUMENT)
+    shop.page.evaluate("localStorage.clear()")
+    shop.page.evaluate(ignore)
+
+    shop.open("/ignored")
+    shop.page.evaluate("clickstream.track('ignored'); clickstream.identify('me'); clickstream.flush()")
+    shop.page.get_by_role("button", name="Add to cart").first.click()
+    stored = shop.page.evaluate("Object.keys(localStorage)")
+    shop.page.evaluate(count)
+    shop.open("/counted")
+
+    assert stored == ["clickstream:ignore"]
+    assert [event["properties"]["page"] for event in shop.wait_for(page_view=2)] == ["/", "/counted"]
 
 
 def test_clicks_can_be_left_out(shop: Shop) -> None:
