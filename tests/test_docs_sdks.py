@@ -92,12 +92,15 @@ def test_a_browser_block_brings_an_order(code: str, api: Platform, browser: Brow
 @pytest.mark.browser
 def test_the_tracker_blocks_bring_an_order(api: Platform, browser: Browser) -> None:
     (tag,) = [code for _, kind, code in blocks() if kind == "html"]
+    (queue,) = [code for _, kind, code in blocks() if kind == "html queue"]
     (calls,) = [code for _, kind, code in blocks() if kind == "js tracker"]
 
-    assert_brought(calls.encode(), f"<title>Shop</title>{here(tag, api)}", api, browser)
+    assert_brought(calls.encode(), f"<title>Shop</title>{queue}{here(tag, api)}", api, browser)
 
-    types = [event["event_type"] for event in api.events()]
-    assert {"page_view", "identify", "newsletter_signed_up", "search", "add_to_cart", "checkout"} <= set(types)
+    events = api.events()
+    types = {"page_view", "identify", "banner_seen", "newsletter_signed_up", "search", "add_to_cart", "checkout"}
+    assert types <= {event["event_type"] for event in events}
+    assert {event["properties"]["site"] for event in events} == {"docs"}
 
 
 def assert_brought(script: bytes, head: str, api: Platform, browser: Browser) -> None:
