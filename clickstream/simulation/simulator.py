@@ -1,7 +1,7 @@
 """Users and their sessions in the order of their start: the one source of traffic, whatever the clock.
 
-A user is a place in the shop, taken by one person after the other, of whom some come again. Every user has random streams
-of their own, so fewer users are a subset of more, and neither the speed nor the size of a batch changes a byte.
+A user is a place in the shop, taken by one person after the other, of whom some come again. Every user has random
+streams of their own, so fewer users are a subset of more, and neither the speed nor the size of a batch changes a byte.
 """
 
 from __future__ import annotations
