@@ -49,7 +49,7 @@ def test_without_an_environment_it_is_said_how_to_make_one(tmp_path: Path, monke
 def test_every_package_of_the_product_is_looked_for() -> None:
     named = re.findall(r"^([a-z][a-z0-9-]*)", (ROOT / "requirements.in").read_text(), re.MULTILINE)
 
-    assert {name.replace("-", "_") for name in named} == {*packages.NEEDED, "boto3", "pytest"}
+    assert {name.replace("-", "_") for name in named} == {*packages.NEEDED, "boto3", "pytest", "tzdata"}
 
 
 def test_a_remedy_names_the_python_that_runs_as_it_can_be_typed_here(
