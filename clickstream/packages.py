@@ -15,7 +15,8 @@ from pathlib import Path
 from clickstream import start
 from clickstream.place import python, shown
 
-# What the programs import; boto3 only with ENV=aws, pytest only in tests, tzdata where the system knows no zones. A test compares with requirements.in.
+# What the programs import; boto3 only with ENV=aws, tzdata where the system knows no time zones, pytest only in tests.
+# A test compares with requirements.in.
 NEEDED = (
     "flask",
     "msgspec",
