@@ -190,7 +190,7 @@ def test_visits_are_chosen_by_a_property_of_ones_own(journal: Journal, scope: Sc
 def test_a_number_is_one_value_however_it_is_written(tmp_path: Path) -> None:
     made = Journal(tmp_path / "events_backup.json")
     made.resume_at(layout.START, layout.START_CRC)
-    fill = "x" * 20_000  # so that there are parts
+    fill = "x" * 50_000  # so that there are parts
     for number, written in enumerate(["1.10", "1.1", "1E5", "1e5", "100000.0", "1", '"1"', "1.0", "-0", "0"]):
         event = {"event_id": str(number), "event_type": "click", "user_id": "u", "timestamp": "2026-01-15T10:30:00Z"}
         line = json.dumps(event | {"received_at": event["timestamp"], "properties": {"fill": fill, "size": None}})

@@ -74,9 +74,16 @@ def answer(
             over_copy(connection, source, scope, question.sql)
         else:
             over_source(connection, source, scope)
-        result = connection.execute(in_zone(question.sql, scope))
-        columns = [column[0] for column in result.description or []]
-        found = result.fetchall() if limit is None else result.fetchmany(limit + 1)
+        return asked(connection, question, scope, limit=limit)
+
+
+def asked(
+    connection: duckdb.DuckDBPyConnection, question: Question, scope: Scope, *, limit: int | None = None
+) -> Table:
+    """The answer to `question` over the views that stand in `connection` for `scope`; at most `limit` rows."""
+    result = connection.execute(in_zone(question.sql, scope))
+    columns = [column[0] for column in result.description or []]
+    found = result.fetchall() if limit is None else result.fetchmany(limit + 1)
     rows = [[json_value(cell) for cell in row] for row in found[:limit]]
     return Table(question.name, columns, rows, truncated=len(rows) < len(found))
 

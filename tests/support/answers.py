@@ -25,7 +25,7 @@ def kept(directory: Path, events: Sequence[dict[str, Any]]) -> Journal:
 
 
 def answers(
-    journal: Journal, question: Question, scope: Scope = EVERYTHING, *, part_bytes: int = 100_000
+    journal: Journal, question: Question, scope: Scope = EVERYTHING, *, part_bytes: int = 200_000
 ) -> list[engine.Table]:
     """What journal, copy in parts of about so many bytes, and Athena's statement answer."""
     source = sources.journal(journal.path)
