@@ -27,7 +27,7 @@ def add_target(parser: argparse.ArgumentParser) -> None:
 
 
 def endpoint(text: str) -> str:
-    """An http(s) address with a host."""
+    """Where events are posted: an http(s) address with a host; of an API's alone it is its /events."""
     try:
         parts = urlsplit(text)
         is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -35,7 +35,7 @@ def endpoint(text: str) -> str:
         is_one = False
     if not is_one:
         raise argparse.ArgumentTypeError(f'"{text}": expected an address such as http://localhost:3000/events')
-    return text
+    return text if parts.path not in ("", "/") or parts.query else parts._replace(path="/events").geturl()
 
 
 def secret(text: str) -> str:
