@@ -6,7 +6,8 @@ catalog.py      the questions, and the views they stand on
 steps.py        a funnel of one's own steps
 breakdown.py    a breakdown by one thing, or of the events of one type
 dimensions.py   what events say that answers go by and visits are chosen by; hosts.py: the host of a referrer
-scope.py        what a question is asked of: a span of time, all visits or chosen ones
+scope.py        what a question is asked of: a span of time, all visits or chosen ones, whose days
+local_time.py   what a clock in a time zone showed, for the days of a question
 views.py        makes the views over a source of events, or over the copy
 sources.py      where events are read from: a journal, NDJSON, the lake's Parquet
 engine.py       runs a question on a source in DuckDB
