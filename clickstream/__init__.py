@@ -16,7 +16,7 @@ The way of an event, and the file that answers for each step:
 Beside that way:
 who may send, what is taken out        access.py, privacy.py
 what was refused, tried again          journal/quarantine.py, replay.py
-what a reader asks for                 query.py, with bounds.py for spans of time; stored.py and timestamps.py read events and times
+what a reader asks for                 query.py; bounds.py, timestamps.py and stored.py read spans, times and events
 what tests wait for                    expectations.py over arrivals.py; micro.py, testing.py
 one person's events, old events        erasure.py, mentions.py, retention.py
 how the process is doing               meter.py, metrics.py, readiness.py, numbers.py
