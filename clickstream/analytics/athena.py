@@ -76,7 +76,7 @@ def translate(question: str, views: dict[str, str]) -> str:
         "with_" if "with_" in tree.arg_types else "with", exp.With(expressions=ctes + (own.expressions if own else []))
     )
     check(tree)
-    return tree.sql(dialect="athena", comments=False)
+    return tree.sql(dialect="athena", comments=False, pretty=True)
 
 
 def _parsed(sql: str) -> exp.Expr:

@@ -109,12 +109,14 @@ def replay(
     until_ms: int | None = None,
     speed: float | None = None,
     on_sent: Callable[[Result], None] | None = None,
+    on_wait: Callable[[float], None] | None = None,
     wait: Callable[[float], None] = time.sleep,
     clock_s: Callable[[], float] = time.monotonic,
 ) -> Result:
     """Send `events` in their order; with `speed` as far apart as they happened, divided by it.
 
-    `on_sent` is called after each batch with what has become of everything so far.
+    `on_sent` is called after each batch with what has become of everything so far, `on_wait` before each pause with its
+    seconds.
     """
     result = Result()
     pace = _Pace(speed, wait, clock_s)
@@ -138,7 +140,7 @@ def replay(
         if batch and (len(batch) == BATCH or pace.is_early(ms)):
             _send(batch, target, result, on_sent)
             batch = []
-        pace.wait_for(ms)
+        pace.wait_for(ms, on_wait)
         batch.append(fitting)
     if batch:
         _send(batch, target, result, on_sent)
@@ -157,8 +159,10 @@ class _Pace:
     def is_early(self, ms: int) -> bool:
         return self._due_in_s(ms) > 0
 
-    def wait_for(self, ms: int) -> None:
+    def wait_for(self, ms: int, on_wait: Callable[[float], None] | None) -> None:
         if (due_in_s := self._due_in_s(ms)) > 0:
+            if on_wait is not None:
+                on_wait(due_in_s)
             self._wait(due_in_s)
 
     def _due_in_s(self, ms: int) -> float:

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -18,12 +19,14 @@ from clickstream.aws.replaying import ReplayFailed, Result, Sourced, Target, ToA
 from clickstream.aws.sink import KinesisSink
 from clickstream.option_values import since_argument, until_argument
 from clickstream.simulation.options import secret
+from clickstream.start import begun
 from clickstream.terminal.words import clean
 from clickstream.timestamps import now_ms
 
 _PROBLEMS_SHOWN: Final = 1_000
 _EVERY_S: Final = 0.2
 _EVERY_PIPED_S: Final = 5.0
+_LONG_PAUSE_S: Final = 3.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,11 +55,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when every event was taken or known already, 1 when some were rejected."""
+    """0 when every event was taken or known already, 1 when some were rejected, 130 when it was interrupted."""
+    begun()
     progress = _Progress()
-    result = replay(
-        _events(args), _target(args), since_ms=args.since, until_ms=args.until, speed=args.speed, on_sent=progress.show
-    )
+    try:
+        result = replay(
+            _events(args),
+            _target(args),
+            since_ms=args.since,
+            until_ms=args.until,
+            speed=args.speed,
+            on_sent=progress.show,
+            on_wait=progress.wait,
+        )
+    except KeyboardInterrupt:
+        progress.clear()
+        print(f"Interrupted: {progress.sent:,} events sent. The same command begins anew; what is there is known.")
+        return 130
     progress.clear()
     print(
         f"{result.sent:,} events sent: {result.accepted:,} accepted, {result.duplicates:,} known already, "
@@ -77,13 +92,27 @@ class _Progress:
     def __init__(self) -> None:
         self._in_place = sys.stderr.isatty()
         self._next_s = 0.0 if self._in_place else time.monotonic() + _EVERY_PIPED_S
+        self.sent = 0
 
     def show(self, result: Result) -> None:
+        self.sent = result.sent
         if (now_s := time.monotonic()) < self._next_s:
             return
         self._next_s = now_s + (_EVERY_S if self._in_place else _EVERY_PIPED_S)
-        line = f"{result.sent:,} events sent …"
-        print(f"\r{line}" if self._in_place else line, end="" if self._in_place else "\n", file=sys.stderr, flush=True)
+        self._print(f"{result.sent:,} events sent …")
+
+    def wait(self, seconds: float) -> None:
+        """Say how long nothing will be sent, where somebody would wonder."""
+        if seconds >= _LONG_PAUSE_S:
+            self._print(
+                f"{self.sent:,} events sent; the next one is due in {timedelta(seconds=round(seconds))} (Ctrl-C ends)"
+            )
+
+    def _print(self, line: str) -> None:
+        if self._in_place:
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+        else:
+            print(line, file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         if self._in_place:

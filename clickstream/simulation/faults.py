@@ -209,7 +209,7 @@ def _bot(rng: random.Random, beside: Session, paths: list[str], run_id: str) -> 
             f'{{"event_id":"{session_id}-{index}","event_type":"page_view",'
             f'"anonymous_id":"bot-{session_id}","session_id":"{session_id}","timestamp":"'
         )
-        tail = b'","properties":' + msgspec.json.encode(properties) + b"}"
+        tail = b'","is_bot":true,"properties":' + msgspec.json.encode(properties) + b"}"
         steps.append(Step(offset_ms, "crawl", "page_view", head.encode(), tail, 0))
         offset_ms += _between(rng, _BOT_DWELL_MS)
     start_ms = beside.start_ms

@@ -83,7 +83,7 @@ export function drawCards(stats) {
   const aside = others > 0 ? `+${others} ${others === 1 ? "currency" : "currencies"}` : average === null ? "" : `${ui.money(Number(average) * 100, currency, 0)} per order`;
   say(byId("aside-revenue"), aside);
   const then = before.revenue_currency;
-  change("revenue", cents, before.revenue_cents, name, { otherwise: `${ui.count(orders)} orders`, format: (value) => ui.money(value, then), isSameUnit: then === currency });
+  change("revenue", cents, before.revenue_cents, name, { otherwise: `${ui.count(orders)} ${orders === 1 ? "order" : "orders"}`, format: (value) => ui.money(value, then), isSameUnit: then === currency });
   spark("revenue", points.map((point) => point.by_type.purchase ?? 0), "Purchases over time");
 
   const { received, accepted, duplicates, rejected, since: started } = stats.accounting;

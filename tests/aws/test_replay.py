@@ -359,8 +359,18 @@ def test_a_span_of_time_and_a_speed_are_kept(tmp_path: Path) -> None:
     def wait(pause_s: float) -> None:
         now[0] += pause_s
 
-    result = replay(from_file(path), target, until_ms=1768474800000, speed=10, wait=wait, clock_s=lambda: now[0])
+    pauses: list[float] = []
+    result = replay(
+        from_file(path),
+        target,
+        until_ms=1768474800000,
+        speed=10,
+        on_wait=pauses.append,
+        wait=wait,
+        clock_s=lambda: now[0],
+    )
 
+    assert pauses == [pytest.approx(1.0), pytest.approx(2.0)]
     assert [len(batch) for batch in target.batches] == [1, 1, 1]
     assert now[0] == pytest.approx(103.0)
     assert (result.sent, result.skipped) == (3, 1)

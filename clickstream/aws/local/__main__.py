@@ -21,6 +21,7 @@ from clickstream.demo.supervisor import StopSignals
 
 _SHARDS = 4
 _LOOK_S = 0.2
+_TOLD = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str]) -> int:
     names = Names()
     with tempfile.TemporaryDirectory(prefix="clickstream-aws-") as directory, Emulator() as emulator:
         _say(f"AWS emulator on {emulator.url}: Kinesis ({_SHARDS} shards), S3, DynamoDB")
+        _say(f"In it: {', '.join(f'{name}={value}' for name, value in names.environment().items())}")
+        _say(f"For aws and boto3: {' '.join(f'{name}={emulator.environment[name]}' for name in _TOLD)}")
         cloud = LocalCloud(emulator.connect, names, shards=_SHARDS)
         cloud.start()
         settings = {
