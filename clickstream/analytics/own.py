@@ -85,7 +85,8 @@ def _value(written: str | None, is_time: bool) -> Any:  # noqa: ANN401 (a value 
     if written is None:
         return None
     value = json.loads(written, parse_constant=str, parse_int=_whole, parse_float=_number)
-    if is_time and (found := _TIME.fullmatch(value)):  # not of `infinity`, and not of years before Christ
+    # Not of `infinity`, and not of years before Christ. The name of the type of a list of times begins alike.
+    if is_time and isinstance(value, str) and (found := _TIME.fullmatch(value)):
         day, clock, fraction = found.groups(default="")
         return f"{day}T{clock}.{fraction:0<3}Z"
     return value
