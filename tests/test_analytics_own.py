@@ -162,7 +162,16 @@ def test_what_cannot_be_answered_or_does_more_than_read_is_refused(journal: Path
 
 @pytest.mark.parametrize(
     "query",
-    ["WITH a AS (SELECT 1) SELECT * FROM a", "FROM events LIMIT 1", "DESCRIBE events", "SHOW TABLES;", "(SELECT 1) ; "],
+    [
+        "WITH a AS (SELECT 1) SELECT * FROM a",
+        "FROM events LIMIT 1",
+        "DESCRIBE events",
+        "SHOW TABLES;",
+        "(SELECT 1) ; ",
+        "SELECT 'größe' AS \";\"; -- the größe; all of it",
+        "-- it ends\nSELECT 1;;\n/* here; */ ; -- and here",
+        "SELECT 1 -- without a semicolon;",
+    ],
 )
 def test_whatever_only_reads_is_answered(journal: Path, query: str) -> None:
     assert answer(journal, query).rows

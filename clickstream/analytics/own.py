@@ -57,7 +57,21 @@ def _reading(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
     if kind != _READING:
         what = "a PIVOT without IN (…)" if kind == "MULTI" else kind  # such a PIVOT makes a type first
         raise _refused(f"the query is {what}, which does not only read: ask with SELECT, WITH, FROM, DESCRIBE or SHOW")
-    return statements[0].query.rstrip("; \t\r\n")
+    return _without_end(statements[0].query)
+
+
+def _without_end(statement: str) -> str:
+    """`statement` without the semicolons that end it, and the comments behind them."""
+    import duckdb  # noqa: PLC0415 (as in engine.py)
+
+    written = statement.encode()
+    for start, kind in reversed(duckdb.tokenize(statement)):  # where a token begins, in bytes
+        if kind == duckdb.token_type.comment:
+            continue
+        if written[start : start + 1] != b";":
+            break
+        written = written[:start]
+    return written.decode()
 
 
 def _in_utf8(sql: str) -> str:
