@@ -159,6 +159,8 @@ def test_the_shop_opened_as_a_file_sends_to_the_endpoint_in_its_address(
 
         pages = [event["properties"]["page"] for event in api.events() if event["event_type"] == "page_view"]
         assert pages == [(SHOP / "shop.html").as_posix(), "/cart", "/checkout", "/thanks"]
+        told = {event["event_type"]: event["properties"]["page"] for event in api.events()}
+        assert (told["add_to_cart"], told["checkout"], told["purchase"]) == ("/", "/cart", "/checkout")
         assert api.get("/stats")["funnel"][-1] == {"step": "purchase", "sessions": 1}
     assert faults == []
 

@@ -56,6 +56,7 @@ function pay() {
 
 function show() {
   const path = here();
+  if (isFile) tell("set", { page: path }); // else every event would name the directory that the file is in
   document.title = path === "/cart" ? "Cart" : path === "/checkout" ? "Checkout" : path === "/thanks" ? "Thank you" : "Trail & Peak";
   if (path === "/cart") view.replaceChildren(...cart.map((item) => card(item, "Remove", () => remove(item))), button("Check out", checkout));
   else if (path === "/checkout") view.replaceChildren(button("Pay", pay));
