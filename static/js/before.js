@@ -37,7 +37,7 @@ export function comparison(now, before, words) {
 
 function change(value, earlier) {
   if (value === earlier) return "as much";
-  if (earlier <= 0) return "more";
+  if (earlier <= 0) return value > earlier ? "more" : "less";
   return `${ui.percent(Math.abs(value - earlier) / earlier)} ${value > earlier ? "more" : "less"}`;
 }
 

@@ -52,6 +52,11 @@ def test_an_answer_is_compared_with_that_of_the_span_before(past: Shop, tab: Pag
     assert "visit.device=mobile" in asked.value.url
 
 
+def refunded(cents: int) -> dict[str, Any]:
+    """A day on which nothing but refunds came."""
+    return {"currency": "USD", "orders": 1, "revenue_cents": -cents}
+
+
 @pytest.fixture
 def questions(past: Shop, tab: Page) -> Page:
     tab.goto(f"{past.url}/questions?ask=paths")
@@ -65,6 +70,9 @@ def questions(past: Shop, tab: Page) -> Page:
         ("traffic", [{"page_views": 1}], [{"page_views": 1}], "1 page view; now as much."),
         ("traffic", [{"page_views": 5}], [], "0 page views; now more."),
         ("sessions", [{"sessions": 3}], [{"sessions": 2}], "2 sessions; now 50.0% more."),
+        ("revenue", [refunded(1000)], [refunded(500)], "-$5.00; now less."),
+        ("revenue", [refunded(500)], [refunded(1000)], "-$10.00; now more."),
+        ("revenue", [refunded(500)], [], "$0.00; now less."),
         (
             "conversion_by_hour",
             [{"sessions": 10, "purchased": 1}],
@@ -87,7 +95,7 @@ def questions(past: Shop, tab: Page) -> Page:
     ],
 )
 def test_a_comparison_says_by_how_much_and_which_way(
-    questions: Page, question: str, now: list[dict[str, int]], before: list[dict[str, int]], words: str
+    questions: Page, question: str, now: list[dict[str, Any]], before: list[dict[str, Any]], words: str
 ) -> None:
     found = questions.evaluate(
         """async ([now, before]) => {
