@@ -52,7 +52,7 @@ export function before(span, now = new Date()) {
   if (span.name === "24h") return { bounds: { since: stamp(new Date(now - 2 * DAY_MS)), until: stamp(new Date(now - DAY_MS)) }, words: "The 24 hours before" };
   const { since, until } = days(span, now);
   if (!since) return null;
-  const goesOn = span.name !== "" || !until;
+  const goesOn = span.name !== "" || !until || until >= local(now);
   const length = Math.round((midnight(goesOn ? local(now) : until, 1) - midnight(since)) / DAY_MS);
   if (length < 1) return null; // it begins in the future
   const end = goesOn ? new Date(now.getFullYear(), now.getMonth(), now.getDate() - length, now.getHours(), now.getMinutes(), now.getSeconds()) : midnight(since);

@@ -108,6 +108,31 @@ def test_a_comparison_says_by_how_much_and_which_way(
     assert words in found
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "words", "ends"),
+    [
+        ("2026-11-22", "2026-11-23", "The 2 days before", "2026-11-22T00:00"),
+        ("2026-11-23", "2026-11-24", "The 2 days before, up to this time of day", "2026-11-22T10:30"),
+        ("2026-11-24", "2026-11-30", "The day before, up to this time of day", "2026-11-23T10:30"),
+        ("2026-11-23", "", "The 2 days before, up to this time of day", "2026-11-22T10:30"),
+    ],
+)
+def test_a_span_that_is_not_over_is_compared_up_to_the_same_time_of_day(
+    questions: Page, since: str, until: str, words: str, ends: str
+) -> None:
+    found = questions.evaluate(
+        """async ([since, until, ends]) => {
+          const { src } = document.querySelector("script[src$='/questions.js']");
+          const { before } = await import(src.replace("questions.js", "span.js"));
+          const { words, bounds } = before({ name: "", since, until }, new Date(2026, 10, 24, 10, 30));
+          return [words, new Date(bounds.until) - new Date(ends)];
+        }""",
+        [since, until, ends],
+    )
+
+    assert found == [words, 0]
+
+
 def test_what_has_no_span_before_is_not_compared(past: Shop, tab: Page) -> None:
     show(tab, past.url, "?ask=traffic&span=all")
     assert tab.locator("#before").count() == 0
