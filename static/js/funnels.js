@@ -47,6 +47,6 @@ function drawFunnels(rows, by) {
       ],
       rows: values,
     })],
-    note: `${values.length >= MOST_VALUES ? "The 20 values with the most sessions; there may be more. " : ""}A session counts at each value that one of its events says.`,
+    note: `${values.filter(({ value }) => value !== null).length >= MOST_VALUES ? "The 20 values with the most sessions; there may be more. " : ""}A session counts at each value that one of its events says.`,
   };
 }

@@ -347,3 +347,15 @@ def test_what_is_asked_is_read_to_its_end_on_a_phone(plans: Shop, tab: Page) -> 
 
     assert tab.locator("#meaning").evaluate("words => words.scrollWidth <= words.clientWidth")
     assert tab.locator("#meaning").evaluate("words => words.getBoundingClientRect().right") <= 390
+
+
+def test_that_there_may_be_more_values_is_said_only_of_as_many_as_a_funnel_has(shop: Shop, tab: Page) -> None:
+    shop.send(view(session_id="says none"))
+    shop.send(*(view(session_id=f"s{number}", properties={"plan": f"p{number}"}) for number in range(19)))
+    show(tab, shop.url, "?ask=funnel&span=24h&steps=page_view,click&by=property.plan")
+    expect(tab.locator("#answer")).to_contain_text("A session counts at each value that one of its events says.")
+    expect(tab.locator("#answer")).not_to_contain_text("there may be more")
+
+    shop.send(view(session_id="s19", properties={"plan": "p19"}))
+    show(tab, shop.url, "?ask=funnel&span=24h&steps=page_view,click&by=property.plan")
+    expect(tab.locator("#answer")).to_contain_text("The 20 values with the most sessions; there may be more.")
