@@ -79,7 +79,8 @@ async function compareWithBefore(answer, others, mine) {
 async function doubtOf({ name, rows }) {
   const untaken = new Set(name === FUNNEL ? rows.filter(({ sessions, step }) => sessions === 0 && !step.startsWith("/")).map(({ step }) => step) : []);
   if (untaken.size === 0) return "";
-  const types = await visits.knownTypes().catch(() => [...untaken]);
+  const { types, areAll } = await visits.typesUntilNow().catch(() => ({ areAll: false }));
+  if (!areAll) return "";
   const bare = (type) => type.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
   return [...untaken].filter((step) => !types.includes(step)).map((step) => {
     const near = types.find((type) => bare(type) === bare(step));

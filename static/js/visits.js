@@ -8,6 +8,7 @@ export const WITH = "visit.";
 export const WITHOUT = "without.";
 const STATISTICS = "/api/stats?window=all";
 const MOST_SUGGESTIONS = 50;
+const OTHER_TYPES = "(other)"; // as statistics call those beyond the first 500
 const texts = (rows, said) => [...new Set(rows.map(said).filter((text) => typeof text === "string"))];
 // The answer that knows what is said, and the texts in it. Statistics are those of all time.
 const KNOWN_BY = {
@@ -22,6 +23,12 @@ const KNOWN_BY = {
 
 /** The types of events that ever came, the most frequent first. */
 export const knownTypes = () => found("event_type", {});
+
+/** The types of events that came up to now, also since they were last suggested, and whether they are all. */
+export async function typesUntilNow() {
+  const types = KNOWN_BY.event_type.texts(await ask(STATISTICS, AbortSignal.timeout(20_000), "types"));
+  return { types, areAll: !types.includes(OTHER_TYPES) };
+}
 
 const textsOf = (by) => ({ path: (span) => `/api/questions/breakdown?${new URLSearchParams({ by })}&${span}`, texts: ({ rows }) => texts(rows, (row) => row.dimension_value) });
 

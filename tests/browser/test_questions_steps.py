@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
+import requests
 from playwright.sync_api import Page, expect
 
 from tests.browser.asking import SHOWN, answered, choose, said, show, tables
 from tests.browser.shop import Shop, view
 from tests.browser.test_budget import watch_paint
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -65,6 +67,33 @@ def test_a_type_that_never_came_is_told_with_the_one_that_looks_like_it(shop: Sh
 
     show(tab, shop.url, "?ask=funnel&span=24h&steps=Signup,purchase")
     expect(tab.locator("#doubt")).to_contain_text("did you mean sign_up?")
+
+
+def test_a_type_that_has_come_meanwhile_is_no_longer_said_never_to_have_come(shop: Shop, tab: Page) -> None:
+    shop.send(view())
+    show(tab, shop.url, "?ask=funnel&span=24h&steps=page_view,signup")
+    expect(tab.locator("#doubt")).to_have_text("No event of the type signup has ever come.")
+
+    shop.send(view(event_type="signup", user_id="other", session_id="other"))
+    until(lambda: "signup" in requests.get(f"{shop.url}/api/stats?window=all", timeout=10).json()["events_by_type"])
+    with tab.expect_response(lambda answer: "/api/stats" in answer.url):
+        ask_for(tab, "page_view, signup")
+    answered(tab)
+
+    expect(tab.locator("#doubt")).to_have_count(0)
+    assert [row["sessions"] for row in said(tab)] == [1, 0]
+
+
+def test_a_type_that_may_be_among_those_counted_together_is_not_doubted(shop: Shop, tab: Page) -> None:
+    shop.send(view(), *(view(event_type=f"type_{number}") for number in range(510)))
+    shop.send(view(event_type="signup", user_id="other", session_id="other"))
+
+    with tab.expect_response(lambda answer: "/api/stats" in answer.url) as known:
+        show(tab, shop.url, "?ask=funnel&span=24h&steps=page_view,signup")
+
+    assert "(other)" in known.value.json()["events_by_type"]
+    tab.wait_for_timeout(300)  # in which a doubt would be said
+    expect(tab.locator("#doubt")).to_have_count(0)
 
 
 def test_the_steps_of_an_address_of_before_stand_in_the_form_again(past: Shop, tab: Page) -> None:
