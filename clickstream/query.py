@@ -113,7 +113,8 @@ def _happened_ms(event: Mapping[str, Any]) -> int | None:
 
 def is_bot(event: Mapping[str, Any]) -> bool:
     """Whether the sender of an event said that it is a robot."""
-    return event.get("is_bot") is True
+    said = event.get("is_bot")
+    return said is True or said == "true"  # a text counts too, as in the questions in SQL
 
 
 def product_of(properties: Mapping[str, Any]) -> object:

@@ -232,6 +232,9 @@ def test_a_breakdown_goes_by_a_property_of_ones_own_and_visits_are_chosen_by_it(
         status, error = refusal(api, "/analytics/breakdown?by=plan")
         robot = {"User-Agent": "Googlebot/2.1"}
         requests.post(f"{api.url}/events", json={**event, "session_id": "s9"}, headers=robot, timeout=10)
+        for number, said in enumerate(["true", 1, False, "maybe"]):
+            marked = {**event, "session_id": f"said {number}", "is_bot": said}
+            requests.post(f"{api.url}/events", json=marked, timeout=10)
         people = api.get("/analytics/sessions", **{"without.is_bot": "true"})
         robots = api.get("/events", is_bot="true")["events"]
 
@@ -239,8 +242,8 @@ def test_a_breakdown_goes_by_a_property_of_ones_own_and_visits_are_chosen_by_it(
     assert [list(row.values())[1:] for row in answer["rows"]] == [["free", 2, 2, 0], ["5", 1, 1, 0], ["pro", 1, 1, 1]]
     assert [row["sessions"] for row in chosen["rows"]] == [2]
     assert [row["sessions"] for row in others["rows"]] == [3]
-    assert [row["sessions"] for row in people["rows"]] == [5]
-    assert [event["session_id"] for event in robots] == ["s9"]
+    assert [row["sessions"] for row in people["rows"]] == [8]
+    assert [event["session_id"] for event in robots] == ["said 0", "s9"]
     assert (status, error["field"]) == (400, "by")
     assert error["message"].endswith("a property of yours is property.plan")
 

@@ -73,7 +73,13 @@ def test_all_conditions_must_hold(parameters: dict[str, str], expected: bool) ->
 
 @pytest.mark.parametrize(
     ("mark", "expected"),
-    [({"is_bot": True}, True), ({}, False), ({"is_bot": False}, False), ({"is_bot": "true"}, False)],
+    [
+        ({"is_bot": True}, True),
+        ({}, False),
+        ({"is_bot": False}, False),
+        ({"is_bot": "true"}, True),
+        ({"is_bot": 1}, False),
+    ],
 )
 def test_robots_are_those_that_are_marked_so(mark: dict[str, Any], expected: bool) -> None:
     assert matches({**EVENT, **mark}, is_bot="true") is expected
