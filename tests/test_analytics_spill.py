@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -71,3 +72,20 @@ def test_a_question_on_a_file_spills_into_a_directory_of_its_own(tmp_path: Path)
 def test_a_connection_without_a_place_keeps_everything_in_memory() -> None:
     with engine.connect() as connection:
         assert connection.execute("SELECT current_setting('temp_directory')").fetchall() == [("",)]
+
+
+def test_what_a_killed_question_has_left_goes_with_the_next_one_and_nothing_that_is_in_use(tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    left, young, other = (temporary / name for name in ("clickstream-sql-left", "clickstream-sql-young", "somebodys"))
+    for directory in (left, young, other):
+        directory.mkdir()
+        (directory / "duckdb_temp_storage.tmp").write_text("anna")
+    with engine.private(None) as used:
+        for directory in (left, used, other):
+            os.utime(directory, (0, 0))
+
+        with engine.private(None):
+            pass
+
+        assert used.exists()
+    assert sorted(temporary.iterdir()) == [young, other]

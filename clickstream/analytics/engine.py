@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
+import fcntl
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     import duckdb
 
 _MEMORY_LIMIT: Final = "1GB"  # beyond it DuckDB goes on in files, where it is given a directory for them
+_PRIVATE: Final = "clickstream-sql-"
+_SETTLED_S: Final = 60.0  # a younger directory may be about to be held
 _INTERRUPTED: Final = "Query interrupted"  # what Ctrl-C becomes while DuckDB works
 _TOO_MUCH: Final = (
     "this needs more memory than the 1 GB that it may have: "
@@ -115,12 +120,32 @@ def readable() -> Iterator[None]:
 
 @contextmanager
 def private(directory: Path | None) -> Iterator[Path]:
-    """`directory`, else one of its own that is deleted at the end."""
+    """`directory`, else one of its own that is deleted at the end; after a kill, by the next one."""
     if directory is not None:
         yield directory
         return
-    with tempfile.TemporaryDirectory(prefix="clickstream-sql-", ignore_cleanup_errors=True) as own:
-        yield Path(own)
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=_PRIVATE, ignore_cleanup_errors=True) as own:
+        held = os.open(own, os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            yield Path(own)
+        finally:
+            os.close(held)
+
+
+def _sweep() -> None:
+    """Delete the private directories that nobody holds any more: events of people may be in them."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_PRIVATE}*"):
+        with suppress(OSError):
+            held = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                about = os.fstat(held)
+                if about.st_uid == os.getuid() and time.time() - about.st_mtime > _SETTLED_S:
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(held)
 
 
 def connect(threads: int = 2, spill: Path | None = None) -> duckdb.DuckDBPyConnection:
