@@ -3,6 +3,7 @@
 import { make, portion } from "./ui.js";
 
 const ROWS_AT_ONCE = 300;
+const ROWS_A_FRAME = 2000; // laying out all at once would hold the page for seconds
 const MOST_CHOSEN = 2000; // letters of a text that visits are chosen by, as in the form: an address holds no more
 const MOST_BARS = 190;
 const HOUR_MS = 3_600_000;
@@ -25,8 +26,12 @@ export function rowsTable({ caption, isCaptionShown = false, isTall = false, col
   add(0, ROWS_AT_ONCE);
   if (rows.length <= ROWS_AT_ONCE) return scrolling(caption, node);
   const more = make("button", { type: "button", class: "link" }, `Show the other ${(rows.length - ROWS_AT_ONCE).toLocaleString()} rows`);
+  const addFrom = (first) => {
+    add(first, first + ROWS_A_FRAME);
+    if (first + ROWS_A_FRAME < rows.length) requestAnimationFrame(() => addFrom(first + ROWS_A_FRAME));
+  };
   more.addEventListener("click", () => {
-    add(ROWS_AT_ONCE, rows.length);
+    addFrom(ROWS_AT_ONCE);
     node.parentElement.focus();
     more.remove();
   });
